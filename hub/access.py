@@ -1,0 +1,155 @@
+"""Who may call what: one table, deny by default, identity from the certificate alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+import grpc
+from grpc import aio
+
+from hub.errors import HubRefusal, NotAllowed
+from privacy.errors import QuorateError, ResourceProblem, UsageProblem
+from quorate.contract.charter import Charter
+from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
+from quorate.contract.transport import TODO_KEY
+
+_FEDERATION, _STATISTICS = "/quorate.v1.FederationService/", "/quorate.v1.StatisticsService/"
+#: The role that may call each method; a method that is not here may be called by nobody.
+ROLES: Mapping[str, str] = {
+    _FEDERATION + "Heartbeat": OPERATOR,
+    _FEDERATION + "AcquireTask": OPERATOR,
+    _FEDERATION + "RefuseTask": OPERATOR,
+    _FEDERATION + "PutChunk": OPERATOR,
+    _FEDERATION + "CommitContribution": OPERATOR,
+    _STATISTICS + "ListProducts": OFFICE,
+    _STATISTICS + "RequestRelease": OFFICE,
+    _STATISTICS + "WatchRelease": OFFICE,
+    _STATISTICS + "GetEstimates": OFFICE,
+}
+
+caller: ContextVar[Identity] = ContextVar("caller")
+"""Who makes the call that is being handled."""
+
+Audit = Callable[[str, str, str], Awaitable[None]]
+
+
+def require_role(method: str, identity: Identity, charter: Charter) -> None:
+    """Refuse a caller that the table or the charter does not let in.
+
+    Parameters
+    ----------
+    method
+        Full name, /package.Service/Method.
+    identity
+        From the caller's certificate.
+    charter
+        The network's charter.
+
+    Raises
+    ------
+    NotAllowed
+        Says which rule.
+    """
+    if identity.network != charter.network:
+        raise NotAllowed(f"{identity.uri} is not of the network {charter.network}")
+    if ROLES.get(method) != identity.role:
+        raise NotAllowed(f"{identity.uri} may not call {method}")
+    if identity.role == OPERATOR and identity.name not in charter.operators:
+        raise NotAllowed(
+            f"operator {identity.name} is not in version {charter.version} of the charter",
+            todo="ask the hub operator for a charter that names it, or correct the operator's name",
+        )
+
+
+def certificate_caller(context: aio.ServicerContext[Any, Any]) -> Identity:
+    """Return the identity in the client certificate of a call (NotAllowed if there is none)."""
+    found = [value.decode() for value in context.auth_context().get("x509_subject_alternative_name", [])]
+    if len(found) != 1:
+        raise NotAllowed("the client certificate does not state exactly one identity")
+    try:
+        return parse_identity(found[0])
+    except UsageProblem as error:
+        raise NotAllowed(error.what) from error
+
+
+class AccessInterceptor(aio.ServerInterceptor):
+    """Checks the caller of every method before it runs, and turns errors into statuses.
+
+    Parameters
+    ----------
+    charter
+        The network's charter.
+    audit
+        Called with (who, what, detail) for every call that is rejected.
+    """
+
+    def __init__(self, charter: Charter, audit: Audit) -> None:
+        self._charter, self._audit = charter, audit
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of a method."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        wrap = self._stream if handler.response_streaming else self._unary
+        make = (
+            grpc.unary_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        return make(
+            wrap(handler_call_details.method, behaviour),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _unary(self, method: str, behaviour: Any) -> Any:
+        async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                self._admit(method, context)
+                return await behaviour(request, context)
+            except QuorateError as error:
+                await self._refuse(method, context, error)
+
+        return handle
+
+    def _stream(self, method: str, behaviour: Any) -> Any:
+        async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                self._admit(method, context)
+                async for response in behaviour(request, context):
+                    yield response
+            except QuorateError as error:
+                await self._refuse(method, context, error)
+
+        return handle
+
+    def _admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
+        identity = certificate_caller(context)
+        require_role(method, identity, self._charter)
+        caller.set(identity)
+
+    async def _refuse(
+        self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError
+    ) -> NoReturn:
+        who = b",".join(context.auth_context().get("x509_subject_alternative_name", [])).decode(
+            errors="replace"
+        )
+        await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what)
+        await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
+
+
+def status_of(error: QuorateError) -> grpc.StatusCode:
+    """Return the gRPC status of an error; only what a later call can cure is UNAVAILABLE."""
+    if isinstance(error, HubRefusal):
+        return error.status
+    if isinstance(error, ResourceProblem):
+        return grpc.StatusCode.UNAVAILABLE
+    return grpc.StatusCode.INVALID_ARGUMENT if isinstance(error, UsageProblem) else grpc.StatusCode.INTERNAL

@@ -1,0 +1,1 @@
+"""The statistical office's side: a Python client and the `quorate` command."""

@@ -1,0 +1,131 @@
+"""A statistical office's Python client: products, releases and estimates of a hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import pyarrow as pa
+import pyarrow.csv
+
+from privacy.errors import PrivacyProblem
+from quorate.contract.transport import explained, open_channel
+from quorate.v1 import statistics_pb2 as pb
+from quorate.v1.statistics_pb2_grpc import StatisticsServiceStub
+
+_Answer = TypeVar("_Answer")
+CALL_SECONDS = 20.0
+
+
+class Home:
+    """The paths of an office's directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.key = root / "office.key"
+        self.request = root / "office.csr"
+        self.certificate = root / "office.pem"
+        self.hub_root = root / "hub-root.pem"
+
+
+class Office:
+    """Calls to one hub; use `connect`.
+
+    Parameters
+    ----------
+    channel
+        Open channel to the hub.
+    address
+        For messages.
+    """
+
+    def __init__(self, channel: grpc.Channel, address: str) -> None:
+        self._stub, self._address = StatisticsServiceStub(channel), address
+
+    def products(self) -> list[pb.Product]:
+        """Return what can be asked for, with its cost."""
+        request = pb.ListProductsRequest()
+        return list(self._call(lambda: self._stub.ListProducts(request, timeout=CALL_SECONDS)).products)
+
+    def request(self, product_id: str, first_day: date, last_day: date, revision: int = 0) -> str:
+        """Ask for a release; return its id. Asking again returns the same one and costs nothing."""
+        request = pb.RequestReleaseRequest(
+            product_id=product_id,
+            first_day=first_day.isoformat(),
+            last_day=last_day.isoformat(),
+            revision=revision,
+        )
+        return self._call(lambda: self._stub.RequestRelease(request, timeout=CALL_SECONDS)).release_id
+
+    def watch(self, release_id: str, timeout: float) -> Iterator[pb.WatchReleaseResponse]:
+        """Yield the state of a release at once and at every change, until it has ended."""
+        request = pb.WatchReleaseRequest(release_id=release_id)
+        try:
+            yield from self._stub.WatchRelease(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise explained(error, self._address) from error
+
+    def wait(self, release_id: str, timeout: float, seen: Callable[[pb.WatchReleaseResponse], None]) -> None:
+        """Wait until a release is estimated.
+
+        Raises
+        ------
+        NotQuorate
+            If it ended without estimates.
+        """
+        last = pb.WatchReleaseResponse()
+        for last in self.watch(release_id, timeout):
+            seen(last)
+        if last.state != pb.RELEASE_STATE_ESTIMATED:
+            answers = ", ".join(f"{op.operator_id} {op.refusal or op.state}" for op in last.operators)
+            raise NotQuorate(
+                f"release {release_id} is not quorate: {answers}",
+                means="too few operators contributed, so there are no estimates",
+                todo="look at the reasons; a later revision can be asked for when they are gone",
+            )
+
+    def estimates(self, release_id: str) -> pa.Table:
+        """Return the estimates of a release."""
+        request = pb.GetEstimatesRequest(release_id=release_id)
+        pieces = self._call(
+            lambda: [piece.data for piece in self._stub.GetEstimates(request, timeout=10 * CALL_SECONDS)]
+        )
+        with pa.ipc.open_stream(b"".join(pieces)) as reader:
+            return reader.read_all()
+
+    def _call(self, call: Callable[[], _Answer]) -> _Answer:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            raise explained(error, self._address) from error
+
+
+class NotQuorate(PrivacyProblem):
+    """A release ended without estimates."""
+
+
+@contextmanager
+def connect(home: Home, hub: str) -> Iterator[Office]:
+    """Open a connection to a hub.
+
+    Parameters
+    ----------
+    home
+        The office's directory with key, certificate and the hub's root.
+    hub
+        host:port.
+    """
+    with open_channel(hub, home.hub_root, home.key, home.certificate) as channel:
+        yield Office(channel, hub)
+
+
+def write_csv(table: pa.Table, path: Path) -> None:
+    """Write estimates as CSV, complete or not at all."""
+    fresh = path.with_name(path.name + ".part")
+    options = pa.csv.WriteOptions(quoting_style="needed", quoting_header="none")
+    pa.csv.write_csv(table, fresh, options)
+    fresh.replace(path)

@@ -1,0 +1,149 @@
+"""The hub's files, and what it works by: charter, zoning and register."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from privacy.errors import UsageProblem
+from quorate.contract.canonical import first_problem, read_bytes
+from quorate.contract.charter import Charter
+from quorate.contract.zoning import ZONE, Zoning
+
+REGISTER_COLUMNS = ("zone", "population", "phone_owners")
+
+
+class HubConfig(BaseModel):
+    """`hub.toml`.
+
+    Attributes
+    ----------
+    listen
+        host:port; port 0 takes a free one, which `address` in the hub's directory then says.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listen: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
+
+
+class Home:
+    """The paths of a hub's directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "hub.toml"
+        self.charter = root / "charter.json"
+        self.zoning = root / "zoning.json"
+        self.register = root / "register.csv"
+        self.root_key = root / "root.key"
+        self.root_certificate = root / "root.pem"
+        self.key = root / "hub.key"
+        self.certificate = root / "hub.pem"
+        self.database = root / "hub.db"
+        self.address = root / "address"
+
+
+@dataclass(frozen=True)
+class Register:
+    """What is known of every zone from elsewhere.
+
+    Attributes
+    ----------
+    population
+        Registered persons, float64 of shape (zones,).
+    phone_owners
+        Persons among them who own a phone, by a survey, float64 of shape (zones,).
+    """
+
+    population: NDArray[np.float64]
+    phone_owners: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the hub works by."""
+
+    charter: Charter
+    charter_digest: str
+    zoning: Zoning
+    register: Register
+
+
+def load_config(home: Home) -> HubConfig:
+    """Return `hub.toml`, or its defaults if there is none (UsageProblem if malformed)."""
+    if not home.config.exists():
+        return HubConfig()
+    try:
+        return HubConfig.model_validate(tomllib.loads(read_bytes(home.config).decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{home.config} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise UsageProblem(f"{home.config}: {first_problem(error)}") from error
+
+
+def load_agreement(home: Home) -> Agreement:
+    """Return charter, zoning and register, checked against each other (UsageProblem if they do not fit)."""
+    charter, zoning = Charter.read(home.charter), Zoning.read(home.zoning)
+    if charter.zoning != zoning.digest():
+        raise UsageProblem(
+            f"{home.zoning} is not the zoning of the charter",
+            todo="put the charter's zoning into the hub's directory",
+        )
+    missing = set(charter.publication.levels) - set(zoning.levels)
+    if missing:
+        raise UsageProblem(
+            f"the charter publishes at {sorted(missing)[0]}, a level that the zoning does not have"
+        )
+    if any(len(product.levels) != 1 or product.levels[0].name != ZONE for product in charter.products):
+        raise UsageProblem("this version measures every product at one level, the zones")
+    return Agreement(charter, charter.digest(), zoning, read_register(home.register, zoning.codes))
+
+
+def read_register(path: Path, codes: list[str]) -> Register:
+    """Read register.csv: zone, population, phone_owners; one line for every zone.
+
+    Raises
+    ------
+    UsageProblem
+        Names the line and column that is wrong.
+    """
+    try:
+        rows = csv.DictReader(io.StringIO(read_bytes(path).decode()), strict=True)
+        lines = [
+            (row["zone"], *(_number(path, rows.line_num, row, name) for name in REGISTER_COLUMNS[1:]))
+            for row in rows
+        ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageProblem(f"{path} is not a CSV file in UTF-8") from error
+    except KeyError as error:
+        raise UsageProblem(
+            f"{path} lacks the column {error}", todo=f"its columns are {REGISTER_COLUMNS}"
+        ) from error
+    lines.sort()
+    zones = [zone for zone, _population, _owners in lines]
+    if zones != codes:
+        wrong = sorted(set(zones) ^ set(codes)) or sorted({zone for zone in zones if zones.count(zone) > 1})
+        raise UsageProblem(
+            f"{path} does not have exactly one line for each zone of the zoning: see {wrong[0]}"
+        )
+    values = np.array([numbers for _zone, *numbers in lines], dtype=np.float64)
+    return Register(population=values[:, 0], phone_owners=values[:, 1])
+
+
+def _number(path: Path, line: int, row: dict[str, str], name: str) -> float:
+    try:
+        value = float(row[name])
+    except (ValueError, TypeError):
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise UsageProblem(f"{path}, line {line}, column {name}: {row[name]!r} is not a number of persons")
+    return value

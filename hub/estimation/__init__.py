@@ -1,0 +1,1 @@
+"""From noised vectors of several operators to national estimates with honest intervals."""

@@ -1,0 +1,99 @@
+"""Estimates as a table: one row per area and period, with uncertainty, status and privacy cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from hub.config import Agreement
+from hub.estimation.calibrate import Estimates, calibrate
+from hub.estimation.combine import combine
+from privacy.calculus import charge
+from privacy.ledger.entry import Terms
+from privacy.statistics import PRESENCE_BY_HOUR
+from quorate.contract.calendar import hour_label, period_label
+from quorate.contract.order import keyset_for
+
+#: Largest coefficient of variation of a normal estimate (E) and of an unreliable one (U); above it is
+#: suppressed (Q). SDMX code list CL_OBS_STATUS.
+CV_NORMAL, CV_UNRELIABLE = 0.10, 0.25
+
+SCHEMA = pa.schema(
+    [
+        ("ref_area", pa.string()),
+        ("time_period", pa.string()),
+        ("estimate", pa.float64()),
+        ("std_error", pa.float64()),
+        ("lower_95", pa.float64()),
+        ("upper_95", pa.float64()),
+        ("obs_status", pa.string()),
+        ("conf_status", pa.string()),
+        ("operators", pa.int64()),
+        ("rho", pa.int64()),
+    ]
+)
+
+
+def estimate(own: Agreement, terms: Terms, vectors: Sequence[NDArray[np.int64]]) -> pa.Table:
+    """Return the estimates of a release, at every level that the charter publishes.
+
+    Parameters
+    ----------
+    own
+        Charter, zoning and register.
+    terms
+        What was released.
+    vectors
+        One noised int64 vector per operator that answered, in the order of the keyset.
+    """
+    keyset = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day)
+    combined = combine(vectors, keyset.shape, terms.sigma_milli / 1000)
+    cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
+    times = _times(terms, keyset.hours, own.charter.time_zone)
+    rows: list[dict[str, object]] = []
+    for level in own.charter.publication.levels:
+        areas = own.zoning.members(level)
+        found = calibrate(
+            combined, own.register, list(areas.values()), own.charter.calibration, len(own.charter.operators)
+        )
+        rows += _rows(list(areas), times, found, (len(vectors), max(cost.by_day, cost.by_period)))
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _times(terms: Terms, hours: int, time_zone: str) -> list[str]:
+    if terms.statistic == PRESENCE_BY_HOUR:
+        return [hour_label(terms.first_day, hour, time_zone) for hour in range(hours)]
+    return [period_label(terms.first_day, terms.last_day, time_zone)]
+
+
+def _rows(
+    areas: list[str], times: list[str], found: Estimates, provenance: tuple[int, int]
+) -> Iterator[dict[str, object]]:
+    operators, rho = provenance
+    for area, code in enumerate(areas):
+        for hour, label in enumerate(times):
+            value, error = float(found.estimate[area, hour]), float(found.std_error[area, hour])
+            status = obs_status(value, error)
+            shown = status != "Q"
+            yield {
+                "ref_area": code,
+                "time_period": label,
+                "estimate": round(value, 1) if shown else None,
+                "std_error": round(error, 2) if np.isfinite(error) else None,
+                "lower_95": round(float(found.lower_95[area, hour]), 1) if shown else None,
+                "upper_95": round(float(found.upper_95[area, hour]), 1) if shown else None,
+                "obs_status": status,
+                "conf_status": "F" if operators > 1 else "N",
+                "operators": operators,
+                "rho": rho,
+            }
+
+
+def obs_status(value: float, std_error: float) -> str:
+    """Return E, U or Q by the coefficient of variation; without a positive value there is none, so Q."""
+    if value <= 0 or std_error > CV_UNRELIABLE * value:
+        return "Q"
+    return "E" if std_error <= CV_NORMAL * value else "U"

@@ -1,0 +1,157 @@
+"""Opening releases, judging contributions, and ending releases: between store and mathematics."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from datetime import date
+
+import pyarrow as pa
+
+from hub.config import Agreement
+from hub.errors import Malformed
+from hub.estimation.table import estimate
+from hub.life import COLLECTING, ESTIMATED, next_state
+from hub.models import Contribution, Release
+from hub.store import NewTask, Store
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import Entry, Terms, head_after
+from quorate.contract.canonical import digest
+from quorate.contract.order import Receipt, TaskOrder, keyset_for, terms_of
+from quorate.contract.payload import decode
+
+
+def open_release(
+    own: Agreement, store: Store, product_id: str, days: tuple[date, date], revision: int
+) -> str:
+    """Open a release and one task for each operator; return its id. One that is there already is returned.
+
+    Raises
+    ------
+    UsageProblem
+        If the charter does not allow this product, period or revision.
+    """
+    terms = terms_of(own.charter, own.zoning, product_id, days, revision)
+    budgets = own.charter.budgets
+    if not budgets.first_day <= terms.first_day <= terms.last_day <= budgets.last_day:
+        raise UsageProblem(
+            f"the charter has no budget outside {budgets.first_day} to {budgets.last_day}",
+            todo="ask for days that it covers",
+        )
+    release_id = f"{product_id}-{terms.first_day}-{terms.last_day}-r{revision}"
+    release = Release(
+        release_id=release_id,
+        product=product_id,
+        first_day=terms.first_day,
+        last_day=terms.last_day,
+        revision=revision,
+        state=COLLECTING,
+        deadline=time.time() + own.charter.publication.collect_seconds,
+    )
+    store.open_release(release, [_task(own, operator, terms) for operator in own.charter.operators])
+    return release_id
+
+
+def _task(own: Agreement, operator: str, terms: Terms) -> NewTask:
+    order = TaskOrder(
+        network=own.charter.network,
+        operator=operator,
+        nonce=secrets.token_hex(16),
+        charter=own.charter_digest,
+        algorithm=own.charter.product(terms.product).algorithm,
+        terms=terms,
+    )
+    payload = order.to_bytes()
+    return NewTask(digest(payload), operator, payload)
+
+
+def largest_contribution(own: Agreement, terms: Terms) -> int:
+    """Return how many bytes a contribution can have at the most: incompressible cells and Arrow's frame."""
+    return keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).size * 9 + (1 << 16)
+
+
+def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -> Contribution:
+    """Return a contribution that is what its order asked for and what its ledger entry says.
+
+    Parameters
+    ----------
+    own
+        Charter and zoning.
+    order_bytes
+        The order, as it was hashed.
+    data
+        The whole contribution.
+    entry_bytes
+        The operator's ledger entry, as it was hashed.
+
+    Raises
+    ------
+    Malformed
+        Names what does not fit.
+    """
+    order = TaskOrder.from_bytes(order_bytes, "the stored order")
+    terms, result = order.terms, hashlib.sha256(data).hexdigest()
+    entry = _entry(entry_bytes)
+    if entry.terms != terms or entry.release_id != terms.release_id():
+        raise Malformed("the ledger entry is for another release than the order")
+    if (entry.result_sha256, entry.result_length) != (result, len(data)):
+        raise Malformed("the ledger entry was charged for other bytes")
+    try:
+        decode(data, keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).size)
+    except UsageProblem as error:
+        raise Malformed(error.what) from error
+    receipt = Receipt(
+        network=order.network,
+        operator=order.operator,
+        order=digest(order_bytes),
+        result_sha256=result,
+        release_id=entry.release_id,
+        ledger_sequence=entry.sequence,
+        ledger_head=head_after(entry_bytes),
+    )
+    return Contribution(
+        order_digest=receipt.order,
+        result_sha256=result,
+        data=data,
+        entry=entry_bytes,
+        receipt=receipt.to_bytes(),
+    )
+
+
+def _entry(data: bytes) -> Entry:
+    try:
+        entry = Entry.model_validate_json(data)
+    except ValueError as error:
+        raise Malformed("the ledger entry is malformed") from error
+    if entry.to_bytes() != data:
+        raise Malformed("the ledger entry is not in canonical form")
+    return entry
+
+
+def advance(own: Agreement, store: Store) -> list[str]:
+    """End every release that is due, with estimates where enough operators answered; return their ids.
+
+    Safe to run at any time and again: an ended release stays as it is.
+    """
+    ended = []
+    for release, overdue in store.collecting():
+        states = [state for _operator, state, _refusal in release.tasks]
+        state = next_state(states, own.charter.publication.min_operators, overdue)
+        if state == COLLECTING:
+            continue
+        estimates = _estimates(own, store, release.release_id) if state == ESTIMATED else None
+        store.end(release.release_id, state, estimates)
+        ended.append(release.release_id)
+    return ended
+
+
+def _estimates(own: Agreement, store: Store, release_id: str) -> bytes:
+    contributions = store.contributions(release_id)
+    terms = TaskOrder.from_bytes(contributions[0][0], "the stored order").terms
+    cells = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).size
+    table = estimate(own, terms, [decode(data, cells) for _order, data in contributions])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())

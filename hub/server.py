@@ -1,0 +1,99 @@
+"""The hub's server process: mutual TLS, both services, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import grpc
+from grpc import aio
+
+from hub.access import AccessInterceptor
+from hub.bell import Bell
+from hub.config import Home, load_agreement, load_config
+from hub.federation import Federation
+from hub.statistics import Statistics, advance_forever
+from hub.store import Store
+from privacy.errors import ResourceProblem
+from quorate.contract.canonical import read_bytes
+from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_server
+from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
+
+log = logging.getLogger("quorate.hub")
+_GRACE = 3.0
+
+
+def serve(root: Path, listen: str | None) -> None:
+    """Serve until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
+
+    Parameters
+    ----------
+    root
+        The hub's directory.
+    listen
+        host:port, or None for the address in hub.toml.
+
+    Raises
+    ------
+    UsageProblem
+        If charter, zoning, register or a certificate is missing or malformed.
+    ResourceProblem
+        If the port is taken.
+    """
+    asyncio.run(_serve(Home(root), listen))
+
+
+async def _serve(home: Home, listen: str | None) -> None:
+    own = load_agreement(home)
+    address = listen or load_config(home).listen
+    credentials = _credentials(home)
+    store, bell = Store(home.database), Bell()
+
+    async def audit(who: str, what: str, detail: str) -> None:
+        log.warning("%s: %s: %s", who, what, detail)
+        await asyncio.to_thread(store.audit, who, what, detail)
+
+    # Without so_reuseport a second hub on the same port fails instead of taking half of the calls.
+    server = aio.server(
+        interceptors=[AccessInterceptor(own.charter, audit)],
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)],
+    )
+    add_FederationServiceServicer_to_server(Federation(own, store, bell), server)
+    add_StatisticsServiceServicer_to_server(Statistics(own, store, bell), server)
+    port = _bind(server, address, credentials)
+    await server.start()
+    host = address.rsplit(":", 1)[0]
+    home.address.write_text(f"{host}:{port}\n", encoding="utf-8")
+    log.info("the hub of %s listens at %s:%d", own.charter.network, host, port)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    work = asyncio.create_task(advance_forever(own, store, bell))
+    try:
+        await stop.wait()
+    finally:
+        work.cancel()
+        await server.stop(_GRACE)
+        home.address.unlink(missing_ok=True)
+        store.close()
+        log.info("stopped")
+
+
+def _credentials(home: Home) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials(
+        [(read_bytes(home.key), read_bytes(home.certificate))],
+        root_certificates=read_bytes(home.root_certificate),
+        require_client_auth=True,
+    )
+
+
+def _bind(server: aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    try:
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise ResourceProblem(
+            f"the hub cannot listen at {address}",
+            means="another process has this port, or the address is not one of this machine",
+            todo="stop the other process, or choose another port with --listen or in hub.toml",
+        ) from error

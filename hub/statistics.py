@@ -1,0 +1,123 @@
+"""What statistical offices call, and the task that ends releases."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+
+from grpc import aio
+
+from hub.access import caller
+from hub.bell import LOOK_AGAIN, Bell
+from hub.config import Agreement
+from hub.errors import Malformed, NotFound
+from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE
+from hub.releases import advance, open_release
+from hub.store import ReleaseView, Store
+from privacy.calculus import charge
+from quorate.contract.order import CHUNK, terms_of
+from quorate.v1 import statistics_pb2 as stat
+from quorate.v1.statistics_pb2_grpc import StatisticsServiceServicer
+
+log = logging.getLogger("quorate.hub")
+Context = aio.ServicerContext[Any, Any]
+_STATES = {
+    COLLECTING: stat.RELEASE_STATE_COLLECTING,
+    ESTIMATED: stat.RELEASE_STATE_ESTIMATED,
+    INQUORATE: stat.RELEASE_STATE_INQUORATE,
+}
+
+
+class Statistics(StatisticsServiceServicer):
+    """What statistical offices call."""
+
+    def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
+        self._own, self._store, self._bell = own, store, bell
+
+    async def ListProducts(
+        self, request: stat.ListProductsRequest, context: Context
+    ) -> stat.ListProductsResponse:
+        """List what the charter lets an office ask for, and what it costs."""
+        return stat.ListProductsResponse(
+            products=[self._product(product.product_id) for product in self._own.charter.products]
+        )
+
+    def _product(self, product_id: str) -> stat.Product:
+        charter = self._own.charter
+        product, first = charter.product(product_id), charter.budgets.first_day
+        last = date.fromordinal(first.toordinal() + product.max_days - 1)
+        terms = terms_of(charter, self._own.zoning, product_id, (first, last), 0)
+        cost = charge(terms.bounds, first, last, terms.by_period)
+        return stat.Product(
+            product_id=product_id,
+            title=product.title,
+            statistic=product.statistic,
+            rho_period=cost.by_period,
+            rho_day=cost.by_day,
+            sigma_milli=terms.sigma_milli,
+            levels=charter.publication.levels,
+            max_days=product.max_days,
+        )
+
+    async def RequestRelease(
+        self, request: stat.RequestReleaseRequest, context: Context
+    ) -> stat.RequestReleaseResponse:
+        """Open a release, or return the one there is."""
+        try:
+            days = date.fromisoformat(request.first_day), date.fromisoformat(request.last_day)
+        except ValueError:
+            raise Malformed("the period is not two ISO dates") from None
+        release_id = await asyncio.to_thread(
+            open_release, self._own, self._store, request.product_id, days, request.revision
+        )
+        await asyncio.to_thread(self._store.audit, caller.get().uri, "requested a release", release_id)
+        self._bell.ring()
+        return stat.RequestReleaseResponse(release_id=release_id)
+
+    async def WatchRelease(
+        self, request: stat.WatchReleaseRequest, context: Context
+    ) -> AsyncIterator[stat.WatchReleaseResponse]:
+        """Stream the state of a release until it has ended."""
+        shown: ReleaseView | None = None
+        while shown is None or shown.state not in ENDED:
+            view = await asyncio.to_thread(self._store.view, request.release_id)
+            if view != shown:
+                yield _shown(view)
+                shown = view
+            else:
+                await self._bell.wait(LOOK_AGAIN)
+
+    async def GetEstimates(
+        self, request: stat.GetEstimatesRequest, context: Context
+    ) -> AsyncIterator[stat.GetEstimatesResponse]:
+        """Stream the estimates of a release."""
+        data = await asyncio.to_thread(self._store.estimates, request.release_id)
+        if data is None:
+            raise NotFound(
+                f"release {request.release_id} has no estimates", todo="watch it until it is estimated"
+            )
+        for start in range(0, len(data), CHUNK):
+            yield stat.GetEstimatesResponse(data=data[start : start + CHUNK])
+
+
+async def advance_forever(own: Agreement, store: Store, bell: Bell) -> None:
+    """End releases that are due: at every ring, and every second for deadlines."""
+    while True:
+        try:
+            for release_id in await asyncio.to_thread(advance, own, store):
+                log.info("release %s has ended", release_id)
+                bell.ring()
+        except Exception:
+            log.exception("ending releases failed; trying again")
+        await bell.wait(1.0)
+
+
+def _shown(view: ReleaseView) -> stat.WatchReleaseResponse:
+    operators = [
+        stat.OperatorProgress(operator_id=operator, state=state, refusal=refusal)
+        for operator, state, refusal in view.tasks
+    ]
+    return stat.WatchReleaseResponse(state=_STATES[view.state], operators=operators)

@@ -1,0 +1,1 @@
+"""The operator's daemon: sources → presence → statistics → release → upload."""

@@ -1,0 +1,5 @@
+"""Run the node's command line as `python -m node`."""
+
+from node.cli import main
+
+main()

@@ -1,0 +1,145 @@
+"""The node's files: its configuration, the operator's policy, and the paths of its directory."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import Name
+from privacy.units import NanoRho
+from quorate.contract.canonical import first_problem, read_bytes
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventColumns(_Strict):
+    """Names of the columns in the operator's event files."""
+
+    subscriber: str = "subscriber_id"
+    time: str = "timestamp_ms"
+    cell: str = "cell_id"
+
+
+class CellColumns(_Strict):
+    """Names of the columns in the operator's cell table."""
+
+    cell: str = "cell_id"
+    zone: str = "zone"
+
+
+class Source(_Strict):
+    """Where the operator's events are.
+
+    Attributes
+    ----------
+    events
+        Path of one local day's Parquet file, with `{day}` for the ISO date; relative to the node's directory.
+    cells
+        Path of the cell table.
+    first_day, last_day
+        Local days that the operator offers.
+    time_unit
+        Unit of the time column, since the epoch in UTC.
+    max_rejected_permille
+        A day with a larger share of rejected rows is not used.
+    """
+
+    events: str = Field(pattern=r"\{day\}")
+    cells: str
+    first_day: date
+    last_day: date
+    time_unit: Literal["s", "ms", "us"] = "ms"
+    max_rejected_permille: int = Field(default=200, ge=0, le=1000)
+    columns: EventColumns = EventColumns()
+    cell_columns: CellColumns = CellColumns()
+
+
+class Engine(_Strict):
+    """Limits of the embedded database."""
+
+    memory_limit: str = Field(default="2GB", pattern=r"^[1-9][0-9]*(MB|GB)$")
+    threads: int = Field(default=2, ge=1, le=256)
+
+
+class NodeConfig(_Strict):
+    """`node.toml`."""
+
+    hub: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
+    source: Source
+    engine: Engine = Engine()
+
+
+class Policy(_Strict):
+    """`policy.toml`: the operator's own word, on top of the charter.
+
+    Attributes
+    ----------
+    products
+        Products that this operator takes part in.
+    day_cap, month_cap
+        Largest loss of a day and of 31 days in nano-ρ; the lower of this and the charter's holds.
+    unavailable_days
+        Days for which the operator declares to have no data.
+    answer_tick_seconds
+        Answers leave at multiples of this time after the order came, so that the time a computation takes
+        stays inside.
+    """
+
+    products: tuple[Name, ...]
+    day_cap: NanoRho
+    month_cap: NanoRho
+    unavailable_days: tuple[date, ...] = ()
+    answer_tick_seconds: float = Field(default=60.0, gt=0, le=3600)
+
+
+class Home:
+    """The paths of a node's directory; every file of a node is below it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "node.toml"
+        self.policy = root / "policy.toml"
+        self.charter = root / "charter.json"
+        self.zoning = root / "zoning.json"
+        self.enrolment = root / "enrolment.json"
+        self.key = root / "node.key"
+        self.request = root / "node.csr"
+        self.certificate = root / "node.pem"
+        self.hub_root = root / "hub-root.pem"
+        self.secret = root / "secret.key"
+        self.ledger = root / "ledger.db"
+        self.presence = root / "presence"
+        self.quality = root / "quality"
+        self.receipts = root / "receipts"
+
+
+def read_toml(path: Path, model: type[_Model]) -> _Model:
+    """Read and validate a TOML file.
+
+    Raises
+    ------
+    UsageProblem
+        If it is missing, not TOML, or a field is wrong; names the field.
+    """
+    return parse_toml(read_bytes(path), model, path)
+
+
+def parse_toml(data: bytes, model: type[_Model], path: Path) -> _Model:
+    """Validate the bytes of a TOML file; `path` is for the message of an error."""
+    try:
+        return model.model_validate(tomllib.loads(data.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{path} is not TOML: {error}", todo="correct the file") from error
+    except ValidationError as error:
+        raise UsageProblem(
+            f"{path}: {first_problem(error)}", todo="correct the file; docs/operator.md lists every setting"
+        ) from error

@@ -1,0 +1,185 @@
+"""The node daemon: build presence, then wait for orders, answer them and upload what was committed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date, datetime
+from importlib.metadata import version
+from zoneinfo import ZoneInfo
+
+from node.config import Home
+from node.enrolment import Agreement, load
+from node.jobs import BuildJob, run
+from node.release.policy import Refusal
+from node.release.releasing import Releasing
+from node.statistics.registry import algorithms
+from node.uplink import Stopped, Uplink
+from privacy.errors import QuorateError, Refused, UsageProblem
+from privacy.ledger import Ledger
+from privacy.ledger.store import Seam, no_seam
+from quorate.contract.calendar import days_between
+from quorate.contract.identity import write_private
+from quorate.contract.order import TaskOrder
+from quorate.contract.transport import open_channel
+from quorate.v1 import federation_pb2 as pb
+
+log = logging.getLogger("quorate.node")
+POLL_SECONDS = 20
+
+
+def offered_days(own: Agreement) -> tuple[date, ...]:
+    """Return the days for which the operator declares to have data."""
+    source = own.config.source
+    return tuple(
+        day
+        for day in days_between(source.first_day, source.last_day)
+        if day not in own.policy.unavailable_days
+    )
+
+
+def ingest(home: Home, own: Agreement, progress: Callable[[str], None]) -> tuple[date, ...]:
+    """Build presence of every offered day in the worker process and return the days.
+
+    Raises
+    ------
+    DataProblem
+        If a day cannot be used.
+    """
+    days = offered_days(own)
+    run(BuildJob(home=home.root.resolve(), days=days), progress)
+    return days
+
+
+class Daemon:
+    """One node at work.
+
+    Parameters
+    ----------
+    home
+        The node's directory.
+    hub
+        host:port, or None for the address in node.toml.
+    patience
+        Seconds to wait for the first answer of the hub; later the node waits as long as it takes.
+    seam
+        Called with the name of each point that tests make fail.
+    """
+
+    def __init__(self, home: Home, hub: str | None, patience: float, *, seam: Seam = no_seam) -> None:
+        self._home, self._seam, self._patience = home, seam, patience
+        self._own = load(home)
+        self._address = hub or self._own.config.hub
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Work until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
+
+        Raises
+        ------
+        QuorateError
+            If the data cannot be used, the ledger cannot be opened, or the hub does not know this operator.
+        """
+        own, home = self._own, self._home
+        with closing(Ledger(home.ledger, own.ledger_identity, own.budgets, seam=self._seam)) as ledger:
+            days = ingest(home, own, lambda day: log.info("building presence of %s", day))
+            log.info("presence of %d day(s) is ready", len(days))
+            channel = open_channel(self._address, home.hub_root, home.key, home.certificate)
+            with channel:
+                uplink = Uplink(channel, self._address, self._stop, log.warning)
+                signal.signal(signal.SIGTERM, lambda *_: uplink.cancel())
+                releasing = Releasing(home.root.resolve(), own, algorithms(), ledger, self._today)
+                try:
+                    self._greet(uplink, ledger)
+                    while True:
+                        self._serve_one(uplink, releasing)
+                except Stopped:
+                    log.info("stopped")
+
+    def _today(self) -> date:
+        return datetime.now(ZoneInfo(self._own.charter.time_zone)).date()
+
+    def _greet(self, uplink: Uplink, ledger: Ledger) -> None:
+        answer = uplink.hello(version("quorate"), ledger.head, self._patience)
+        if answer.charter_digest.hex() != self._own.charter_digest:
+            raise UsageProblem(
+                f"the hub works under version {answer.charter_version} of the charter of {answer.network}, "
+                "which is not the one that was pinned here",
+                means="no order would be agreed to",
+                todo="get the charter from the hub operator, read it, and run quorate-node enrol again",
+            )
+        log.info("connected to the hub of %s at %s", answer.network, self._address)
+
+    def _serve_one(self, uplink: Uplink, releasing: Releasing) -> None:
+        payload = uplink.next_order(POLL_SECONDS)
+        if payload is None:
+            return
+        came = time.monotonic()
+        order_digest = hashlib.sha256(payload).digest()
+        try:
+            order = TaskOrder.from_bytes(payload, "the task order")
+            log.info("order for %s of %s", order.terms.product, order.terms.first_day)
+            recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
+            self._seam("before upload")
+            self._wait_for_tick(came)
+            receipt = uplink.upload(order_digest, recorded)
+            self._keep(receipt.to_bytes(), order_digest.hex())
+            log.info("delivered %s, ledger entry %d", order.terms.product, receipt.ledger_sequence)
+        except Refusal as refusal:
+            log.warning("refused: %s", refusal)
+            uplink.refuse(order_digest, refusal.reason)
+        except UsageProblem as error:
+            log.warning("refused: %s", error)
+            uplink.refuse(order_digest, pb.REFUSAL_REASON_CHARTER_MISMATCH)
+        except Refused as error:
+            log.error("%s", error)  # noqa: TRY400 - the text is the message; a traceback would help nobody
+            self._stop.wait(POLL_SECONDS)
+
+    def _wait_for_tick(self, came: float) -> None:
+        """Wait for the next multiple of the policy's tick since the order came."""
+        tick = self._own.policy.answer_tick_seconds
+        elapsed = time.monotonic() - came
+        if self._stop.wait(math.ceil(elapsed / tick) * tick - elapsed):
+            raise Stopped
+
+    def _keep(self, receipt: bytes, name: str) -> None:
+        self._home.receipts.mkdir(mode=0o700, exist_ok=True)
+        path = self._home.receipts / f"{name}.json"
+        if not path.exists():
+            write_private(path, receipt)
+
+
+def check(home: Home, own: Agreement) -> list[str]:
+    """Check what a daemon needs before it starts; return what was found to be in order.
+
+    Raises
+    ------
+    QuorateError
+        The first thing that is not.
+    """
+    from node.sources.events import check_parquet, events_path, read_cells
+
+    source = own.config.source
+    read_cells(source, home.root, own.zoning.codes)
+    for day in offered_days(own):
+        check_parquet(
+            events_path(source, home.root, day), source.columns.model_dump(), {"subscriber", "time", "cell"}
+        )
+    approved = {product.statistic: product.algorithm for product in own.charter.products}
+    installed = algorithms()
+    for statistic, digest in approved.items():
+        if installed.get(statistic) != digest:
+            raise QuorateError(f"the installed code of {statistic} is not the code that the charter approved")
+    Ledger(home.ledger, own.ledger_identity, own.budgets).close()
+    return [
+        "charter, zoning, policy and certificate are the enrolled ones",
+        f"{len(offered_days(own))} day(s) of events and the cell table are readable",
+        f"{len(approved)} algorithm(s) are the approved ones",
+        "the ledger opens",
+    ]

@@ -1,0 +1,124 @@
+"""Work for the worker process, and the side of the daemon that starts it and reads its answer.
+
+The worker is a process of its own for every job: exact counts exist in it alone, its memory goes with it,
+and it dies with the daemon because its pipes close. It answers in JSON lines, the last of which announces
+the bytes that follow.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from privacy import errors
+from privacy.errors import QuorateError
+from privacy.ledger.entry import Terms
+
+Progress = Callable[[str], None]
+
+
+class _Job(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+
+
+class BuildJob(_Job):
+    """Build presence of local days from the operator's events, where it is not built yet."""
+
+    kind: Literal["build"] = "build"
+    days: tuple[date, ...]
+
+
+class ReleaseJob(_Job):
+    """Compute a statistic and return its noised bytes."""
+
+    kind: Literal["release"] = "release"
+    terms: Terms
+
+
+Job = Annotated[BuildJob | ReleaseJob, Field(discriminator="kind")]
+JOB: TypeAdapter[BuildJob | ReleaseJob] = TypeAdapter(Job)
+
+
+class Answer(BaseModel):
+    """One line of the worker.
+
+    Attributes
+    ----------
+    progress
+        A phase to report; more lines follow.
+    error
+        Class, what, means and todo of a QuorateError.
+    snapshot
+        SHA-256 of the data that were read, in hexadecimal.
+    length
+        Number of bytes that follow.
+    """
+
+    progress: str | None = None
+    error: tuple[str, str, str, str] | None = None
+    snapshot: str | None = None
+    length: int = 0
+
+
+class WorkerFailed(QuorateError):
+    """The worker process ended without an answer."""
+
+
+def run(job: BuildJob | ReleaseJob, progress: Progress) -> tuple[bytes, bytes]:
+    """Run a job in a new worker process and return (snapshot digest, bytes).
+
+    Raises
+    ------
+    QuorateError
+        What the worker raised, or WorkerFailed if it died.
+    """
+    command = [sys.executable, "-m", "node.worker"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            answer, data = _converse(process, job, progress)
+        except BaseException:
+            process.kill()
+            raise
+    if answer is None or process.returncode != 0 or len(data) != answer.length:
+        raise WorkerFailed(
+            f"the worker process ended with code {process.returncode} and no complete answer",
+            means="nothing was charged or sent",
+            todo="give the node more memory, or a lower memory_limit in node.toml",
+        )
+    if answer.error:
+        raise _rebuilt(*answer.error)
+    return bytes.fromhex(answer.snapshot or ""), data
+
+
+def _converse(
+    process: subprocess.Popen[bytes], job: BuildJob | ReleaseJob, progress: Progress
+) -> tuple[Answer | None, bytes]:
+    if process.stdin is None or process.stdout is None:
+        raise WorkerFailed("the worker process has no pipes")
+    try:
+        process.stdin.write(job.model_dump_json().encode())
+        process.stdin.close()
+    except BrokenPipeError:
+        return None, b""
+    for line in process.stdout:
+        answer = Answer.model_validate(json.loads(line))
+        if answer.progress is None:
+            return answer, process.stdout.read()
+        progress(answer.progress)
+    return None, b""
+
+
+def _rebuilt(name: str, what: str, means: str, todo: str) -> QuorateError:
+    kind = getattr(errors, name, QuorateError)
+    return kind(what, means=means, todo=todo) if issubclass(kind, QuorateError) else QuorateError(what)

@@ -1,0 +1,1 @@
+"""From a task order to committed, noised bytes: policy, worker, ledger."""

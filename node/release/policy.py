@@ -1,0 +1,100 @@
+"""What a node agrees to: every field of a task order is held against the node's own copies.
+
+Nothing here does I/O, and nothing depends on exact data. In order:
+
+1. the order is for this operator of this network, under the charter that was pinned,
+2. its terms are, to the letter, the ones the charter gives to this product and period,
+3. the code that would run is the code that the charter approved,
+4. the operator's policy lets it take part,
+5. the operator offers these days.
+
+Budgets are the ledger's to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from node.enrolment import Agreement
+from privacy.errors import QuorateError, UsageProblem
+from quorate.contract.calendar import days_between
+from quorate.contract.order import TaskOrder, terms_of
+from quorate.v1 import federation_pb2 as pb
+
+Reason = pb.RefusalReason
+
+
+class Refusal(QuorateError):
+    """The node says no to an order, for a typed reason that the hub is told."""
+
+    def __init__(self, reason: pb.RefusalReason.ValueType, what: str) -> None:
+        super().__init__(what, means="the order is refused; nothing was computed, charged or sent")
+        self.reason = reason
+
+
+def require_agreed(order: TaskOrder, own: Agreement, algorithms: Mapping[str, str]) -> None:
+    """Refuse an order that this node has not agreed to.
+
+    Parameters
+    ----------
+    order
+        The hub's request.
+    own
+        The node's own charter, policy and configuration.
+    algorithms
+        Digest of the code of each statistic, as installed here.
+
+    Raises
+    ------
+    Refusal
+        With the first reason that applies.
+    """
+    _require_own_charter(order, own)
+    _require_own_terms(order, own)
+    _require_own_code(order, own, algorithms)
+    if order.terms.product not in own.policy.products:
+        raise Refusal(pb.REFUSAL_REASON_POLICY, f"the operator's policy does not list {order.terms.product}")
+    _require_days(order, own)
+
+
+def _require_own_charter(order: TaskOrder, own: Agreement) -> None:
+    if (order.network, order.operator) != (own.charter.network, own.operator):
+        raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, "the order is for another network or operator")
+    if order.charter != own.charter_digest:
+        raise Refusal(
+            pb.REFUSAL_REASON_CHARTER_MISMATCH, "the order is under another charter than the pinned one"
+        )
+
+
+def _require_own_terms(order: TaskOrder, own: Agreement) -> None:
+    asked = order.terms
+    try:
+        expected = terms_of(
+            own.charter, own.zoning, asked.product, (asked.first_day, asked.last_day), asked.revision
+        )
+    except UsageProblem as error:
+        raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, error.what) from error
+    if asked != expected:
+        theirs, ours = asked.model_dump(), expected.model_dump()
+        field = next(name for name in ours if ours[name] != theirs[name])
+        raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, f"the order's {field} is not the charter's")
+
+
+def _require_own_code(order: TaskOrder, own: Agreement, algorithms: Mapping[str, str]) -> None:
+    approved = own.charter.product(order.terms.product).algorithm
+    if order.algorithm != approved:
+        raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, "the order's algorithm is not the charter's")
+    if algorithms.get(order.terms.statistic) != approved:
+        raise Refusal(
+            pb.REFUSAL_REASON_ALGORITHM_NOT_APPROVED,
+            f"the installed code of {order.terms.statistic} is not the code that the charter approved",
+        )
+
+
+def _require_days(order: TaskOrder, own: Agreement) -> None:
+    source = own.config.source
+    for day in days_between(order.terms.first_day, order.terms.last_day):
+        if not source.first_day <= day <= source.last_day or day in own.policy.unavailable_days:
+            raise Refusal(
+                pb.REFUSAL_REASON_DATA_UNAVAILABLE, f"the operator declared that it has no data of {day}"
+            )

@@ -1,0 +1,67 @@
+"""From a task order to bytes that may leave: agreement, ledger, worker, one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from node.enrolment import Agreement
+from node.jobs import ReleaseJob, run
+from node.release.policy import Refusal, require_agreed
+from privacy.calculus import charge
+from privacy.errors import BudgetExhausted
+from privacy.ledger import Ledger, Recorded, Request
+from quorate.contract.order import TaskOrder
+from quorate.v1 import federation_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Releasing:
+    """Everything a node needs to answer an order.
+
+    Attributes
+    ----------
+    home
+        The node's directory.
+    own
+        The node's agreement.
+    algorithms
+        Digest of the installed code by statistic.
+    ledger
+        Open for writing.
+    today
+        Returns the current local day.
+    """
+
+    home: Path
+    own: Agreement
+    algorithms: Mapping[str, str]
+    ledger: Ledger
+    today: Callable[[], date]
+
+    def answer(self, order: TaskOrder, phase: Callable[[str], None]) -> Recorded:
+        """Return what leaves for an order: the recorded bytes, new or old.
+
+        The budget is checked before anything is computed, and again inside the transaction that charges it.
+
+        Raises
+        ------
+        Refusal
+            If the node has not agreed, or a budget cannot bear it.
+        """
+        require_agreed(order, self.own, self.algorithms)
+        known = self.ledger.find(order.terms, order.nonce)
+        if known:
+            phase("known")
+            return known
+        terms = order.terms
+        cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
+        try:
+            self.ledger.require_room(cost)
+            phase("computing")
+            snapshot, result = run(ReleaseJob(home=self.home, terms=terms), phase)
+            return self.ledger.commit(Request(terms, cost, order.nonce, result, snapshot), self.today())
+        except BudgetExhausted as error:
+            raise Refusal(pb.REFUSAL_REASON_BUDGET_EXHAUSTED, error.what) from error

@@ -1,0 +1,20 @@
+"""The one vocabulary of tables and columns inside a node; after the door everything is int64."""
+
+from __future__ import annotations
+
+SUBSCRIBER = "subscriber"
+"""Pseudonymous subscription, 63-bit non-negative."""
+TIME = "t_us"
+"""Microseconds since the epoch, UTC."""
+CELL = "cell"
+"""Radio cell."""
+ZONE = "zone"
+"""Index of a zone in the zoning's code table."""
+HOUR = "hour"
+"""Elapsed hour of the local day, from 0."""
+MASK = "hours_mask"
+"""Bit h is set when the zone was dominant in elapsed hour h."""
+REASON = "reason"
+"""Why a row was rejected; empty when it was accepted."""
+COUNT = "n"
+"""Number of rows or subscribers."""

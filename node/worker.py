@@ -1,0 +1,186 @@
+"""The worker process: the only place where exact counts exist. Reads one job, writes one answer, ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import ibis
+from ibis.backends.duckdb import Backend
+
+from node.config import Home
+from node.engine import connect, hash_key
+from node.enrolment import Agreement, load
+from node.jobs import JOB, Answer, BuildJob, ReleaseJob
+from node.presence.build import presence
+from node.sources.events import Day, accepted, counts, events_path, gate, judged, read_cells
+from node.statistics.registry import Inputs, exact_vector
+from privacy.errors import DataUnavailable, QuorateError
+from privacy.ledger.entry import Terms
+from privacy.noise import noised
+from quorate.contract.calendar import days_between
+from quorate.contract.payload import encode
+
+Say = Callable[[Answer], None]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds presence of one day after the other.
+
+    Attributes
+    ----------
+    db, cells
+        The engine, and the cell table in it.
+    own, home
+        The node's agreement and directory.
+    scratch
+        Directory for spilling and for files that are not complete yet.
+    """
+
+    db: Backend
+    cells: ibis.Table
+    own: Agreement
+    home: Home
+    scratch: Path
+
+    def build(self, day: date) -> None:
+        """Build presence of a day, unless it is there and made of the same files by the same rules.
+
+        Raises
+        ------
+        DataProblem
+            If the day cannot be used; its counts by reason are in the quality file.
+        """
+        source, quality = self.own.config.source, self.home.quality / f"{day}.json"
+        rows = judged(self.db, source, self.home.root, self._local(day), self.cells)
+        built_from = self._origin(day)
+        target = self.home.presence / f"{day}.parquet"
+        if (
+            target.exists()
+            and quality.exists()
+            and json.loads(quality.read_text())["built_from"] == built_from
+        ):
+            return
+        target.unlink(missing_ok=True)
+        events = self.db.create_table(f"events_{day:%Y%m%d}", accepted(rows), temp=True)
+        found = counts(rows, int(events.count().to_pyarrow().as_py()))
+        quality.write_text(json.dumps({"built_from": built_from, "rows": found}, indent=1))
+        gate(found, source, day)
+        self._write(self._presence(events, day), target)
+        self.db.drop_table(events.get_name())
+
+    def _presence(self, events: ibis.Table, day: date) -> ibis.Table:
+        key = hash_key(self.home.secret.read_bytes(), f"presence|{day}")
+        return presence(events, self._local(day), self.own.charter.presence.max_hold_minutes, key)
+
+    def _write(self, table: ibis.Table, target: Path) -> None:
+        fresh = self.scratch / target.name
+        table.to_parquet(str(fresh), compression="zstd")
+        fresh.chmod(0o600)
+        fresh.replace(target)
+
+    def _local(self, day: date) -> Day:
+        return Day.of(day, self.own.charter.time_zone)
+
+    def _origin(self, day: date) -> dict[str, str]:
+        source = self.own.config.source
+        return {
+            "events": _file_digest(events_path(source, self.home.root, day)),
+            "cells": _file_digest(self.home.root / source.cells),
+            "source": source.model_dump_json(),
+            "charter": self.own.charter_digest,
+        }
+
+
+def build(job: BuildJob, say: Say) -> None:
+    """Build presence of every day of the job that is not built from the same files and rules yet."""
+    home = Home(job.home)
+    own = load(home)
+    home.presence.mkdir(mode=0o700, exist_ok=True)
+    home.quality.mkdir(mode=0o700, exist_ok=True)
+    cells = read_cells(own.config.source, home.root, own.zoning.codes)
+    with (
+        tempfile.TemporaryDirectory(dir=home.presence) as scratch,
+        connect(own.config.engine, Path(scratch)) as db,
+    ):
+        builder = Builder(db, db.create_table("cells", cells, temp=True), own, home, Path(scratch))
+        for day in job.days:
+            say(Answer(progress=day.isoformat()))
+            builder.build(day)
+
+
+def release(job: ReleaseJob) -> tuple[str, bytes]:
+    """Return the snapshot's digest and the noised bytes of a statistic."""
+    home, terms = Home(job.home), job.terms
+    own = load(home)
+    days = days_between(terms.first_day, terms.last_day)
+    paths = [home.presence / f"{day}.parquet" for day in days]
+    for path in paths:
+        if not path.exists():
+            raise DataUnavailable(f"presence of {path.stem} is not built", todo="run quorate-node ingest")
+    with (
+        tempfile.TemporaryDirectory(dir=home.presence) as scratch,
+        connect(own.config.engine, Path(scratch)) as db,
+    ):
+        inputs = Inputs(db, paths, len(own.zoning.zones), own.charter.time_zone, _home_key(home, terms))
+        exact = exact_vector(terms, inputs)
+    snapshot = hashlib.sha256("".join(_file_digest(path) for path in paths).encode()).hexdigest()
+    return snapshot, encode(noised(exact, terms.bounds, terms.sigma_milli, terms.by_period))
+
+
+def _home_key(home: Home, terms: Terms) -> int:
+    return hash_key(home.secret.read_bytes(), f"{terms.statistic}|{terms.first_day}|{terms.last_day}")
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _failure(error: BaseException) -> Answer:
+    """Describe an error; of an unexpected one only its type and place, because its text may quote data."""
+    if isinstance(error, QuorateError):
+        return Answer(error=(type(error).__name__, error.what, error.means, error.todo))
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+    todo = "report it; the text of the error is kept back because it may quote data"
+    return Answer(
+        error=("QuorateError", f"the worker process failed with {place}", "nothing was charged or sent", todo)
+    )
+
+
+def main() -> None:
+    """Read a job from standard input and answer on standard output."""
+    # What libraries print must not mix with the answer, and may quote data: it goes nowhere.
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+    def say(line: Answer) -> None:
+        answer.write(line.model_dump_json().encode() + b"\n")
+        answer.flush()
+
+    try:
+        job = JOB.validate_json(sys.stdin.buffer.read())
+        if isinstance(job, BuildJob):
+            build(job, say)
+            say(Answer(snapshot=""))
+        else:
+            snapshot, data = release(job)
+            say(Answer(snapshot=snapshot, length=len(data)))
+            answer.write(data)
+            answer.flush()
+    except Exception as error:  # noqa: BLE001 - the last place where a type can be told without its text
+        say(_failure(error))
+
+
+if __name__ == "__main__":
+    main()

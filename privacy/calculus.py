@@ -1,0 +1,135 @@
+"""What a release costs whom: charges to days and to windows of days.
+
+The two privacy units are the subscriber-day and the largest window of 31 consecutive days
+(subscriber-month). Both are one rule applied to windows of 1 and of 31 days:
+
+- a release that reads the days M costs a window W its by-period loss if M lies inside W,
+- its by-day loss if M and W only overlap, and nothing otherwise;
+- costs of different releases add up (composition of zCDP).
+
+Days are disjoint data sets, because everything of a day reads that day's events alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from fractions import Fraction
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from privacy.errors import BudgetExhausted
+from privacy.sensitivity import Declaration
+from privacy.units import NanoRho, nano_rho
+
+DAY = 1
+MONTH = 31
+
+
+class Charge(BaseModel):
+    """The loss of one release: by the whole period it reads, and by one of its days.
+
+    Attributes
+    ----------
+    first_day, last_day
+        Local days that the release reads, both included.
+    by_period, by_day
+        Loss in nano-ρ of all data of a subscriber in the period, and of the data of one day.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_day: date
+    last_day: date
+    by_period: NanoRho
+    by_day: NanoRho
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> Charge:
+        if self.last_day < self.first_day:
+            raise ValueError("last_day is before first_day")
+        return self
+
+    def windows(self, length: int) -> Iterator[tuple[date, int]]:
+        """Yield (first day, cost in nano-ρ) of every window of `length` days that the release touches."""
+        start, end = self.first_day - timedelta(days=length - 1), self.last_day
+        for offset in range((end - start).days + 1):
+            first = start + timedelta(days=offset)
+            inside = first <= self.first_day and self.last_day <= first + timedelta(days=length - 1)
+            yield first, self.by_period if inside else self.by_day
+
+
+class Budgets(BaseModel):
+    """The largest loss of a day and of a month, and the days that have a budget at all.
+
+    A day outside `first_day` … `last_day` is an unknown block: its budget is zero.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    day: NanoRho
+    month: NanoRho
+    first_day: date
+    last_day: date
+
+    def caps(self) -> tuple[tuple[int, int], ...]:
+        """Return (length in days, cap in nano-ρ) of each filter."""
+        return ((DAY, self.day), (MONTH, self.month))
+
+    def require_known(self, charge: Charge) -> None:
+        """Refuse a charge to a day that has no budget.
+
+        Raises
+        ------
+        BudgetExhausted
+            If the charge touches an unknown block.
+        """
+        if charge.first_day < self.first_day or charge.last_day > self.last_day:
+            raise BudgetExhausted(
+                f"days outside {self.first_day} to {self.last_day} have no privacy budget",
+                means="an unknown block has budget zero, so the release is refused",
+                todo="ask for days that the charter covers",
+            )
+
+
+def charge(declaration: Declaration, first_day: date, last_day: date, by_period: int) -> Charge:
+    """Return the charge of a release whose by-period loss is `by_period` nano-ρ.
+
+    With σ² = Δ²_period/(2ρ_period), one day costs ρ_period·Δ²_day/Δ²_period, rounded up.
+    """
+    ratio = Fraction(declaration.day_squared, declaration.period_squared)
+    if first_day == last_day:
+        ratio = Fraction(1)
+    by_day = nano_rho(Fraction(by_period, 10**9) * ratio)
+    return Charge(first_day=first_day, last_day=last_day, by_period=by_period, by_day=by_day)
+
+
+def require_room(charged: Charge, budgets: Budgets, spent: dict[tuple[int, date], int]) -> None:
+    """Refuse a charge that any day or window cannot bear.
+
+    Parameters
+    ----------
+    charged
+        The release that is asked for.
+    budgets
+        The caps.
+    spent
+        Nano-ρ spent so far by (window length, first day); a missing window has spent nothing.
+
+    Raises
+    ------
+    BudgetExhausted
+        If a day is unknown, or a total would exceed its cap.
+    """
+    budgets.require_known(charged)
+    for length, cap in budgets.caps():
+        for first, cost in charged.windows(length):
+            before = spent.get((length, first), 0)
+            if before + cost > cap:
+                kind = f"day {first}" if length == DAY else f"the {length} days from {first}"
+                raise BudgetExhausted(
+                    f"the privacy budget of {kind} cannot bear this release "
+                    f"(spent {before}, asked {cost}, cap {cap} nano-rho)",
+                    means="nothing was computed, charged or sent",
+                    todo="ask for other days, a smaller rho, or wait until the charter is amended",
+                )

@@ -1,0 +1,28 @@
+-- The ledger of one operator. entry and result are the record; spent holds running totals that follow
+-- from the entries and that `verify` recomputes.
+CREATE TABLE ledger (
+    only     INTEGER PRIMARY KEY CHECK (only = 1),
+    version  INTEGER NOT NULL,
+    identity TEXT NOT NULL
+) STRICT;
+CREATE TABLE entry (
+    sequence   INTEGER PRIMARY KEY,
+    release_id TEXT NOT NULL UNIQUE,
+    entry      BLOB NOT NULL,
+    head       TEXT NOT NULL,
+    opening    BLOB NOT NULL  -- r of the snapshot commitment; never leaves the node
+) STRICT;
+CREATE TABLE result (
+    release_id TEXT PRIMARY KEY REFERENCES entry (release_id),
+    bytes      BLOB NOT NULL
+) STRICT;
+CREATE TABLE nonce (
+    nonce      TEXT PRIMARY KEY,
+    release_id TEXT NOT NULL REFERENCES entry (release_id)
+) STRICT;
+CREATE TABLE spent (
+    length    INTEGER NOT NULL,  -- of the window, in days
+    first_day TEXT NOT NULL,
+    nano      INTEGER NOT NULL,
+    PRIMARY KEY (length, first_day)
+) STRICT, WITHOUT ROWID;

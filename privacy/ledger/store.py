@@ -1,0 +1,281 @@
+"""The ledger in SQLite: charge, noised bytes and chain entry are one transaction, or nothing.
+
+Rules
+-----
+- A release is identified by its terms. The same terms again return the stored bytes, at no charge.
+- A nonce belongs to one release; with other terms it is a conflict.
+- The budgets of every day and window are checked inside the transaction, before anything is written.
+- There is no refund, and nothing is ever changed or deleted.
+- One process at a time has the ledger open for writing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+
+from privacy.calculus import Budgets, Charge, require_room
+from privacy.errors import LedgerProblem, ResourceProblem
+from privacy.ledger.entry import GENESIS, Entry, Terms, head_after
+
+SCHEMA_VERSION = 1
+Seam = Callable[[str], None]
+
+
+def no_seam(_point: str) -> None:
+    """Do nothing; tests pass a function that fails at a named point instead."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A release that is ready to be recorded.
+
+    Attributes
+    ----------
+    terms, charge
+        What is released and what it costs.
+    nonce
+        Of the order that asked; may be used for these terms only.
+    result
+        Noised bytes exactly as they will leave.
+    snapshot
+        SHA-256 of the data snapshot; enters the ledger only as a commitment.
+    """
+
+    terms: Terms
+    charge: Charge
+    nonce: str
+    result: bytes
+    snapshot: bytes
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A release as the ledger holds it: the entry as it was hashed, the head after it, and the bytes."""
+
+    entry: bytes
+    head: str
+    result: bytes
+
+
+class Ledger:
+    """The ledger of one operator, open for writing.
+
+    Parameters
+    ----------
+    path
+        The database; made if it is not there.
+    identity
+        Whose ledger it is; a ledger of somebody else is refused.
+    budgets
+        Caps by day and month, and the days that have a budget.
+    seam
+        Called with the name of each point that tests make fail.
+    """
+
+    def __init__(self, path: Path, identity: str, budgets: Budgets, *, seam: Seam = no_seam) -> None:
+        self._budgets, self._seam = budgets, seam
+        self._lock = _lock(path)
+        try:
+            self._db = _open(path, identity)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Close the database and let another process open it."""
+        self._db.close()
+        os.close(self._lock)
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """Number of entries, and hash of the last."""
+        row = self._db.execute("SELECT sequence, head FROM entry ORDER BY sequence DESC LIMIT 1").fetchone()
+        return (int(row[0]), str(row[1])) if row else (0, GENESIS)
+
+    def find(self, terms: Terms, nonce: str) -> Recorded | None:
+        """Return what was recorded for these terms, or None.
+
+        Raises
+        ------
+        LedgerProblem
+            If the nonce was used for other terms.
+        """
+        release_id = terms.release_id()
+        row = self._db.execute("SELECT release_id FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
+        if row and row[0] != release_id:
+            raise LedgerProblem(
+                "the nonce of this order was used for another release",
+                means="the order is a forgery or a defect of the hub; nothing was charged or sent",
+                todo="report it to the hub operator",
+            )
+        row = self._db.execute(
+            "SELECT entry, head, bytes FROM entry JOIN result USING (release_id) WHERE release_id = ?",
+            (release_id,),
+        ).fetchone()
+        return Recorded(*row) if row else None
+
+    def require_room(self, charge: Charge) -> None:
+        """Refuse a charge that the budgets cannot bear (BudgetExhausted); changes nothing."""
+        require_room(charge, self._budgets, self._spent(charge))
+
+    def commit(self, request: Request, today: date) -> Recorded:
+        """Record a release: check, charge, store its bytes and extend the chain, in one transaction.
+
+        Returns
+        -------
+        Recorded
+            The new record; or the old one, if these terms were recorded before.
+
+        Raises
+        ------
+        BudgetExhausted
+            If a day or window cannot bear the charge; nothing is written.
+        ResourceProblem
+            If the disk is full; nothing is written.
+        """
+        with self._transaction():
+            known = self.find(request.terms, request.nonce)
+            if known is None:
+                self.require_room(request.charge)
+                known = self._record(request, today)
+            self._db.execute(
+                "INSERT OR IGNORE INTO nonce VALUES (?, ?)", (request.nonce, request.terms.release_id())
+            )
+            self._seam("before commit")
+        self._seam("after commit")
+        return known
+
+    def totals(self, length: int) -> dict[date, int]:
+        """Return nano-ρ spent by first day of each window of `length` days that was charged."""
+        rows = self._db.execute("SELECT first_day, nano FROM spent WHERE length = ? ORDER BY 1", (length,))
+        return {date.fromisoformat(first): int(nano) for first, nano in rows}
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries in order."""
+        for (entry,) in self._db.execute("SELECT entry FROM entry ORDER BY sequence"):
+            yield Entry.model_validate_json(entry)
+
+    def _record(self, request: Request, today: date) -> Recorded:
+        sequence, previous = self.head
+        opening = os.urandom(32)
+        entry = Entry(
+            sequence=sequence + 1,
+            previous=previous,
+            release_id=request.terms.release_id(),
+            terms=request.terms,
+            charge=request.charge,
+            result_sha256=hashlib.sha256(request.result).hexdigest(),
+            result_length=len(request.result),
+            commitment=hashlib.sha256(b"quorate.snapshot.v1" + opening + request.snapshot).hexdigest(),
+            recorded_on=today,
+        )
+        recorded = Recorded(entry.to_bytes(), head_after(entry.to_bytes()), request.result)
+        self._charge(request.charge)
+        self._seam("charged")
+        row = (entry.sequence, entry.release_id, recorded.entry, recorded.head, opening)
+        self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", row)
+        self._seam("chained")
+        self._db.execute("INSERT INTO result VALUES (?, ?)", (entry.release_id, recorded.result))
+        self._seam("stored")
+        return recorded
+
+    def _charge(self, charge: Charge) -> None:
+        self._db.executemany(
+            "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET nano = nano + excluded.nano",
+            [
+                (length, first.isoformat(), cost)
+                for length, _cap in self._budgets.caps()
+                for first, cost in charge.windows(length)
+            ],
+        )
+
+    def _spent(self, charge: Charge) -> dict[tuple[int, date], int]:
+        spent: dict[tuple[int, date], int] = {}
+        for length, _cap in self._budgets.caps():
+            firsts = [first.isoformat() for first, _cost in charge.windows(length)]
+            rows = self._db.execute(
+                "SELECT first_day, nano FROM spent WHERE length = ? AND first_day BETWEEN ? AND ?",
+                (length, firsts[0], firsts[-1]),
+            )
+            spent |= {(length, date.fromisoformat(first)): int(nano) for first, nano in rows}
+        return spent
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            raise ResourceProblem(
+                f"the privacy ledger cannot be written ({error.sqlite_errorname})",
+                means="nothing was charged and nothing was sent",
+                todo="make room on the disk or repair it, then start the node again",
+            ) from error
+
+
+def _lock(path: Path) -> int:
+    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise LedgerProblem(
+            f"the privacy ledger {path} is open in another process",
+            means="two daemons on one ledger could each spend the same budget, so the second does not start",
+            todo="stop the other quorate-node, or start this one in its own directory",
+        ) from error
+    return handle
+
+
+def _open(path: Path, identity: str) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        _require_identity(db, path, identity)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise LedgerProblem(
+            f"{path} cannot be read as a privacy ledger ({error.sqlite_errorname})",
+            means="without a ledger nothing can be released",
+            todo="restore the ledger from its backup; do not delete it, or its budgets count as spent",
+        ) from error
+    except LedgerProblem:
+        db.close()
+        raise
+    return db
+
+
+def _require_identity(db: sqlite3.Connection, path: Path, identity: str) -> None:
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone():
+        schema = files("privacy.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+        # One transaction, so that a crash here leaves no ledger without an owner.
+        db.execute("BEGIN IMMEDIATE")
+        for statement in schema.split(";\n"):
+            db.execute(statement)
+        db.execute("INSERT INTO ledger VALUES (1, ?, ?)", (SCHEMA_VERSION, identity))
+        db.execute("COMMIT")
+    version, owner = db.execute("SELECT version, identity FROM ledger").fetchone()
+    if (version, owner) != (SCHEMA_VERSION, identity):
+        raise LedgerProblem(
+            f"{path} is version {version} of {owner}; expected version {SCHEMA_VERSION} of {identity}",
+            means="its budgets are somebody else's, so it is not used",
+            todo="point the node at its own ledger",
+        )

@@ -1,0 +1,70 @@
+"""What a ledger says, for people and programs: charges, totals by day and window, head of the chain."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from privacy.calculus import DAY, MONTH, Budgets
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import GENESIS, Entry
+
+
+def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
+    """Return a ledger as a JSON-ready dictionary; the database is opened read-only and may be in use.
+
+    Parameters
+    ----------
+    path
+        The ledger's database.
+    budgets
+        Caps to show beside the totals.
+
+    Returns
+    -------
+    dict
+        `charges` (by entry), `days` and `windows` (nano-ρ by first day), `caps`, `entries` and `chain_head`.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no ledger.
+    """
+    if not path.exists():
+        raise UsageProblem(f"there is no ledger at {path}", todo="start the node once, or correct --dir")
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        db.execute("BEGIN")
+        rows = db.execute("SELECT entry, head FROM entry ORDER BY sequence").fetchall()
+        totals = {
+            length: {
+                str(first): int(nano)
+                for first, nano in db.execute(
+                    "SELECT first_day, nano FROM spent WHERE length = ? ORDER BY 1", (length,)
+                )
+            }
+            for length in (DAY, MONTH)
+        }
+    return {
+        "charges": [_line(Entry.model_validate_json(entry)) for entry, _head in rows],
+        "days": totals[DAY],
+        "windows": totals[MONTH],
+        "caps": {"day": budgets.day, "window": budgets.month, "window_days": MONTH},
+        "entries": len(rows),
+        "chain_head": rows[-1][1] if rows else GENESIS,
+    }
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    return {
+        "sequence": entry.sequence,
+        "release_id": entry.release_id,
+        "product": entry.terms.product,
+        "first_day": entry.terms.first_day.isoformat(),
+        "last_day": entry.terms.last_day.isoformat(),
+        "revision": entry.terms.revision,
+        "sigma": entry.terms.sigma_milli / 1000,
+        "by_period": entry.charge.by_period,
+        "by_day": entry.charge.by_day,
+        "result_sha256": entry.result_sha256,
+    }

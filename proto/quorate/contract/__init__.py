@@ -1,0 +1,1 @@
+"""Documents, identities and encodings that node and hub must understand in the same way."""

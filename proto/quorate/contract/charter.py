@@ -1,0 +1,117 @@
+"""The charter: what the parties agreed to compute, at what privacy cost, under which rules."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+from pydantic import Field, JsonValue, model_validator
+
+from privacy.calculus import Budgets
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import Digest, Level, Name
+from privacy.units import NanoRho
+from quorate.contract.canonical import Document
+
+
+class Product(Document):
+    """A statistic with fixed parameters and privacy cost.
+
+    Attributes
+    ----------
+    rho
+        Loss of one release in nano-ρ, by the whole period that it reads.
+    max_days
+        Longest period, in local days.
+    algorithm
+        Digest of the code that the operators agreed to run.
+    """
+
+    product_id: Name
+    title: str = Field(min_length=1, max_length=200)
+    statistic: Name
+    parameters: dict[str, JsonValue]
+    levels: tuple[Level, ...] = Field(min_length=1)
+    max_days: int = Field(strict=True, ge=1, le=31)
+    rho: NanoRho
+    algorithm: Digest
+
+
+class PresenceRules(Document):
+    """How long an event says where a subscriber is: until the next one, at most so many minutes."""
+
+    max_hold_minutes: int = Field(strict=True, ge=1, le=24 * 60)
+
+
+class Publication(Document):
+    """When a release may be combined.
+
+    Attributes
+    ----------
+    levels
+        Levels of the zoning at which estimates are published.
+    min_operators
+        Fewer contributions than this, and the release ends inquorate.
+    collect_seconds
+        How long the hub waits for operators that neither answer nor refuse.
+    """
+
+    levels: tuple[Name, ...] = Field(min_length=1)
+    min_operators: int = Field(strict=True, ge=1)
+    collect_seconds: int = Field(strict=True, ge=1, le=10**7)
+
+
+class Calibration(Document):
+    """Declared assumptions of the calibration to the register; see docs/method.md.
+
+    Attributes
+    ----------
+    owner_dispersion_permille
+        Variance of counted subscriptions around phone owners, per owner, in thousandths.
+    model_cv_permille
+        Standard deviation of what the model leaves out, relative to the estimate, in thousandths.
+    share_sd_permille
+        Standard deviation over zones of the logarithm of an operator's market share, in thousandths; it
+        counts only when an operator is missing.
+    """
+
+    owner_dispersion_permille: int = Field(strict=True, ge=0, le=10_000)
+    model_cv_permille: int = Field(strict=True, ge=0, le=1_000)
+    share_sd_permille: int = Field(strict=True, ge=0, le=5_000)
+
+
+class Charter(Document):
+    """The agreement; unsigned in this version and pinned by digest at enrolment."""
+
+    version: int = Field(strict=True, ge=1)
+    network: Name
+    time_zone: str
+    zoning: Digest
+    operators: tuple[Name, ...] = Field(min_length=1)
+    budgets: Budgets
+    sigma_grid_milli: int = Field(strict=True, ge=1, le=10**6)
+    presence: PresenceRules
+    products: tuple[Product, ...] = Field(min_length=1)
+    publication: Publication
+    calibration: Calibration
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Charter:
+        if self.time_zone not in available_timezones():
+            raise ValueError(f"time_zone {self.time_zone} is not in the time-zone database")
+        if len(set(self.operators)) != len(self.operators):
+            raise ValueError("an operator is named twice")
+        if len({product.product_id for product in self.products}) != len(self.products):
+            raise ValueError("a product is named twice")
+        if self.publication.min_operators > len(self.operators):
+            raise ValueError("min_operators is more than there are operators")
+        return self
+
+    def product(self, product_id: str) -> Product:
+        """Return a product (UsageProblem if the charter has none of that name)."""
+        for product in self.products:
+            if product.product_id == product_id:
+                return product
+        raise UsageProblem(
+            f"the charter has no product called {product_id}",
+            todo=f"ask for one of: {', '.join(product.product_id for product in self.products)}",
+        )

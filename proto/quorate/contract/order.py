@@ -1,0 +1,103 @@
+"""Task orders and receipts, and the terms that a charter gives to a product and period."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import Digest, Name, Terms
+from privacy.noise import calibrate
+from privacy.statistics import declare
+from quorate.contract.canonical import Document
+from quorate.contract.charter import Charter
+from quorate.contract.keyset import Keyset, keyset_of
+from quorate.contract.zoning import Zoning
+
+ORDER_TYPE = "application/vnd.quorate.task-order+json"
+ENTRY_TYPE = "application/vnd.quorate.ledger-entry+json"
+RECEIPT_TYPE = "application/vnd.quorate.receipt+json"
+GAUSSIAN = "discrete-gaussian"
+#: Largest chunk of a contribution, in bytes.
+CHUNK = 1 << 20
+
+Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class TaskOrder(Document):
+    """The hub's request to one node; the node rechecks every field against its own charter."""
+
+    network: Name
+    operator: Name
+    nonce: Nonce
+    charter: Digest
+    algorithm: Digest
+    terms: Terms
+
+
+class Receipt(Document):
+    """The hub's word that it holds a contribution."""
+
+    network: Name
+    operator: Name
+    order: Digest
+    result_sha256: Digest
+    release_id: Digest
+    ledger_sequence: int
+    ledger_head: Digest
+
+
+def terms_of(
+    charter: Charter, zoning: Zoning, product_id: str, days: tuple[date, date], revision: int
+) -> Terms:
+    """Return the only terms on which the charter lets a product be released for a period.
+
+    Parameters
+    ----------
+    charter, zoning
+        The caller's own copies.
+    product_id
+        A product of the charter.
+    days
+        First and last local day, both included.
+    revision
+        0 for the first measurement.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such product, or the period is not one that the product allows.
+    """
+    product = charter.product(product_id)
+    first_day, last_day = days
+    length = (last_day - first_day).days + 1
+    if not 1 <= length <= product.max_days:
+        raise UsageProblem(
+            f"{product_id} is released for 1 to {product.max_days} days, not for {first_day} to {last_day}",
+            todo="ask for a period of that length",
+        )
+    keyset = keyset_for(charter, zoning, product.statistic, first_day)
+    bounds = declare(product.statistic, keyset.hours)
+    return Terms(
+        product=product_id,
+        statistic=product.statistic,
+        parameters=product.parameters,
+        zoning=charter.zoning,
+        keyset=keyset.digest(),
+        levels=product.levels,
+        first_day=first_day,
+        last_day=last_day,
+        bounds=bounds,
+        mechanism=GAUSSIAN,
+        sigma_milli=calibrate(bounds, product.rho, charter.sigma_grid_milli),
+        by_period=product.rho,
+        charter_version=charter.version,
+        revision=revision,
+    )
+
+
+def keyset_for(charter: Charter, zoning: Zoning, statistic: str, first_day: date) -> Keyset:
+    """Return the cells of a statistic on a day, in the charter's time zone."""
+    return keyset_of(statistic, zoning, first_day, charter.time_zone)

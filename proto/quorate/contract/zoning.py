@@ -1,0 +1,60 @@
+"""A zoning: the versioned partition of a country into zones, with their parents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field, model_validator
+
+from privacy.ledger.entry import Name
+from quorate.contract.canonical import Document
+
+#: Name of the finest level; parents are called as the zoning calls them.
+ZONE = "zone"
+
+
+class Zone(Document):
+    """A zone and its parents by level; a level that it lacks (Brussels has no province) is not named."""
+
+    code: str = Field(pattern=r"^[^\s,;\"]{1,32}$")
+    parents: Mapping[Name, str]
+
+
+class Zoning(Document):
+    """The zones of a country, by code ascending; a zone's position is its index everywhere in Quorate."""
+
+    name: str = Field(min_length=1, max_length=100)
+    version: str = Field(min_length=1, max_length=32)
+    levels: tuple[Name, ...] = Field(min_length=1)
+    zones: tuple[Zone, ...] = Field(min_length=1, max_length=2**22 - 1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Zoning:
+        codes = [zone.code for zone in self.zones]
+        if codes != sorted(set(codes)):
+            raise ValueError("zones are not unique codes in ascending order")
+        if self.levels[0] != ZONE:
+            raise ValueError(f"the finest level is not called {ZONE}")
+        taken: dict[str, str] = dict.fromkeys(codes, ZONE)
+        for zone in self.zones:
+            for level, code in zone.parents.items():
+                if level not in self.levels[1:]:
+                    raise ValueError(f"zone {zone.code} names the unknown level {level}")
+                if taken.setdefault(code, level) != level:
+                    raise ValueError(f"code {code} is used at two levels")
+        return self
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the zones, by index."""
+        return [zone.code for zone in self.zones]
+
+    def members(self, level: str) -> dict[str, list[int]]:
+        """Return the zone indices of every area of a level, by area code ascending."""
+        if level == ZONE:
+            return {zone.code: [index] for index, zone in enumerate(self.zones)}
+        areas: dict[str, list[int]] = {}
+        for index, zone in enumerate(self.zones):
+            if level in zone.parents:
+                areas.setdefault(zone.parents[level], []).append(index)
+        return dict(sorted(areas.items()))

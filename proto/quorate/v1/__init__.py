@@ -1,0 +1,1 @@
+"""Generated stubs; see deploy/stubs.py."""
