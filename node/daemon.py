@@ -21,7 +21,7 @@ from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
 from node.uplink import Stopped, Uplink
-from privacy.errors import QuorateError, Refused, UsageProblem
+from privacy.errors import QuorateError, Unreachable, UsageProblem
 from privacy.ledger import Ledger
 from privacy.ledger.store import Seam, no_seam
 from quorate.contract.calendar import days_between
@@ -137,8 +137,11 @@ class Daemon:
         except UsageProblem as error:
             log.warning("refused: %s", error)
             uplink.refuse(order_digest, pb.REFUSAL_REASON_CHARTER_MISMATCH)
-        except Refused as error:
-            log.error("%s", error)  # noqa: TRY400 - the text is the message; a traceback would help nobody
+        except Unreachable:
+            raise
+        except QuorateError as error:
+            # The order stays open at the hub and comes again; whatever was committed is sent then.
+            log.error("%s; trying again in %d s", error, POLL_SECONDS)  # noqa: TRY400 - the text is the message
             self._stop.wait(POLL_SECONDS)
 
     def _wait_for_tick(self, came: float) -> None:
@@ -163,14 +166,12 @@ def check(home: Home, own: Agreement) -> list[str]:
     QuorateError
         The first thing that is not.
     """
-    from node.sources.events import check_parquet, events_path, read_cells
+    from node.sources.events import INTEGERS, check_parquet, events_path, read_cells
 
     source = own.config.source
     read_cells(source, home.root, own.zoning.codes)
     for day in offered_days(own):
-        check_parquet(
-            events_path(source, home.root, day), source.columns.model_dump(), {"subscriber", "time", "cell"}
-        )
+        check_parquet(events_path(source, home.root, day), source.columns.model_dump(), INTEGERS)
     approved = {product.statistic: product.algorithm for product in own.charter.products}
     installed = algorithms()
     for statistic, digest in approved.items():

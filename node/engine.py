@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ibis
 from ibis.backends.duckdb import Backend
-from ibis.expr.types import IntegerValue
+from ibis.expr.types import IntegerScalar, IntegerValue
 
 from node.config import Engine
 
@@ -60,3 +60,12 @@ def pack(amount: IntegerValue, tie: IntegerValue, zone: IntegerValue) -> Integer
 def unpack_zone(packed: IntegerValue) -> IntegerValue:
     """Return the zone of a packed maximum."""
     return packed & (2**_ZONE_BITS - 1)
+
+
+def small_sum(values: IntegerValue) -> IntegerScalar:
+    """Return a sum that is known to stay below 2³¹, as int64.
+
+    DuckDB sums int64 into 128 bits, which Ibis takes for int64 already, so that a plain cast is left out and
+    Parquet gets floating-point numbers.
+    """
+    return values.sum().cast("int32").cast("int64")

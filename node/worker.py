@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from node.config import Home
@@ -21,7 +22,17 @@ from node.engine import connect, hash_key
 from node.enrolment import Agreement, load
 from node.jobs import JOB, Answer, BuildJob, ReleaseJob
 from node.presence.build import presence
-from node.sources.events import Day, accepted, counts, events_path, gate, judged, read_cells
+from node.sources.events import (
+    INTEGERS,
+    Day,
+    accepted,
+    check_parquet,
+    counts,
+    events_path,
+    gate,
+    judged,
+    read_cells,
+)
 from node.statistics.registry import Inputs, exact_vector
 from privacy.errors import DataUnavailable, QuorateError
 from privacy.ledger.entry import Terms
@@ -38,16 +49,15 @@ class Builder:
 
     Attributes
     ----------
-    db, cells
-        The engine, and the cell table in it.
+    cells
+        The operator's cells with their zones.
     own, home
         The node's agreement and directory.
     scratch
         Directory for spilling and for files that are not complete yet.
     """
 
-    db: Backend
-    cells: ibis.Table
+    cells: pa.Table
     own: Agreement
     home: Home
     scratch: Path
@@ -60,10 +70,8 @@ class Builder:
         DataProblem
             If the day cannot be used; its counts by reason are in the quality file.
         """
-        source, quality = self.own.config.source, self.home.quality / f"{day}.json"
-        rows = judged(self.db, source, self.home.root, self._local(day), self.cells)
+        quality, target = self.home.quality / f"{day}.json", self.home.presence / f"{day}.parquet"
         built_from = self._origin(day)
-        target = self.home.presence / f"{day}.parquet"
         if (
             target.exists()
             and quality.exists()
@@ -71,12 +79,18 @@ class Builder:
         ):
             return
         target.unlink(missing_ok=True)
-        events = self.db.create_table(f"events_{day:%Y%m%d}", accepted(rows), temp=True)
-        found = counts(rows, int(events.count().to_pyarrow().as_py()))
-        quality.write_text(json.dumps({"built_from": built_from, "rows": found}, indent=1))
-        gate(found, source, day)
-        self._write(self._presence(events, day), target)
-        self.db.drop_table(events.get_name())
+        # One engine per day: its memory and its temporary tables end with it.
+        with connect(self.own.config.engine, self.scratch) as db:
+            events, found = self._clean(db, day)
+            quality.write_text(json.dumps({"built_from": built_from, "rows": found}, indent=1))
+            gate(found, self.own.config.source, day)
+            self._write(self._presence(events, day), target)
+
+    def _clean(self, db: Backend, day: date) -> tuple[ibis.Table, dict[str, int]]:
+        cells = db.create_table("cells", self.cells, temp=True)
+        rows = judged(db, self.own.config.source, self.home.root, self._local(day), cells)
+        events = db.create_table("events", accepted(rows), temp=True)
+        return events, counts(rows, int(events.count().to_pyarrow().as_py()))
 
     def _presence(self, events: ibis.Table, day: date) -> ibis.Table:
         key = hash_key(self.home.secret.read_bytes(), f"presence|{day}")
@@ -93,6 +107,7 @@ class Builder:
 
     def _origin(self, day: date) -> dict[str, str]:
         source = self.own.config.source
+        check_parquet(events_path(source, self.home.root, day), source.columns.model_dump(), INTEGERS)
         return {
             "events": _file_digest(events_path(source, self.home.root, day)),
             "cells": _file_digest(self.home.root / source.cells),
@@ -108,11 +123,8 @@ def build(job: BuildJob, say: Say) -> None:
     home.presence.mkdir(mode=0o700, exist_ok=True)
     home.quality.mkdir(mode=0o700, exist_ok=True)
     cells = read_cells(own.config.source, home.root, own.zoning.codes)
-    with (
-        tempfile.TemporaryDirectory(dir=home.presence) as scratch,
-        connect(own.config.engine, Path(scratch)) as db,
-    ):
-        builder = Builder(db, db.create_table("cells", cells, temp=True), own, home, Path(scratch))
+    with tempfile.TemporaryDirectory(dir=home.presence) as scratch:
+        builder = Builder(cells, own, home, Path(scratch))
         for day in job.days:
             say(Answer(progress=day.isoformat()))
             builder.build(day)

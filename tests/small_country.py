@@ -1,4 +1,4 @@
-"""Writes a small made-up country for tests: squares on a grid, three districts, one of them without province."""
+"""Writes a small made-up country for tests: squares on a grid, three districts, one without a province."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_small_country(path: Path, zones: int = 12, seed: int = 1, residents: i
     """Write zones.geojson, population.csv and commuting.csv under `path` and return it.
 
     Zones are Z001, Z002, …, the same number in each of the districts D1, D2 and D3 as far as possible; the
-    last zone is a MultiPolygon. About `residents` people live in each zone; six in ten of working age commute,
+    last zone is a MultiPolygon. About `residents` people live in each zone; six in ten of working age work,
     mostly inside their district.
     """
     if zones < len(PARENTS):

@@ -87,7 +87,7 @@ def products(root: Path, hub: str, as_json: bool) -> None:
         ]
     lines = [
         f"{p['product']}: {p['title']}\n"
-        f"  rho {p['rho_period']} nano ({p['rho_day']} a day), epsilon {p['epsilon_at_1e-6']} at delta 1e-6,\n"
+        f"  rho {p['rho_period']} nano ({p['rho_day']} a day), epsilon {p['epsilon_at_1e-6']} at delta 1e-6\n"
         f"  noise sd {p['sigma']} in each cell of each operator, up to {p['max_days']} day(s)"
         for p in found
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ibis
 from ibis.expr.types import Table
 
-from node.engine import keyed_hash, pack, unpack_zone
+from node.engine import keyed_hash, pack, small_sum, unpack_zone
 from node.sources.events import Day
 from node.tables import CELL, HOUR, MASK, SUBSCRIBER, TIME, ZONE
 
@@ -41,7 +41,7 @@ def by_hour(held: Table, hold_minutes: int) -> Table:
     finish = ibis.least(spread.end, (spread[HOUR] + 1) * _HOUR_S)
     parts = spread.mutate(dwell=finish - begin)
     parts = parts.filter(parts.dwell > 0)
-    return parts.group_by([SUBSCRIBER, HOUR, ZONE]).aggregate(dwell=parts.dwell.sum().cast("int64"))
+    return parts.group_by([SUBSCRIBER, HOUR, ZONE]).aggregate(dwell=small_sum(parts.dwell))
 
 
 def presence(events: Table, day: Day, hold_minutes: int, key: int) -> Table:
@@ -64,5 +64,5 @@ def presence(events: Table, day: Day, hold_minutes: int, key: int) -> Table:
     dominant = best.select(SUBSCRIBER, HOUR, **{ZONE: unpack_zone(best.best)})
     # 2^hour with a right shift, which every engine has and none overflows.
     bit = ibis.literal(1 << _TOP_BIT, "int64") >> (_TOP_BIT - dominant[HOUR])
-    masks = dominant.group_by([SUBSCRIBER, ZONE]).aggregate(**{MASK: bit.sum().cast("int64")})
+    masks = dominant.group_by([SUBSCRIBER, ZONE]).aggregate(**{MASK: small_sum(bit)})
     return masks.order_by([SUBSCRIBER, ZONE])

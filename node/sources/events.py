@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from node.tables import CELL, COUNT, REASON, SUBSCRIBER, TIME, ZONE
 from privacy.errors import DataProblem, DataUnavailable
 from quorate.contract.calendar import midnight_us
 
+#: Columns of the event file, as the configuration calls them, that must be integers.
+INTEGERS = frozenset({"subscriber", "time", "cell"})
 _UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 #: Reasons in the order in which they are looked for; a row has the first that applies.
 REASONS = ("null_subscriber", "null_time", "outside_day", "null_cell", "unknown_cell", "duplicate")
@@ -41,7 +44,7 @@ def events_path(source: Source, root: Path, day: date) -> Path:
     return root / source.events.replace("{day}", day.isoformat())
 
 
-def check_parquet(path: Path, columns: dict[str, str], integers: set[str]) -> None:
+def check_parquet(path: Path, columns: dict[str, str], integers: Collection[str]) -> None:
     """Refuse a file that is missing, empty, not Parquet, or lacks a column or has one of another type.
 
     Parameters
@@ -122,7 +125,7 @@ def judged(connection: Backend, source: Source, root: Path, day: Day, cells: Tab
         If the file cannot be used.
     """
     path, names = events_path(source, root, day.local), source.columns
-    check_parquet(path, names.model_dump(), {"subscriber", "time", "cell"})
+    check_parquet(path, names.model_dump(), INTEGERS)
     raw = connection.read_parquet(str(path))
     unit = _UNITS[source.time_unit]
     rows = raw.select(
@@ -132,7 +135,7 @@ def judged(connection: Backend, source: Source, root: Path, day: Day, cells: Tab
             CELL: raw[names.cell].cast("int64"),
         }
     )
-    rows = rows.left_join(cells.rename(known_cell=CELL), rows[CELL] == ibis._.known_cell)
+    rows = rows.left_join(cells.rename(known_cell=CELL), [(CELL, "known_cell")])
     inside = (rows.time >= -(-day.start_us // unit)) & (rows.time < -(-day.end_us // unit))
     reason = ibis.cases(
         (rows[SUBSCRIBER].isnull(), "null_subscriber"),

@@ -20,8 +20,8 @@ def counted(presence: Table, hours: int) -> Table:
     """Return (zone, hour, n) of a day's presence."""
     clock = ibis.memtable({HOUR: list(range(hours))}, schema={HOUR: "int64"})
     cells = presence.cross_join(clock)
-    there = (cells[MASK] >> cells[HOUR]) & 1
-    return cells.group_by([ZONE, HOUR]).aggregate(**{COUNT: there.sum().cast("int64")})
+    there = cells.filter(((cells[MASK] >> cells[HOUR]) & 1) == 1)
+    return there.group_by([ZONE, HOUR]).aggregate(**{COUNT: there.count()})
 
 
 def vector(presence: Table, zones: int, hours: int) -> NDArray[np.int64]:

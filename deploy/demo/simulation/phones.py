@@ -143,4 +143,4 @@ def draw_subscriptions(phones: Phones, operator: int, settings: Settings) -> Sub
     order = np.argsort(ids)
     rng = stream(settings.seed, Purpose.ACTIVITY, operator)
     activity = rng.gamma(ACTIVITY_SHAPE, 1 / ACTIVITY_SHAPE, person.size)
-    return Subscriptions(person[order], ids[order], activity[order])
+    return Subscriptions(person[order], ids[order], activity)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from deploy.demo.simulation.calendar import LocalDay, load_timezone, local_day
+from deploy.demo.simulation.calendar import LocalDay, local_day
 from privacy.errors import UsageProblem
 
 
@@ -68,8 +67,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_days(self) -> Self:
-        load_timezone(self.timezone)
-        last = self.start + timedelta(days=self.days - 1)
+        last = self.local_days[-1].date
         if self.presence_day is not None and not self.start <= self.presence_day <= last:
             raise UsageProblem(
                 f"setting presence_day: {self.presence_day} is not between {self.start} and {last}",
@@ -78,7 +76,7 @@ class Settings(BaseModel):
             )
         return self
 
-    @cached_property
+    @property
     def local_days(self) -> tuple[LocalDay, ...]:
         """The simulated local days in order; a UsageProblem if one is not made of whole hours."""
         return tuple(local_day(self.start + timedelta(days=n), self.timezone) for n in range(self.days))

@@ -1,0 +1,122 @@
+"""Sets up the directories of hub, nodes and office as their own command lines would, and enrols them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.demo.agreement import OFFICE
+from deploy.demo.simulation import Simulation
+from hub.authority import found, sign
+from hub.client.office import Home as OfficeHome
+from hub.config import Home as HubHome
+from node.config import Home as NodeHome
+from node.enrolment import enrol, initialise
+from quorate.contract.charter import Charter
+from quorate.contract.identity import OFFICE as OFFICE_ROLE
+from quorate.contract.identity import OPERATOR, Identity, new_key, signing_request
+from quorate.contract.zoning import Zoning
+
+_NODE_TOML = """\
+# Written by the demo; docs/operator.md explains every setting.
+hub = "localhost:7443"
+
+[source]
+events = "{operator}/events/{{day}}.parquet"
+cells = "{operator}/cells.parquet"
+first_day = {first}
+last_day = {last}
+time_unit = "ms"
+
+[source.columns]
+subscriber = "subscriber_id"
+time = "timestamp_ms"
+cell = "cell_id"
+
+[engine]
+memory_limit = "2GB"
+threads = 1
+"""
+_POLICY_TOML = """\
+# Written by the demo; the operator's own word on top of the charter, pinned by digest at enrolment.
+products = ["residents", "presence"]
+day_cap = {day}
+month_cap = {month}
+answer_tick_seconds = {tick}
+"""
+
+
+@dataclass(frozen=True)
+class Parties:
+    """The directories of everybody who takes part."""
+
+    charter: Charter
+    zoning: Zoning
+    hub: HubHome
+    nodes: dict[str, NodeHome]
+    office: OfficeHome
+
+
+def set_up(
+    simulation: Simulation, zoning: Zoning, charter: Charter, out: Path, tick_seconds: float = 2.0
+) -> Parties:
+    """Make keys and certificates, and enrol every node under a charter.
+
+    Parameters
+    ----------
+    simulation
+        The operators' data.
+    zoning, charter
+        What the parties agreed on.
+    out
+        Directory of the demo; hub, nodes and office get directories in it.
+    tick_seconds
+        The nodes' answers leave at multiples of this.
+    """
+    hub = HubHome(out / "hub")
+    hub.root.mkdir()
+    fingerprint = found(hub, charter.network, ("localhost", "127.0.0.1"))
+    hub.charter.write_bytes(charter.to_bytes())
+    hub.zoning.write_bytes(zoning.to_bytes())
+    shutil.copy(simulation.register, hub.register)
+    nodes = {
+        operator: _node(simulation, operator, hub, out / "nodes" / operator, tick_seconds)
+        for operator in charter.operators
+    }
+    for operator, home in nodes.items():
+        enrol(home, operator, charter.network, fingerprint)
+    return Parties(charter, zoning, hub, nodes, _office(hub, charter.network, out / "office"))
+
+
+def _node(simulation: Simulation, operator: str, hub: HubHome, root: Path, tick_seconds: float) -> NodeHome:
+    home, charter = NodeHome(root), Charter.read(hub.charter)
+    request = initialise(home, charter.network, operator)
+    home.certificate.write_bytes(
+        sign(hub, request.read_bytes(), Identity(charter.network, OPERATOR, operator))
+    )
+    for theirs, ours in (
+        (hub.root_certificate, home.hub_root),
+        (hub.charter, home.charter),
+        (hub.zoning, home.zoning),
+    ):
+        shutil.copy(theirs, ours)
+    home.config.write_text(
+        _NODE_TOML.format(
+            operator=simulation.operator(operator).resolve().as_posix(),
+            first=simulation.days[0],
+            last=simulation.days[-1],
+        ),
+        encoding="utf-8",
+    )
+    policy = _POLICY_TOML.format(day=charter.budgets.day, month=charter.budgets.month, tick=tick_seconds)
+    home.policy.write_text(policy, encoding="utf-8")
+    return home
+
+
+def _office(hub: HubHome, network: str, root: Path) -> OfficeHome:
+    home, identity = OfficeHome(root), Identity(network, OFFICE_ROLE, OFFICE)
+    root.mkdir()
+    home.certificate.write_bytes(sign(hub, signing_request(new_key(home.key), identity), identity))
+    shutil.copy(hub.root_certificate, home.hub_root)
+    return home
