@@ -96,10 +96,10 @@ def _print(outcome: Outcome) -> None:
     console.print(
         "Published is what has a coefficient of variation up to 25 %; the rest is suppressed, not guessed."
     )
-    day = charter.budgets.day
+    day, loss = charter.budgets.day / 1e9, epsilon(charter.budgets.day, _DELTA)
     console.print(
-        f"Privacy cost: at most rho {day / 1e9:g} a day and subscriber (epsilon {epsilon(day, _DELTA):.2f} at delta "
-        "1e-6); every charge is in ledger.json"
+        f"Privacy cost: at most rho {day:g} a day and subscriber (epsilon {loss:.2f} at delta 1e-6); "
+        "every charge is in ledger.json"
     )
     for name in ("report.html", "estimates/residents.csv", "estimates/presence.csv", "ledger.json"):
         console.print(f"  {outcome.out / name}")

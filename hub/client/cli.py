@@ -144,3 +144,7 @@ def _report(progress: pb.WatchReleaseResponse) -> None:
 def main() -> None:
     """Entry point of `quorate`."""
     shell.run(commands, "quorate")
+
+
+if __name__ == "__main__":
+    main()

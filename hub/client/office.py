@@ -12,13 +12,19 @@ import grpc
 import pyarrow as pa
 import pyarrow.csv
 
-from privacy.errors import PrivacyProblem
+from privacy.errors import ExitCode, PrivacyProblem
 from quorate.contract.transport import explained, open_channel
 from quorate.v1 import statistics_pb2 as pb
 from quorate.v1.statistics_pb2_grpc import StatisticsServiceStub
 
 _Answer = TypeVar("_Answer")
 CALL_SECONDS = 20.0
+
+
+class NotQuorate(PrivacyProblem):
+    """A release ended without estimates."""
+
+    exit_code = ExitCode.NOT_QUORATE
 
 
 class Home:
@@ -102,10 +108,6 @@ class Office:
             return call()
         except grpc.RpcError as error:
             raise explained(error, self._address) from error
-
-
-class NotQuorate(PrivacyProblem):
-    """A release ended without estimates."""
 
 
 @contextmanager

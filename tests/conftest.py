@@ -1,0 +1,21 @@
+"""Fixtures shared by tests that run a network of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Network, World, network, small_world
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return small_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def net(world: World, tmp_path: Path) -> Iterator[Network]:
+    with network(world, tmp_path) as found:
+        yield found

@@ -1,0 +1,156 @@
+"""A small network of real processes for integration tests: one hub, nodes, and an office, over real TLS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from deploy.demo.agreement import charter_of, zoning_of
+from deploy.demo.country import Country, load_country
+from deploy.demo.parties import Parties, set_up
+from deploy.demo.simulation import Settings, Simulation, simulate
+from hub.client.office import Office, connect
+from node.config import Home as NodeHome
+from node.statistics.registry import algorithms
+from quorate.contract.charter import Charter
+from tests.small_country import write_small_country
+
+ROOT = Path(__file__).resolve().parent.parent
+START = date(2026, 10, 24)
+"""A Saturday; the Sunday after it has 25 hours."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulated country, shared by tests that only read it."""
+
+    country: Country
+    simulation: Simulation
+
+
+def small_world(root: Path, operators: int = 3) -> World:
+    """Simulate two days of a country of twelve zones."""
+    country = load_country(write_small_country(root / "country"))
+    settings = Settings(scale=0.2, seed=3, days=2, operators=operators, start=START)
+    return World(country, simulate(country, settings, root / "world"))
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    """Return the first true value of a condition, or fail."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+@dataclass
+class Network:
+    """The directories of a network, and the processes that run in it."""
+
+    parties: Parties
+    root: Path
+    port: int = field(default_factory=free_port)
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"localhost:{self.port}"
+
+    def home(self, operator: str) -> NodeHome:
+        return self.parties.nodes[operator]
+
+    def log(self, name: str) -> str:
+        return (self.root / f"{name}.log").read_text(encoding="utf-8")
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.root / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=log, stderr=log)
+        self.running[name] = process
+        return process
+
+    def start_hub(self) -> None:
+        self.parties.hub.address.unlink(missing_ok=True)
+        process = self.start(
+            "hub", "-m", "hub", "serve", "--dir", str(self.parties.hub.root), "--listen", self.address
+        )
+        wait_until(lambda: self.parties.hub.address.exists() or process.poll() is not None, "the hub")
+        assert process.poll() is None, self.log("hub")
+
+    def start_node(self, operator: str, hub: str | None = None) -> subprocess.Popen[bytes]:
+        home = str(self.home(operator).root)
+        return self.start(operator, "-m", "node", "run", "--dir", home, "--hub", hub or self.address)
+
+    def start_faulty_node(self, operator: str, fault: str, hub: str | None = None) -> subprocess.Popen[bytes]:
+        home = str(self.home(operator).root)
+        return self.start(operator, "-m", "tests.faults.faulty_node", fault, home, hub or self.address)
+
+    def kill(self, name: str) -> None:
+        process = self.running.pop(name)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        for process in self.running.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self.running.values():
+            process.wait(20)
+        self.running.clear()
+
+    @contextmanager
+    def office(self) -> Iterator[Office]:
+        with connect(self.parties.office, self.address) as office:
+            yield office
+
+    def contributions(self) -> dict[tuple[str, str], bytes]:
+        """Return the bytes that the hub holds, by release and operator."""
+        with sqlite3.connect(self.parties.hub.database) as db:
+            rows = db.execute(
+                "SELECT release_id, operator, data FROM contribution JOIN task USING (order_digest)"
+            )
+            return {(release, operator): data for release, operator, data in rows}
+
+    def ledger_results(self, operator: str) -> list[bytes]:
+        """Return the bytes in an operator's ledger, in order."""
+        with sqlite3.connect(f"file:{self.home(operator).ledger}?mode=ro", uri=True) as db:
+            return [
+                row[0]
+                for row in db.execute(
+                    "SELECT bytes FROM entry JOIN result USING (release_id) ORDER BY sequence"
+                )
+            ]
+
+
+@contextmanager
+def network(
+    world: World, root: Path, amend: Callable[[Charter], Charter] = lambda charter: charter
+) -> Iterator[Network]:
+    """Set up a network over a world; every process that is started ends with it."""
+    zoning = zoning_of(world.country)
+    charter = amend(charter_of(zoning, world.simulation.settings, algorithms()))
+    found = Network(set_up(world.simulation, zoning, charter, root, tick_seconds=0.2), root)
+    try:
+        yield found
+    finally:
+        found.stop()

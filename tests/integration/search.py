@@ -1,0 +1,124 @@
+"""Search captured bytes for what must never leave a node: subscribers, event rows, exact counts."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from quorate.v1 import federation_pb2 as pb
+
+#: This many consecutive exact counts, most of them not zero, are a part of an exact vector.
+RUN, NONZERO = 8, 6
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What to look for.
+
+    Attributes
+    ----------
+    numbers
+        Subscribers and event times, as unsigned 64-bit integers: large enough that chance finds none.
+    vectors
+        Exact vectors.
+    """
+
+    numbers: NDArray[np.uint64]
+    vectors: Sequence[NDArray[np.int64]]
+
+
+def secrets_of(event_files: Iterable[Path], vectors: Sequence[NDArray[np.int64]]) -> Secrets:
+    """Return the subscribers and times of all events, and exact vectors."""
+    numbers: set[int] = set()
+    for path in event_files:
+        table = pq.read_table(path, columns=["subscriber_id", "timestamp_ms"])
+        for column in table.columns:
+            numbers |= {value for value in column.drop_null().to_pylist() if value > 10**11}
+    return Secrets(np.array(sorted(numbers), dtype=np.uint64), vectors)
+
+
+def findings(pieces: Iterable[bytes], secrets: Secrets) -> list[str]:
+    """Return what was found in any of the pieces: as integers of any width and order, varints, or digits."""
+    found: list[str] = []
+    for piece in pieces:
+        found += [
+            f"number as {form}" for form, values in _numbers(piece) if np.isin(values, secrets.numbers).any()
+        ]
+        for number, vector in enumerate(secrets.vectors):
+            found += [f"counts of vector {number} as {form}" for form in _forms_of(vector, piece)]
+    return found
+
+
+def _numbers(piece: bytes) -> Iterator[tuple[str, NDArray[np.uint64]]]:
+    for order in "<>":
+        for shift in range(min(8, max(0, len(piece) - 7))):
+            count = (len(piece) - shift) // 8
+            yield f"64-bit {order}", np.frombuffer(piece, f"{order}u8", count, shift).astype(np.uint64)
+    digits = [int(text) for text in re.findall(rb"[0-9]{12,19}", piece)]
+    yield "digits", np.array(digits, dtype=np.uint64)
+    hexadecimal = [int(text, 16) for text in re.findall(rb"(?<![0-9a-f])[0-9a-f]{11,16}(?![0-9a-f])", piece)]
+    yield "hexadecimal", np.array(hexadecimal, dtype=np.uint64)
+    yield "varint", np.array(list(_varints(piece)), dtype=np.uint64)
+
+
+def _varints(piece: bytes) -> Iterator[int]:
+    for match in re.finditer(rb"(?=([\x80-\xff]{4,9}[\x00-\x7f]))", piece):
+        value = sum((byte & 0x7F) << (7 * position) for position, byte in enumerate(match[1]))
+        if value < 2**64:
+            yield value
+
+
+def _forms_of(vector: NDArray[np.int64], piece: bytes) -> Iterator[str]:
+    for start in range(max(0, len(vector) - RUN + 1)):
+        run = vector[start : start + RUN]
+        if np.count_nonzero(run) < NONZERO:
+            continue
+        forms = {
+            kind: run.astype(kind).tobytes() for kind in ("<i8", ">i8", "<i4", ">i4", "<i2", ">i2", "<f8")
+        }
+        text = [str(value).encode() for value in run]
+        forms |= {f"text {mark!r}": mark.encode().join(text) for mark in (",", ", ", " ", "\n", ";")}
+        yield from (form for form, pattern in forms.items() if pattern in piece)
+
+
+def decoded(messages: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield every message, and the numbers inside those that carry a part of an Arrow stream."""
+    chunks: dict[bytes, bytearray] = {}
+    for message in messages:
+        yield message
+        try:
+            chunk = pb.PutChunkRequest.FromString(message)
+        except Exception:  # noqa: BLE001, S112 - protobuf's error has no public type; the raw bytes are searched
+            continue
+        if len(chunk.sha256) == 32 and len(chunk.order_digest) == 32:
+            whole = chunks.setdefault(chunk.order_digest, bytearray())
+            whole[chunk.offset : chunk.offset + len(chunk.data)] = chunk.data
+    for whole in chunks.values():
+        yield arrow_numbers(bytes(whole))
+
+
+def arrow_numbers(data: bytes) -> bytes:
+    """Return the int64 values of an Arrow stream as bytes, decompressed."""
+    with pa.ipc.open_stream(data) as reader:
+        return np.asarray(reader.read_all().column(0).to_numpy(), dtype="<i8").tobytes()
+
+
+def files_below(root: Path) -> Iterator[bytes]:
+    """Yield the bytes of every file below a directory."""
+    yield from (path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file())
+
+
+def contributions_in(database: Path) -> Iterator[bytes]:
+    """Yield the numbers of every contribution in the hub's database, and each of its blobs."""
+    with sqlite3.connect(database) as db:
+        for data, entry, receipt in db.execute("SELECT data, entry, receipt FROM contribution"):
+            yield arrow_numbers(data)
+            yield from (data, entry, receipt)

@@ -1,0 +1,25 @@
+"""What the node's tests share: one real DuckDB and one made-up network for each test process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ibis.backends.duckdb import Backend
+
+from node.config import Engine
+from node.engine import connect
+from tests.support_node import Network, network_at
+
+
+@pytest.fixture(scope="session")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """The engine as the worker opens it."""
+    with connect(Engine(memory_limit="500MB", threads=1), tmp_path_factory.mktemp("scratch")) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """A hub's root certificate, a charter and a zoning."""
+    return network_at(tmp_path_factory.mktemp("network") / "hub")

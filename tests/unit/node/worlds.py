@@ -1,0 +1,81 @@
+"""Small worlds made by hypothesis: days of 23, 24 and 25 hours, few subscribers and zones, many ties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import ibis
+import pyarrow as pa
+from hypothesis import settings
+from hypothesis import strategies as st
+from ibis.backends.duckdb import Backend
+
+from node.presence.build import presence
+from node.sources.events import Day
+from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, instant
+from tests.unit.node.reference import Seen
+
+#: Every run sees the same worlds, so that a failure is there for everybody.
+WORLDS = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+FEW_WORLDS = settings(WORLDS, max_examples=20)
+ORDINARY_DAY = date(2026, 10, 20)
+ZONES = 3
+#: Two cells of one zone, so that a change of cell is not always one of zone.
+ZONE_OF = {1: 0, 2: 1, 3: 2, 4: 2}
+HOURS = {ORDINARY_DAY: 24, SHORT_DAY: 23, LONG_DAY: 25}
+keys = st.integers(0, 2**31 - 1)
+holds = st.sampled_from((1, 15, 30, 59, 60, 61, 90, 120, 1440)) | st.integers(1, 1440)
+
+
+@dataclass(frozen=True)
+class World:
+    """Events of one day, how long they hold, and the key of the tie-breaking hash."""
+
+    day: date
+    events: frozenset[Seen]
+    hold: int
+    key: int
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """First and last instant of the day, worked out without the node."""
+        return instant(self.day, 0), instant(self.day + timedelta(days=1), 0)
+
+
+def events_on(day: date, most: int = 14) -> st.SearchStrategy[frozenset[Seen]]:
+    """Return events of a day; half of them at full quarters of an hour, so that dwells are often equal."""
+    length = HOURS[day] * 3600
+    quarters = st.integers(0, length // 900 - 1).map(lambda quarter: quarter * 900 * 10**6)
+    anywhen = st.integers(0, length * 10**6 - 1)
+    edges = st.sampled_from((0, 1, 3600 * 10**6 - 1, length * 10**6 - 1))
+    subscribers = st.sampled_from((1, 2, 2**31 + 1, 2**63 - 1))
+    return st.frozensets(
+        st.builds(
+            lambda subscriber, since, cell: Seen(subscriber, instant(day, 0) + since, cell, ZONE_OF[cell]),
+            subscribers,
+            quarters | quarters | anywhen | edges,
+            st.sampled_from(sorted(ZONE_OF)),
+        ),
+        min_size=1,
+        max_size=most,
+    )
+
+
+worlds = st.sampled_from(sorted(HOURS)).flatmap(
+    lambda day: st.builds(World, st.just(day), events_on(day), holds, keys)
+)
+
+
+def built(db: Backend, world: World) -> pa.Table:
+    """Return the presence that the node builds of a world."""
+    events = table(db, "events", world.events)
+    return presence(events, Day.of(world.day, BRUSSELS), world.hold, world.key).to_pyarrow()
+
+
+def table(db: Backend, name: str, events: Iterable[Seen]) -> ibis.Table:
+    """Return events as a table of the engine."""
+    rows = sorted(events)
+    columns = {field: pa.array([getattr(row, field) for row in rows], pa.int64()) for field in Seen._fields}
+    return db.create_table(name, pa.table(columns), temp=True, overwrite=True)

@@ -1,0 +1,55 @@
+"""Builds releases for tests of the ledger: terms, charges and requests, without drawing any noise."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from privacy.calculus import Budgets, charge
+from privacy.ledger import Request, Terms
+from privacy.ledger.entry import Level
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+
+IDENTITY = "spiffe://small/operator/north/node/0"
+TODAY = date(2026, 6, 1)
+#: One hundredth of rho.
+UNIT = 10_000_000
+BUDGETS = Budgets(day=4 * UNIT, month=9 * UNIT, first_day=date(2026, 1, 1), last_day=date(2026, 12, 31))
+
+
+def terms_for(
+    statistic: str, first_day: date, last_day: date, by_period: int = UNIT, **changes: Any
+) -> Terms:
+    """Return terms of a release of 24 hours or of a period; `changes` replace single fields."""
+    fields: dict[str, Any] = {
+        "product": statistic,
+        "statistic": statistic,
+        "parameters": {"night_hours": [0, 1, 2], "min_nights": 1},
+        "zoning": "a" * 64,
+        "keyset": "b" * 64,
+        "levels": (Level(name="zone", share_permille=1000),),
+        "first_day": first_day,
+        "last_day": last_day,
+        "bounds": declare(statistic, 24),
+        "mechanism": "discrete-gaussian",
+        "sigma_milli": 34_650,
+        "by_period": by_period,
+        "charter_version": 1,
+    }
+    return Terms(**(fields | changes))
+
+
+def presence(day: date, by_period: int = UNIT, **changes: Any) -> Terms:
+    """Return terms of presence by hour on one day."""
+    return terms_for(PRESENCE_BY_HOUR, day, day, by_period, **changes)
+
+
+def residents(first_day: date, last_day: date, by_period: int = UNIT, **changes: Any) -> Terms:
+    """Return terms of residents in a period."""
+    return terms_for(RESIDENTS, first_day, last_day, by_period, **changes)
+
+
+def request_for(terms: Terms, nonce: str = "n", result: bytes = b"noised bytes") -> Request:
+    """Return a request that charges what its terms cost."""
+    cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
+    return Request(terms, cost, nonce, result, snapshot=b"\x01" * 32)

@@ -1,0 +1,203 @@
+"""What a release costs days and windows, and which charges the budgets bear."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from privacy.calculus import DAY, MONTH, Budgets, Charge, charge, require_room
+from privacy.errors import BudgetExhausted, UsageProblem
+from privacy.sensitivity import Declaration
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+
+RHO = 5_000_000
+HOMES = declare(RESIDENTS, 24)
+JANUARY = date(2026, 1, 1), date(2026, 1, 31)
+FEBRUARY = date(2026, 2, 1), date(2026, 2, 28)
+MARCH = date(2026, 3, 1), date(2026, 3, 31)
+YEAR = {"first_day": date(2026, 1, 1), "last_day": date(2026, 12, 31)}
+
+
+def spent_on(*charges: Charge) -> dict[tuple[int, date], int]:
+    """Add charges up by window."""
+    spent: dict[tuple[int, date], int] = {}
+    for made in charges:
+        for length in (DAY, MONTH):
+            for first, cost in made.windows(length):
+                spent[length, first] = spent.get((length, first), 0) + cost
+    return spent
+
+
+def month(days: tuple[date, date]) -> Charge:
+    return charge(HOMES, *days, RHO)
+
+
+# --- the charge of one release ----------------------------------------------------------------------------
+
+
+def test_one_day_of_a_residents_release_costs_twice_its_period() -> None:
+    assert month(FEBRUARY) == Charge(
+        first_day=date(2026, 2, 1), last_day=date(2026, 2, 28), by_period=RHO, by_day=2 * RHO
+    )
+
+
+def test_a_release_of_a_single_day_costs_that_day_what_it_costs_its_period() -> None:
+    assert charge(HOMES, date(2026, 2, 1), date(2026, 2, 1), RHO).by_day == RHO
+    hourly = charge(declare(PRESENCE_BY_HOUR, 25), date(2026, 10, 25), date(2026, 10, 25), RHO)
+    assert (hourly.by_period, hourly.by_day) == (RHO, RHO)
+
+
+@pytest.mark.parametrize(("asked", "by_day"), [(100, 67), (99, 66), (1, 1), (2, 2), (3, 2)])
+def test_the_cost_of_a_day_is_rounded_up_to_whole_nano_rho(asked: int, by_day: int) -> None:
+    two_thirds = Declaration(cells_by_period=3, cells_by_day=2)
+    assert charge(two_thirds, *FEBRUARY, asked).by_day == by_day
+
+
+def test_a_cost_of_a_day_that_is_no_privacy_at_all_is_an_error() -> None:
+    with pytest.raises(UsageProblem, match="outside 0 < rho"):
+        charge(HOMES, *FEBRUARY, 501 * 10**9)
+
+
+def test_a_charge_with_its_days_in_the_wrong_order_or_without_a_cost_is_refused() -> None:
+    first, last = FEBRUARY
+    with pytest.raises(ValidationError, match="last_day is before first_day"):
+        Charge(first_day=last, last_day=first, by_period=1, by_day=1)
+    for by_period, by_day in ((0, 1), (1, 0), (-1, 1), (1, -1)):
+        with pytest.raises(ValidationError):
+            Charge(first_day=first, last_day=last, by_period=by_period, by_day=by_day)
+
+
+# --- windows ----------------------------------------------------------------------------------------------
+
+
+def test_february_lies_inside_four_windows_of_31_days_and_overlaps_54_more() -> None:
+    windows = dict(month(FEBRUARY).windows(MONTH))
+    inside = [first for first, cost in windows.items() if cost == RHO]
+    assert inside == [date(2026, 1, 29), date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1)]
+    partly = [first for first, cost in windows.items() if cost == 2 * RHO]
+    assert (len(partly), partly[0], partly[-1]) == (54, date(2026, 1, 2), date(2026, 2, 28))
+    assert len(windows) == 58
+
+
+def test_every_day_of_february_costs_two_rho() -> None:
+    days = dict(month(FEBRUARY).windows(DAY))
+    assert days == {date(2026, 2, day): 2 * RHO for day in range(1, 29)}
+
+
+def test_from_30_january_to_1_march_three_months_of_residents_cost_five_rho() -> None:
+    spent = spent_on(month(JANUARY), month(FEBRUARY), month(MARCH))
+    assert date(2026, 1, 30) + timedelta(days=MONTH - 1) == date(2026, 3, 1)
+    assert spent[MONTH, date(2026, 1, 30)] == (2 + 1 + 2) * RHO
+    assert max(spent.values()) == 5 * RHO
+    assert [first for (length, first), nano in spent.items() if nano == 5 * RHO] == [
+        date(2026, 1, 30),
+        date(2026, 1, 31),
+        date(2026, 1, 29),
+    ] or {first for (length, first), nano in spent.items() if nano == 5 * RHO} == {
+        date(2026, 1, 30),
+        date(2026, 1, 31),
+    }
+
+
+@given(
+    first=st.integers(0, 40),
+    days=st.integers(1, 40),
+    length=st.integers(1, 35),
+    by_period=st.integers(1, 50),
+    by_day=st.integers(51, 99),
+)
+def test_windows_are_charged_by_which_of_their_days_the_release_reads(
+    first: int, days: int, length: int, by_period: int, by_day: int
+) -> None:
+    origin = date(2026, 3, 1)
+    read = {origin + timedelta(days=first + n) for n in range(days)}
+    made = Charge(first_day=min(read), last_day=max(read), by_period=by_period, by_day=by_day)
+    expected = {}
+    for offset in range(-40, 120):
+        window = {origin + timedelta(days=offset + n) for n in range(length)}
+        if read <= window:
+            expected[min(window)] = by_period
+        elif read & window:
+            expected[min(window)] = by_day
+    assert dict(made.windows(length)) == expected
+
+
+# --- budgets ----------------------------------------------------------------------------------------------
+
+
+def budgets(day: int, month: int) -> Budgets:
+    return Budgets(day=day, month=month, **YEAR)
+
+
+def test_the_caps_are_of_one_day_and_of_31_days() -> None:
+    assert budgets(30, 600).caps() == ((1, 30), (31, 600))
+
+
+def test_five_rho_of_a_month_bear_three_months_of_residents_and_one_nano_less_does_not() -> None:
+    spent = spent_on(month(JANUARY), month(FEBRUARY))
+    require_room(month(MARCH), budgets(2 * RHO, 5 * RHO), spent)
+    with pytest.raises(BudgetExhausted, match=r"the 31 days from 2026-01-30 cannot bear this release"):
+        require_room(month(MARCH), budgets(2 * RHO, 5 * RHO - 1), spent)
+
+
+def test_a_charge_exactly_at_the_cap_of_a_day_passes_and_one_nano_more_fails() -> None:
+    day = date(2026, 5, 5)
+    made = Charge(first_day=day, last_day=day, by_period=10, by_day=10)
+    require_room(made, budgets(30, 600), {(DAY, day): 20})
+    with pytest.raises(BudgetExhausted) as caught:
+        require_room(made, budgets(30, 600), {(DAY, day): 21})
+    assert "day 2026-05-05 cannot bear this release (spent 21, asked 10, cap 30 nano-rho)" in str(
+        caught.value
+    )
+    assert caught.value.means == "nothing was computed, charged or sent"
+    require_room(made, budgets(10, 10), {})
+    for tight in (budgets(9, 600), budgets(30, 9)):
+        with pytest.raises(BudgetExhausted):
+            require_room(made, tight, {})
+
+
+@pytest.mark.parametrize("first", [date(2026, 4, 5), date(2026, 4, 20), date(2026, 5, 5)])
+def test_any_of_the_31_windows_around_a_day_can_refuse_it(first: date) -> None:
+    day = date(2026, 5, 5)
+    made = Charge(first_day=day, last_day=day, by_period=10, by_day=10)
+    require_room(made, budgets(30, 100), {(MONTH, first): 90})
+    with pytest.raises(BudgetExhausted, match=f"the 31 days from {first}"):
+        require_room(made, budgets(30, 100), {(MONTH, first): 91})
+
+
+@pytest.mark.parametrize("first", [date(2026, 4, 4), date(2026, 5, 6)])
+def test_a_full_window_that_a_day_is_not_in_does_not_refuse_it(first: date) -> None:
+    day = date(2026, 5, 5)
+    made = Charge(first_day=day, last_day=day, by_period=10, by_day=10)
+    require_room(made, budgets(30, 100), {(MONTH, first): 100, (DAY, first): 30})
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (date(2025, 12, 31), date(2025, 12, 31)),
+        (date(2027, 1, 1), date(2027, 1, 1)),
+        (date(2025, 12, 31), date(2026, 1, 5)),
+        (date(2026, 12, 20), date(2027, 1, 1)),
+    ],
+)
+def test_an_unknown_day_has_no_budget_however_small_the_charge(first: date, last: date) -> None:
+    made = Charge(first_day=first, last_day=last, by_period=1, by_day=1)
+    with pytest.raises(BudgetExhausted, match="days outside 2026-01-01 to 2026-12-31 have no privacy budget"):
+        require_room(made, budgets(10**9, 10**9), {})
+
+
+@pytest.mark.parametrize("day", [date(2026, 1, 1), date(2026, 12, 31)])
+def test_the_first_and_the_last_known_day_have_a_budget(day: date) -> None:
+    require_room(Charge(first_day=day, last_day=day, by_period=1, by_day=1), budgets(1, 1), {})
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.0, True])
+def test_a_budget_is_a_positive_whole_number(bad: int) -> None:
+    for pair in ((bad, 1), (1, bad)):
+        with pytest.raises(ValidationError):
+            budgets(*pair)
