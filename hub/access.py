@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
 from quorate.contract.transport import TODO_KEY
 
+log = logging.getLogger("quorate.hub")
 _FEDERATION, _STATISTICS = "/quorate.v1.FederationService/", "/quorate.v1.StatisticsService/"
 #: The role that may call each method; a method that is not here may be called by nobody.
 ROLES: Mapping[str, str] = {
@@ -117,6 +119,9 @@ class AccessInterceptor(aio.ServerInterceptor):
                 return await behaviour(request, context)
             except QuorateError as error:
                 await self._refuse(method, context, error)
+            except Exception:
+                log.exception("a defect in %s", method)
+                await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
 
         return handle
 
@@ -128,6 +133,9 @@ class AccessInterceptor(aio.ServerInterceptor):
                     yield response
             except QuorateError as error:
                 await self._refuse(method, context, error)
+            except Exception:
+                log.exception("a defect in %s", method)
+                await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
 
         return handle
 

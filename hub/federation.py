@@ -32,7 +32,7 @@ class Federation(FederationServiceServicer):
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by."""
-        log.info("heartbeat of %s, software %.40s", caller.get().name, request.software_version)
+        log.info("heartbeat of %s, software %.40r", caller.get().name, request.software_version)
         return fed.HeartbeatResponse(
             network=self._own.charter.network,
             charter_version=self._own.charter.version,
