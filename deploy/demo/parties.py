@@ -75,7 +75,7 @@ def set_up(
         The nodes' answers leave at multiples of this.
     """
     hub = HubHome(out / "hub")
-    hub.root.mkdir()
+    hub.root.mkdir(parents=True)
     fingerprint = found(hub, charter.network, ("localhost", "127.0.0.1"))
     hub.charter.write_bytes(charter.to_bytes())
     hub.zoning.write_bytes(zoning.to_bytes())
