@@ -94,7 +94,10 @@ class Processes:
     def _write(self) -> None:
         pids = {"demo": psutil.Process().pid, **{name: p.pid for name, p in self._running.items()}}
         record = {name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items()}
-        self._record.write_text(json.dumps(record), encoding="utf-8")
+        # Complete or not at all: the next demo must be able to read it even if this one is killed here.
+        fresh = self._record.with_suffix(".part")
+        fresh.write_text(json.dumps(record), encoding="utf-8")
+        fresh.replace(self._record)
 
 
 def clear_leftovers(out: Path) -> None:

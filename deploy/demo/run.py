@@ -127,7 +127,7 @@ def run_demo(options: Options, console: Console, wait: Callable[[str], None]) ->
         with steps.step("Comparing with the simulated truth, drawing the report"):
             _write_ledgers(parties, out)
             distances = tuple(_distances(parties, out))
-            write_report(out, country, distances)
+            write_report(out, country, parties.charter, distances, options.country)
         outcome = Outcome(out, simulation, parties, distances, time.monotonic() - started)
         wait(address)
     return outcome
