@@ -90,7 +90,7 @@ def _print(outcome: Outcome) -> None:
     )
     table = Table("product", "level", "cells", "published", "WMAPE", "MAPE", "truth in 95 % interval")
     for d in outcome.distances:
-        figures = (f"{d.wmape:.1%}", f"{d.mape:.1%}", f"{d.coverage:.1%}")
+        figures = (f"{value:.1%}" if d.published else "–" for value in (d.wmape, d.mape, d.coverage))
         table.add_row(d.product, d.level, f"{d.cells:,}", f"{d.published / d.cells:.0%}", *figures)
     console.print(table)
     console.print(

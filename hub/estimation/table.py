@@ -59,7 +59,8 @@ def estimate(own: Agreement, terms: Terms, vectors: Sequence[NDArray[np.int64]])
         found = calibrate(
             combined, own.register, list(areas.values()), own.charter.calibration, len(own.charter.operators)
         )
-        rows += _rows(list(areas), times, found, (len(vectors), max(cost.by_day, cost.by_period)))
+        sizes = {code: float(own.register.population[zones].sum()) for code, zones in areas.items()}
+        rows += _rows(sizes, times, found, (len(vectors), max(cost.by_day, cost.by_period)))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
@@ -70,13 +71,13 @@ def _times(terms: Terms, hours: int, time_zone: str) -> list[str]:
 
 
 def _rows(
-    areas: list[str], times: list[str], found: Estimates, provenance: tuple[int, int]
+    sizes: dict[str, float], times: list[str], found: Estimates, provenance: tuple[int, int]
 ) -> Iterator[dict[str, object]]:
     operators, rho = provenance
-    for area, code in enumerate(areas):
+    for area, (code, size) in enumerate(sizes.items()):
         for hour, label in enumerate(times):
             value, error = float(found.estimate[area, hour]), float(found.std_error[area, hour])
-            status = obs_status(value, error)
+            status = obs_status(value, error, size)
             shown = status != "Q"
             yield {
                 "ref_area": code,
@@ -92,8 +93,20 @@ def _rows(
             }
 
 
-def obs_status(value: float, std_error: float) -> str:
-    """Return E, U or Q by the coefficient of variation; without a positive value there is none, so Q."""
-    if value <= 0 or std_error > CV_UNRELIABLE * value:
+def obs_status(value: float, std_error: float, size: float) -> str:
+    """Return E, U or Q by the coefficient of variation.
+
+    The standard error is held against the estimate and against the registered population, and the worse of
+    the two decides. The estimate alone would publish just those small areas whose noise points upward.
+
+    Parameters
+    ----------
+    value, std_error
+        The estimate and its standard error.
+    size
+        Registered persons of the area: public, and without noise.
+    """
+    base = min(value, size)
+    if base <= 0 or std_error > CV_UNRELIABLE * base:
         return "Q"
-    return "E" if std_error <= CV_NORMAL * value else "U"
+    return "E" if std_error <= CV_NORMAL * base else "U"
