@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from privacy import errors
 from privacy.errors import QuorateError
 from privacy.ledger.entry import Terms
+from privacy.noise import Sampler
 
 Progress = Callable[[str], None]
 
@@ -59,13 +60,16 @@ class Answer(BaseModel):
         Class, what, means and todo of a QuorateError.
     snapshot
         SHA-256 of the data that were read, in hexadecimal.
+    sampler
+        Which sampler drew the noise.
     length
         Number of bytes that follow.
     """
 
     progress: str | None = None
     error: tuple[str, str, str, str] | None = None
-    snapshot: str | None = None
+    snapshot: str = ""
+    sampler: Sampler = "opendp"
     length: int = 0
 
 
@@ -73,8 +77,8 @@ class WorkerFailed(QuorateError):
     """The worker process ended without an answer."""
 
 
-def run(job: BuildJob | ReleaseJob, progress: Progress) -> tuple[bytes, bytes]:
-    """Run a job in a new worker process and return (snapshot digest, bytes).
+def run(job: BuildJob | ReleaseJob, progress: Progress) -> tuple[Answer, bytes]:
+    """Run a job in a new worker process and return its last line and the bytes after it.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def run(job: BuildJob | ReleaseJob, progress: Progress) -> tuple[bytes, bytes]:
         )
     if answer.error:
         raise _rebuilt(*answer.error)
-    return bytes.fromhex(answer.snapshot or ""), data
+    return answer, data
 
 
 def _converse(

@@ -36,7 +36,7 @@ from node.sources.events import (
 from node.statistics.registry import Inputs, exact_vector
 from privacy.errors import DataUnavailable, QuorateError
 from privacy.ledger.entry import Terms
-from privacy.noise import noised
+from privacy.noise import gaussian, noised
 from quorate.contract.calendar import days_between
 from quorate.contract.payload import encode
 
@@ -130,8 +130,8 @@ def build(job: BuildJob, say: Say) -> None:
             builder.build(day)
 
 
-def release(job: ReleaseJob) -> tuple[str, bytes]:
-    """Return the snapshot's digest and the noised bytes of a statistic."""
+def release(job: ReleaseJob) -> tuple[Answer, bytes]:
+    """Return what is told of a release, with the snapshot's digest, and the noised bytes."""
     home, terms = Home(job.home), job.terms
     own = load(home)
     days = days_between(terms.first_day, terms.last_day)
@@ -146,7 +146,8 @@ def release(job: ReleaseJob) -> tuple[str, bytes]:
         inputs = Inputs(db, paths, len(own.zoning.zones), own.charter.time_zone, _home_key(home, terms))
         exact = exact_vector(terms, inputs)
     snapshot = hashlib.sha256("".join(_file_digest(path) for path in paths).encode()).hexdigest()
-    return snapshot, encode(noised(exact, terms.bounds, terms.sigma_milli, terms.by_period))
+    result = noised(exact, terms.bounds, gaussian(terms.sigma_milli), terms.by_period)
+    return Answer(snapshot=snapshot, sampler=result.sampler), encode(result.values)
 
 
 def _home_key(home: Home, terms: Terms) -> int:
@@ -184,10 +185,10 @@ def main() -> None:
         job = JOB.validate_json(sys.stdin.buffer.read())
         if isinstance(job, BuildJob):
             build(job, say)
-            say(Answer(snapshot=""))
+            say(Answer())
         else:
-            snapshot, data = release(job)
-            say(Answer(snapshot=snapshot, length=len(data)))
+            told, data = release(job)
+            say(told.model_copy(update={"length": len(data)}))
             answer.write(data)
             answer.flush()
     except Exception as error:  # noqa: BLE001 - the last place where a type can be told without its text

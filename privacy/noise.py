@@ -1,39 +1,89 @@
-"""Discrete Gaussian noise over int64 vectors, drawn and accounted for by OpenDP.
+"""Discrete Gaussian and discrete Laplace noise over int64 vectors, accounted for by OpenDP.
 
-The scale is found by asking OpenDP's own privacy map, so that its floating-point rounding is on the
-safe side: σ is raised on the charter's grid until the map says that the loss is at most what was agreed.
+The scale is found by asking OpenDP's own privacy map, so that its floating-point rounding is on the safe
+side: it is raised on the charter's grid until the map says that the loss is at most what was agreed. Small
+vectors are noised by OpenDP's own sampler, large ones by the table sampler (privacy.sampler), which draws
+from exactly the same distribution; which one it was is part of the result.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import opendp.prelude as dp
 from numpy.typing import NDArray
 
 from privacy.errors import PrivacyProblem, UsageProblem
+from privacy.sampler.exact import Distribution
+from privacy.sampler.measurement import THREADS, Drawing, opendp_measurement, table_measurement
+from privacy.sampler.table import LARGEST_SCALE, SMALLEST_SCALE
 from privacy.sensitivity import Declaration
 from privacy.units import NANO
 
-dp.enable_features("contrib")
+Vector = NDArray[np.int64]
+Sampler = Literal["opendp", "table"]
 
 #: σ and its grid are whole thousandths.
 MILLI = 1000
 #: Exact counts above this could overflow sums of several operators in 64 bits.
 LARGEST_COUNT = 2**53
+#: From this many cells on the table sampler is used.
+TABLE_CELLS = 4096
 
 
-@cache
-def _measurement(sigma_milli: int) -> Any:
-    """Return OpenDP's discrete Gaussian measurement over int64 vectors with standard deviation σ."""
-    if sigma_milli <= 0:
-        raise UsageProblem(f"a noise scale of {sigma_milli} thousandths is not positive")
-    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
-    return dp.m.make_gaussian(*space, scale=sigma_milli / MILLI)
+@dataclass(frozen=True)
+class Noised:
+    """A noised vector.
+
+    Attributes
+    ----------
+    values
+        int64 of shape (cells,).
+    sampler
+        Which sampler drew the noise.
+    """
+
+    values: Vector
+    sampler: Sampler
+
+
+def gaussian(sigma_milli: int) -> Distribution:
+    """Return the discrete Gaussian whose variance parameter is σ², σ in thousandths."""
+    return _distribution("gaussian", sigma_milli)
+
+
+def laplace(scale_milli: int) -> Distribution:
+    """Return the discrete Laplace distribution with a scale in thousandths."""
+    return _distribution("laplace", scale_milli)
+
+
+def _distribution(kind: Literal["gaussian", "laplace"], scale_milli: int) -> Distribution:
+    if scale_milli <= 0:
+        raise UsageProblem(f"a noise scale of {scale_milli} thousandths is not positive")
+    return Distribution(kind, Fraction(scale_milli, MILLI))
+
+
+def mapped_loss(declaration: Declaration, noise: Distribution) -> int:
+    """Return the zCDP loss of a whole period by OpenDP's privacy map, in nano-ρ rounded up.
+
+    For Laplace noise the map gives ε over L1 distances, and OpenDP's conversion makes ρ = ε²/2 of it.
+    """
+    measurement = opendp_measurement(noise)
+    if noise.kind == "gaussian":
+        rho = measurement.map(_root_up(declaration.period_squared))
+    else:
+        converted: Any = dp.c.make_pureDP_to_zCDP(measurement)
+        rho = converted.map(declaration.period_absolute)
+    if not math.isfinite(rho):
+        raise UsageProblem(f"noise of scale {float(noise.scale):g} gives no finite loss")
+    return math.ceil(Fraction(rho) * NANO)
 
 
 def _root_up(squared: int) -> float:
@@ -42,40 +92,33 @@ def _root_up(squared: int) -> float:
     return float(root) if root * root == squared else math.nextafter(math.sqrt(squared), math.inf)
 
 
-def mapped_loss(delta_squared: int, sigma_milli: int) -> int:
-    """Return OpenDP's privacy map of the noise, in nano-ρ rounded up.
-
-    Parameters
-    ----------
-    delta_squared
-        Δ₂², the squared L2 sensitivity.
-    sigma_milli
-        Standard deviation of the noise in thousandths.
-    """
-    return math.ceil(Fraction(_measurement(sigma_milli).map(_root_up(delta_squared))) * NANO)
-
-
 def calibrate(declaration: Declaration, by_period: int, grid_milli: int) -> int:
     """Return the smallest σ on the grid, in thousandths, whose loss by OpenDP's map is at most `by_period`.
 
-    σ² = Δ²/(2ρ), rounded up to the grid (Bun and Steinke 2016, proposition 1.6, for the discrete Gaussian
+    σ² = Δ²/(2ρ), rounded up to the grid (Bun and Steinke 2016, proposition 1.6; for the discrete Gaussian
     Canonne, Kamath and Steinke 2020, theorem 4).
     """
-    if grid_milli <= 0:
-        raise UsageProblem(f"a grid of {grid_milli} thousandths is not positive")
+    if grid_milli <= 0 or by_period <= 0:
+        raise UsageProblem(
+            f"a grid of {grid_milli} thousandths or a loss of {by_period} nano-rho is not positive"
+        )
     squared = Fraction(declaration.period_squared * NANO * MILLI**2, 2 * by_period)
     steps = max(1, math.isqrt(int(squared / grid_milli**2)))
     while (steps * grid_milli) ** 2 < squared:
         steps += 1
-    while mapped_loss(declaration.period_squared, steps * grid_milli) > by_period:
+    while mapped_loss(declaration, gaussian(steps * grid_milli)) > by_period:
         steps += 1
     return steps * grid_milli
 
 
-def noised(
-    exact: NDArray[np.int64], declaration: Declaration, sigma_milli: int, by_period: int
-) -> NDArray[np.int64]:
-    """Return the vector with independent discrete Gaussian noise in every cell.
+def sampler_for(cells: int, noise: Distribution) -> Sampler:
+    """Return which sampler noises a vector: the table for large ones, where the scale allows it."""
+    in_range = SMALLEST_SCALE[noise.kind] <= noise.scale <= LARGEST_SCALE[noise.kind]
+    return "table" if cells >= TABLE_CELLS and in_range else "opendp"
+
+
+def noised(exact: Vector, declaration: Declaration, noise: Distribution, by_period: int) -> Noised:
+    """Return the vector with independent noise in every cell.
 
     Parameters
     ----------
@@ -83,20 +126,57 @@ def noised(
         One-dimensional int64 vector of counts, not empty; nothing is clipped.
     declaration
         Bounds that the vector was computed under.
-    sigma_milli
-        Standard deviation of the noise in thousandths.
+    noise
+        Distribution of the noise.
     by_period
         Loss that will be charged, in nano-ρ.
 
     Raises
     ------
     PrivacyProblem
-        If the noise is too small for the loss that will be charged, or a count is out of range.
+        If the noise is too small for the loss that will be charged, or the vector cannot be noised.
     """
+    _require_loss(declaration, noise, by_period)
+    _require_vector(exact)
+    sampler = sampler_for(exact.size, noise)
+    if sampler == "table":
+        return Noised(table_measurement(noise)(exact), sampler)
+    return Noised(np.asarray(opendp_measurement(noise)(exact.tolist()), dtype=np.int64), sampler)
+
+
+def noised_chunks(
+    chunks: Iterable[Vector], declaration: Declaration, noise: Distribution, by_period: int
+) -> Iterator[Vector]:
+    """Yield a long vector with noise, chunk by chunk, holding only a few chunks in memory.
+
+    The chunks together are one release: the loss is charged once, for the sensitivity of the whole.
+
+    Parameters
+    ----------
+    chunks
+        Pieces of the vector in order, int64, none empty.
+    declaration, noise, by_period
+        As for `noised`; the scale must be one of the table sampler.
+    """
+    _require_loss(declaration, noise, by_period)
+    drawing, waiting = Drawing(noise), deque[Future[Vector]]()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for number, chunk in enumerate(chunks):
+            _require_vector(chunk)
+            waiting.append(pool.submit(drawing.add, chunk, number))
+            if len(waiting) > THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _require_loss(declaration: Declaration, noise: Distribution, by_period: int) -> None:
+    if mapped_loss(declaration, noise) > by_period:
+        raise PrivacyProblem("the noise is too small for the loss that would be charged")
+
+
+def _require_vector(exact: Vector) -> None:
     if exact.dtype != np.int64 or exact.ndim != 1 or exact.size == 0:
         raise PrivacyProblem("only a one-dimensional, non-empty int64 vector can be noised")
-    if mapped_loss(declaration.period_squared, sigma_milli) > by_period:
-        raise PrivacyProblem("the noise is too small for the loss that would be charged")
     if int(exact.min()) < -LARGEST_COUNT or int(exact.max()) > LARGEST_COUNT:
         raise PrivacyProblem("a count is out of range for sums in 64 bits")
-    return np.asarray(_measurement(sigma_milli)(exact.tolist()), dtype=np.int64)

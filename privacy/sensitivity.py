@@ -34,3 +34,8 @@ class Declaration(BaseModel):
     def day_squared(self) -> int:
         """Δ₂² for adding or removing the data of one subscriber on one day."""
         return self.cells_by_day * self.cell_maximum**2
+
+    @property
+    def period_absolute(self) -> int:
+        """Δ₁ for adding or removing all data of one subscriber in the period."""
+        return self.cells_by_period * self.cell_maximum

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from hub.authority import found, sign
 from hub.config import Home as HubHome
@@ -18,6 +19,7 @@ from node.config import Home, NodeConfig, Policy, parse_toml
 from node.enrolment import Agreement, enrol, initialise, lower_budgets
 from node.statistics.registry import algorithms
 from privacy.calculus import Budgets
+from privacy.errors import ExitCode, UsageProblem
 from privacy.ledger.entry import Level
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
@@ -230,3 +232,11 @@ def write_cells(home: Home, cells: Sequence[tuple[int, str]]) -> Path:
     path = home.root / "cells.parquet"
     pq.write_table(pa.table({"cell_id": [c for c, _ in cells], "zone": [z for _, z in cells]}), path)
     return path
+
+
+def problem(action: Callable[[], object]) -> UsageProblem:
+    """Return the problem of configuration that an action raises."""
+    with pytest.raises(UsageProblem) as caught:
+        action()
+    assert caught.value.exit_code == ExitCode.CONFIGURATION
+    return caught.value

@@ -61,7 +61,8 @@ class Releasing:
         try:
             self.ledger.require_room(cost)
             phase("computing")
-            snapshot, result = run(ReleaseJob(home=self.home, terms=terms), phase)
-            return self.ledger.commit(Request(terms, cost, order.nonce, result, snapshot), self.today())
+            told, result = run(ReleaseJob(home=self.home, terms=terms), phase)
+            request = Request(terms, cost, order.nonce, result, bytes.fromhex(told.snapshot), told.sampler)
+            return self.ledger.commit(request, self.today())
         except BudgetExhausted as error:
             raise Refusal(pb.REFUSAL_REASON_BUDGET_EXHAUSTED, error.what) from error

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import privacy.noise
+import privacy.sampler.exact
+import privacy.sampler.measurement
+import privacy.sampler.stream
+import privacy.sampler.table
 import privacy.sensitivity
 import privacy.statistics
 import quorate.contract.calendar
@@ -37,6 +41,10 @@ _SHARED: tuple[ModuleType, ...] = (
     build,
     sys.modules[__name__],
     privacy.noise,
+    privacy.sampler.exact,
+    privacy.sampler.measurement,
+    privacy.sampler.stream,
+    privacy.sampler.table,
     privacy.sensitivity,
     privacy.statistics,
     quorate.contract.calendar,

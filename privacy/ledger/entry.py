@@ -10,6 +10,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from privacy.calculus import Charge
+from privacy.noise import Sampler
 from privacy.sensitivity import Declaration
 from privacy.units import NanoRho
 
@@ -91,6 +92,8 @@ class Entry(BaseModel):
         Position from 1, and the head before this entry.
     release_id, terms, charge
         What was released, and what it cost.
+    sampler
+        Which exact sampler drew the noise.
     result_sha256, result_length
         Digest and length in bytes of the noised result.
     commitment
@@ -107,6 +110,7 @@ class Entry(BaseModel):
     release_id: Digest
     terms: Terms
     charge: Charge
+    sampler: Sampler
     result_sha256: Digest
     result_length: int = Field(strict=True, ge=1)
     commitment: Digest

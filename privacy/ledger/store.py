@@ -25,6 +25,7 @@ from pathlib import Path
 from privacy.calculus import Budgets, Charge, require_room
 from privacy.errors import LedgerProblem, ResourceProblem
 from privacy.ledger.entry import GENESIS, Entry, Terms, head_after
+from privacy.noise import Sampler
 
 SCHEMA_VERSION = 1
 Seam = Callable[[str], None]
@@ -48,6 +49,8 @@ class Request:
         Noised bytes exactly as they will leave.
     snapshot
         SHA-256 of the data snapshot; enters the ledger only as a commitment.
+    sampler
+        Which sampler drew the noise.
     """
 
     terms: Terms
@@ -55,6 +58,7 @@ class Request:
     nonce: str
     result: bytes
     snapshot: bytes
+    sampler: Sampler = "opendp"
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,7 @@ class Ledger:
             release_id=request.terms.release_id(),
             terms=request.terms,
             charge=request.charge,
+            sampler=request.sampler,
             result_sha256=hashlib.sha256(request.result).hexdigest(),
             result_length=len(request.result),
             commitment=hashlib.sha256(b"quorate.snapshot.v1" + opening + request.snapshot).hexdigest(),

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import chain
+from tests.benchmarks import chain, noise
 from tests.benchmarks.figures import Figure, machine
 
-SECTIONS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {"chain": chain.run}
+SECTIONS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
+    "chain": chain.run,
+    "privacy": noise.run,
+}
 RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,11 +44,15 @@ class Watch:
 @contextmanager
 def watch() -> Iterator[Watch]:
     """Measure what happens inside the block."""
-    found, wall, before = Watch(), time.perf_counter(), os.times()
+    found, wall, before = Watch(), time.perf_counter(), _cpu()
     yield found
-    after = os.times()
-    found.wall = time.perf_counter() - wall
-    found.cpu = sum(after[:4]) - sum(before[:4])
+    found.wall, found.cpu = time.perf_counter() - wall, _cpu() - before
+
+
+def _cpu() -> float:
+    """Return CPU seconds so far of this process and its ended children."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def machine() -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ibis.backends.duckdb import Backend
 
-from node.config import Engine
+from node.config import Engine, Home
 from node.engine import connect
-from tests.support_node import Network, network_at
+from tests.support_node import Network, enrolled, network_at, prepare
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,15 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     """A hub's root certificate, a charter and a zoning."""
     return network_at(tmp_path_factory.mktemp("network") / "hub")
+
+
+@pytest.fixture
+def home(network: Network, tmp_path: Path) -> Home:
+    """An enrolled node."""
+    return enrolled(network, tmp_path / "node")
+
+
+@pytest.fixture
+def fresh(network: Network, tmp_path: Path) -> Home:
+    """A node with everything in place but the enrolment."""
+    return prepare(network, tmp_path / "node")

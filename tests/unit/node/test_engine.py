@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,17 +15,12 @@ from ibis.backends.duckdb import Backend
 from node.config import Engine
 from node.engine import MASK31, connect, hash_key, keyed_hash, pack, small_sum, unpack_zone
 from tests.unit.node.reference import key_of, largest, tie
-from tests.unit.node.worlds import WORLDS
+from tests.unit.node.worlds import WORLDS, loaded
 
 LARGEST_ZONE = 2**22 - 2
 subscribers = st.integers(0, 2**63 - 1)
 zones = st.integers(0, LARGEST_ZONE)
 words = st.integers(0, MASK31)
-
-
-def int64(db: Backend, **columns: list[int]) -> ibis.Table:
-    arrays = {name: pa.array(values, pa.int64()) for name, values in columns.items()}
-    return db.create_table("numbers", pa.table(arrays), temp=True, overwrite=True)
 
 
 @WORLDS
@@ -35,13 +29,15 @@ def int64(db: Backend, **columns: list[int]) -> ibis.Table:
 def test_the_hash_of_the_engine_is_the_hash_of_plain_python(
     db: Backend, pairs: list[tuple[int, int]], key: int
 ) -> None:
-    rows = int64(db, subscriber=[pair[0] for pair in pairs], item=[pair[1] for pair in pairs])
+    rows = loaded(
+        db, "numbers", {"subscriber": [pair[0] for pair in pairs], "item": [pair[1] for pair in pairs]}
+    )
     hashed = rows.select(h=keyed_hash(rows.subscriber, rows.item, key)).to_pyarrow()
     assert hashed["h"].to_pylist() == [tie(subscriber, item, key) for subscriber, item in pairs]
 
 
 def test_the_hash_orders_two_zones_either_way_for_half_of_the_subscribers(db: Backend) -> None:
-    rows = int64(db, subscriber=list(range(4000)), left=[5] * 4000, right=[6] * 4000)
+    rows = loaded(db, "numbers", {"subscriber": range(4000), "left": [5] * 4000, "right": [6] * 4000})
     left, right = (keyed_hash(rows.subscriber, zone, 77) for zone in (rows.left, rows.right))
     first_wins = rows.filter(left > right).count().to_pyarrow().as_py()
     assert abs(first_wins - 2000) < 5 * (4000 / 4) ** 0.5  # five standard deviations of a fair coin
@@ -70,9 +66,8 @@ def test_every_purpose_and_every_secret_has_a_key_of_its_own() -> None:
 def test_the_largest_packed_number_is_the_zone_with_the_largest_amount(
     db: Backend, amounts: dict[int, int], subscriber: int, key: int
 ) -> None:
-    rows = int64(
-        db, zone=list(amounts), amount=list(amounts.values()), subscriber=[subscriber] * len(amounts)
-    )
+    columns = {"zone": [*amounts], "amount": [*amounts.values()], "subscriber": [subscriber] * len(amounts)}
+    rows = loaded(db, "numbers", columns)
     packed = pack(rows.amount, keyed_hash(rows.subscriber, rows.zone, key), rows.zone)
     best = rows.aggregate(best=packed.max())
     assert best.select(zone=unpack_zone(best.best)).to_pyarrow()["zone"].to_pylist() == [
@@ -81,7 +76,7 @@ def test_the_largest_packed_number_is_the_zone_with_the_largest_amount(
 
 
 def test_a_packed_number_gives_its_zone_back_and_stays_positive(db: Backend) -> None:
-    rows = int64(db, amount=[0, 4095], tie=[0, MASK31], zone=[0, LARGEST_ZONE])
+    rows = loaded(db, "numbers", {"amount": [0, 4095], "tie": [0, MASK31], "zone": [0, LARGEST_ZONE]})
     packed = rows.select("zone", packed=pack(rows.amount, rows.tie, rows.zone))
     found = packed.select("packed", zone=unpack_zone(packed.packed)).to_pyarrow()
     assert found["zone"].to_pylist() == [0, LARGEST_ZONE]
@@ -90,7 +85,7 @@ def test_a_packed_number_gives_its_zone_back_and_stays_positive(db: Backend) -> 
 
 
 def test_a_small_sum_is_an_int64_in_arrow_and_in_parquet(db: Backend, tmp_path: Path) -> None:
-    rows = int64(db, group=[1, 1, 2], amount=[2**30, 2**30 - 1, 0])
+    rows = loaded(db, "numbers", {"group": [1, 1, 2], "amount": [2**30, 2**30 - 1, 0]})
     sums = rows.group_by("group").aggregate(total=small_sum(rows.amount))
     sums.to_parquet(str(tmp_path / "sums.parquet"))
     for found in (sums.to_pyarrow(), pq.read_table(tmp_path / "sums.parquet")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,16 +15,17 @@ from ibis.backends.duckdb import Backend
 from node.presence.build import presence
 from node.sources.events import Day
 from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, instant
-from tests.unit.node.reference import Seen
+from tests.unit.node.reference import Dominant, Seen, dominant, masks
 
 #: Every run sees the same worlds, so that a failure is there for everybody.
-WORLDS = settings(max_examples=40, deadline=None, derandomize=True, database=None)
-FEW_WORLDS = settings(WORLDS, max_examples=20)
+WORLDS = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+FEW_WORLDS = settings(WORLDS, max_examples=15)
 ORDINARY_DAY = date(2026, 10, 20)
 ZONES = 3
 #: Two cells of one zone, so that a change of cell is not always one of zone.
 ZONE_OF = {1: 0, 2: 1, 3: 2, 4: 2}
 HOURS = {ORDINARY_DAY: 24, SHORT_DAY: 23, LONG_DAY: 25}
+SUBSCRIBERS = (1, 2, 2**31 + 1, 2**63 - 1)
 keys = st.integers(0, 2**31 - 1)
 holds = st.sampled_from((1, 15, 30, 59, 60, 61, 90, 120, 1440)) | st.integers(1, 1440)
 
@@ -43,6 +44,16 @@ class World:
         """First and last instant of the day, worked out without the node."""
         return instant(self.day, 0), instant(self.day + timedelta(days=1), 0)
 
+    @property
+    def dominant(self) -> Dominant:
+        """Dominant zones by the reference."""
+        return dominant(self.events, self.limits, self.hold, self.key)
+
+    def without(self, subscriber: int) -> World:
+        """Return the world in which somebody was not seen that day."""
+        kept = frozenset(event for event in self.events if event.subscriber != subscriber)
+        return World(self.day, kept, self.hold, self.key)
+
 
 def events_on(day: date, most: int = 14) -> st.SearchStrategy[frozenset[Seen]]:
     """Return events of a day; half of them at full quarters of an hour, so that dwells are often equal."""
@@ -50,16 +61,22 @@ def events_on(day: date, most: int = 14) -> st.SearchStrategy[frozenset[Seen]]:
     quarters = st.integers(0, length // 900 - 1).map(lambda quarter: quarter * 900 * 10**6)
     anywhen = st.integers(0, length * 10**6 - 1)
     edges = st.sampled_from((0, 1, 3600 * 10**6 - 1, length * 10**6 - 1))
-    subscribers = st.sampled_from((1, 2, 2**31 + 1, 2**63 - 1))
     return st.frozensets(
         st.builds(
             lambda subscriber, since, cell: Seen(subscriber, instant(day, 0) + since, cell, ZONE_OF[cell]),
-            subscribers,
+            st.sampled_from(SUBSCRIBERS),
             quarters | quarters | anywhen | edges,
             st.sampled_from(sorted(ZONE_OF)),
         ),
         min_size=1,
         max_size=most,
+    )
+
+
+def dominants(hours: int) -> st.SearchStrategy[Dominant]:
+    """Return what a day of so many hours may have made of four subscribers, nothing included."""
+    return st.dictionaries(
+        st.tuples(st.sampled_from(SUBSCRIBERS), st.integers(0, hours - 1)), st.integers(0, ZONES - 1)
     )
 
 
@@ -69,13 +86,24 @@ worlds = st.sampled_from(sorted(HOURS)).flatmap(
 
 
 def built(db: Backend, world: World) -> pa.Table:
-    """Return the presence that the node builds of a world."""
-    events = table(db, "events", world.events)
+    """Return the presence that the node builds of a world; the last events come first in the file."""
+    rows = sorted(world.events, reverse=True)
+    events = loaded(db, "events", {name: [getattr(row, name) for row in rows] for name in Seen._fields})
     return presence(events, Day.of(world.day, BRUSSELS), world.hold, world.key).to_pyarrow()
 
 
-def table(db: Backend, name: str, events: Iterable[Seen]) -> ibis.Table:
-    """Return events as a table of the engine."""
-    rows = sorted(events)
-    columns = {field: pa.array([getattr(row, field) for row in rows], pa.int64()) for field in Seen._fields}
-    return db.create_table(name, pa.table(columns), temp=True, overwrite=True)
+def stored(db: Backend, found: Dominant, name: str = "presence") -> ibis.Table:
+    """Return dominant zones as the engine's table of presence."""
+    rows = sorted(masks(found).items())
+    columns = {
+        "subscriber": [subscriber for (subscriber, _zone), _mask in rows],
+        "zone": [zone for (_subscriber, zone), _mask in rows],
+        "hours_mask": [mask for _row, mask in rows],
+    }
+    return loaded(db, name, columns)
+
+
+def loaded(db: Backend, name: str, columns: Mapping[str, Sequence[int]]) -> ibis.Table:
+    """Return columns of int64 as a table of the engine."""
+    arrays = {column: pa.array(values, pa.int64()) for column, values in columns.items()}
+    return db.create_table(name, pa.table(arrays), temp=True, overwrite=True)

@@ -18,7 +18,7 @@ BUDGETS = Budgets(day=4 * UNIT, month=9 * UNIT, first_day=date(2026, 1, 1), last
 
 
 def terms_for(
-    statistic: str, first_day: date, last_day: date, by_period: int = UNIT, **changes: Any
+    statistic: str, first_day: date, last_day: date, by_period: int = UNIT, /, **changes: Any
 ) -> Terms:
     """Return terms of a release of 24 hours or of a period; `changes` replace single fields."""
     fields: dict[str, Any] = {
@@ -39,12 +39,12 @@ def terms_for(
     return Terms(**(fields | changes))
 
 
-def presence(day: date, by_period: int = UNIT, **changes: Any) -> Terms:
+def presence(day: date, by_period: int = UNIT, /, **changes: Any) -> Terms:
     """Return terms of presence by hour on one day."""
     return terms_for(PRESENCE_BY_HOUR, day, day, by_period, **changes)
 
 
-def residents(first_day: date, last_day: date, by_period: int = UNIT, **changes: Any) -> Terms:
+def residents(first_day: date, last_day: date, by_period: int = UNIT, /, **changes: Any) -> Terms:
     """Return terms of residents in a period."""
     return terms_for(RESIDENTS, first_day, last_day, by_period, **changes)
 

@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -61,10 +62,13 @@ def full(path: Path) -> None:
     ledger.close()
 
 
+COMMANDS: dict[str, Callable[..., None]] = {"crash": crash, "hold": hold, "commit": commit, "full": full}
+
+
 def main() -> None:
     command, path, *rest = sys.argv[1:]
     try:
-        {"crash": crash, "hold": hold, "commit": commit, "full": full}[command](Path(path), *rest)
+        COMMANDS[command](Path(path), *rest)
     except QuorateError as error:
         print(type(error).__name__, error.what)
 

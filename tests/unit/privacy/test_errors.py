@@ -31,20 +31,12 @@ def test_an_error_without_more_to_say_is_one_line() -> None:
 def test_every_error_leaves_with_a_code_that_is_documented() -> None:
     assert set(EXIT_CODE_MEANINGS) == set(ExitCode)
     assert {error.exit_code for error in every_error()} <= set(EXIT_CODE_MEANINGS)
-    of_this_module = {error for error in every_error() if error.__module__ == errors.__name__}
-    assert {error.__name__ for error in of_this_module} == {
-        "QuorateError",
-        "UsageProblem",
-        "DataProblem",
-        "DataUnavailable",
-        "PrivacyProblem",
-        "BudgetExhausted",
-        "LedgerProblem",
-        "PeerProblem",
-        "Unreachable",
-        "Refused",
-        "ResourceProblem",
-    }
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_classes() -> None:
+    tree = (errors.__doc__ or "").split("\n\n", 1)[1]
+    drawn = {line.lstrip("│├└─ ").split()[0] for line in tree.splitlines() if line}
+    assert drawn == {error.__name__ for error in every_error() if error.__module__ == errors.__name__}
 
 
 def test_a_budget_a_ledger_and_a_peer_leave_with_different_codes() -> None:

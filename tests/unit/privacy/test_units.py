@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import opendp.prelude as dp
@@ -42,9 +42,9 @@ def test_a_loss_becomes_whole_nano_rho_rounded_up(rho: Fraction | float, nano: i
 
 
 def test_a_decimal_that_is_not_a_binary_fraction_is_rounded_up_from_its_double() -> None:
-    assert Decimal(0.1) > Decimal("0.1")
+    assert Fraction(0.1) > Fraction(1, 10)
     assert nano_rho(0.1) == 100_000_001
-    assert Decimal(0.3) < Decimal("0.3")
+    assert Fraction(0.3) < Fraction(3, 10)
     assert nano_rho(0.3) == 300_000_000
 
 
@@ -114,14 +114,14 @@ def test_epsilon_is_the_published_figure(nano: int, figure: float, digits: int) 
     assert round(epsilon(nano, 1e-6), digits) == figure
 
 
-@pytest.mark.parametrize("scale", [0.5, 0.9128709, 2.2360679775, 4.0824829, 50.0])
+@pytest.mark.parametrize("scale", [0.5, 0.9128709, 2.2360679775, 4.0824829, 22.360679775])
 @pytest.mark.parametrize("delta", [1e-9, 1e-6, 0.01])
 def test_epsilon_is_what_opendp_converts_to(scale: float, delta: float) -> None:
     space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
-    measurement = dp.m.make_gaussian(*space, scale=scale)
-    rho = measurement.map(1.0)
-    theirs, _delta = dp.c.make_fix_delta(dp.c.make_zCDP_to_approxDP(measurement), delta).map(1.0)
-    ours = epsilon(nano_rho(rho), delta)
+    measurement: Any = dp.m.make_gaussian(*space, scale=scale)
+    converted: Any = dp.c.make_fix_delta(dp.c.make_zCDP_to_approxDP(measurement), delta)
+    theirs, _delta = converted.map(1.0)
+    ours = epsilon(nano_rho(measurement.map(1.0)), delta)
     assert ours == pytest.approx(theirs, rel=1e-5), "but for the rounding to nano-rho"
     assert ours >= theirs * (1 - 1e-12), "a loss that was rounded up is not reported as less"
 

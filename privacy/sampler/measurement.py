@@ -1,0 +1,125 @@
+"""The table sampler as an OpenDP measurement: OpenDP's privacy map, our draws.
+
+The map is that of OpenDP's own mechanism with the same scale. It holds because the sampler draws from
+exactly that distribution (privacy.sampler.table); this is what `honest-but-curious` asks a caller to vouch
+for, and the feature is on only while the measurement is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import opendp.prelude as dp
+from numpy.typing import NDArray
+
+from privacy.errors import UsageProblem
+from privacy.sampler.exact import Distribution
+from privacy.sampler.stream import WordStream, fresh_key
+from privacy.sampler.table import Table, table_of
+
+#: Cells that are drawn at once; small enough to stay in the processor's cache.
+CHUNK = 1 << 16
+THREADS = 2
+dp.enable_features("contrib")
+_VOUCHED = "honest-but-curious"
+
+
+class Drawing:
+    """Noise for one release, under one fresh key.
+
+    Parameters
+    ----------
+    distribution
+        Of every cell.
+    """
+
+    def __init__(self, distribution: Distribution) -> None:
+        self._table: Table = table_of(distribution)
+        self._key = fresh_key()
+
+    def add(self, exact: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+        """Return a chunk with noise in every cell.
+
+        Parameters
+        ----------
+        exact
+            int64 of shape (cells,).
+        number
+            Of the chunk in the release; each has random words of its own, so that chunks may be drawn in any
+            order and by any thread.
+        """
+        words, more = WordStream(self._key, 2 * number), WordStream(self._key, 2 * number + 1)
+        noised = np.empty_like(exact)
+        for start in range(0, exact.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            np.add(exact[part], self._table.draw(words(exact[part].size), more), out=noised[part])
+        return noised
+
+    def add_all(self, exact: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a whole vector with noise in every cell, drawn on all threads."""
+        if exact.size <= CHUNK:
+            return self.add(exact, 0)
+        bounds = np.linspace(0, exact.size, THREADS + 1, dtype=np.int64)
+        parts = [exact[low:high] for low, high in pairwise(bounds.tolist())]
+        with ThreadPoolExecutor(THREADS) as pool:
+            return np.concatenate(list(pool.map(self.add, parts, range(THREADS))))
+
+
+@lru_cache(maxsize=16)
+def table_measurement(distribution: Distribution) -> Any:
+    """Return an OpenDP measurement over int64 arrays that draws from the table.
+
+    Parameters
+    ----------
+    distribution
+        Gaussian: distances are L2 and the loss is in ρ. Laplace: distances are L1 and the loss is ε.
+    """
+    gaussian = distribution.kind == "gaussian"
+    with _vouching():
+        return dp.m.make_user_measurement(
+            dp.user_domain("Int64Vector", _is_vector),
+            dp.user_distance("L2Distance" if gaussian else "L1Distance"),
+            dp.zero_concentrated_divergence() if gaussian else dp.max_divergence(),
+            lambda exact: Drawing(distribution).add_all(_required(exact)),
+            opendp_measurement(distribution).map,
+            TO="ExtrinsicObject",
+        )
+
+
+@lru_cache(maxsize=16)
+def opendp_measurement(distribution: Distribution) -> Any:
+    """Return OpenDP's own measurement of the same distribution, over vectors of i64."""
+    domain, scale = dp.vector_domain(dp.atom_domain(T="i64")), float(distribution.scale)
+    if Fraction(scale) > distribution.scale:
+        # The map must be that of at most the noise that is drawn.
+        scale = float(np.nextafter(scale, 0.0))
+    if distribution.kind == "gaussian":
+        return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=scale)
+    return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=scale)
+
+
+def _is_vector(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.int64 and value.ndim == 1
+
+
+def _required(value: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a member of the domain; OpenDP does not look at it before it calls."""
+    if not _is_vector(value):
+        raise UsageProblem("what is to be noised is not an int64 vector")
+    return value
+
+
+@contextmanager
+def _vouching() -> Iterator[None]:
+    dp.enable_features(_VOUCHED)
+    try:
+        yield
+    finally:
+        dp.disable_features(_VOUCHED)

@@ -1,0 +1,215 @@
+"""A tiny hub for tests: charter, zoning and register of five zones, noised answers, entries, a home."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from numpy.typing import NDArray
+
+from hub.authority import found, sign
+from hub.config import Agreement, Home, Register
+from hub.releases import judge
+from hub.store import Store
+from privacy.calculus import Budgets, charge
+from privacy.ledger.entry import GENESIS, Entry, Level, Terms
+from privacy.noise import gaussian, noised
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from quorate.contract.canonical import digest
+from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
+from quorate.contract.identity import Identity, signing_request
+from quorate.contract.order import TaskOrder, keyset_for, terms_of
+from quorate.contract.payload import encode
+from quorate.contract.zoning import ZONE, Zone, Zoning
+
+NETWORK = "small"
+OPERATORS = ("east", "north", "west")
+DAY, SHORT_DAY, LONG_DAY = date(2026, 5, 4), date(2026, 3, 29), date(2026, 10, 25)
+MAY = date(2026, 5, 1), date(2026, 5, 31)
+PRESENCE_RHO, RESIDENTS_RHO = 20_000_000, 5_000_000
+POPULATION = (1000, 600, 1400, 800, 200)
+PHONE_OWNERS = (800, 500, 1100, 600, 100)
+ALGORITHM = "d" * 64
+#: Zone, district, province: district B has no province, as Brussels has none.
+_PARENTS = (
+    ("A1", "A", "P"),
+    ("A2", "A", "P"),
+    ("B1", "B", None),
+    ("C1", "C", "Q"),
+    ("C2", "C", "Q"),
+)
+
+
+# --- what the parties agreed on ---------------------------------------------------------------------------
+
+
+def small_zoning(**changes: Any) -> Zoning:
+    """Return five zones in three districts; `changes` replace fields."""
+    zones = [
+        Zone(code=code, parents={"district": district} | ({"province": province} if province else {}))
+        for code, district, province in _PARENTS
+    ]
+    fields: dict[str, Any] = {
+        "name": "Small",
+        "version": "1",
+        "levels": (ZONE, "district", "province"),
+        "zones": tuple(zones),
+    }
+    return Zoning(**(fields | changes))
+
+
+def small_product(product_id: str, statistic: str, rho: int, max_days: int, **changes: Any) -> Product:
+    """Return a product at the level of zones; `changes` replace fields."""
+    fields: dict[str, Any] = {
+        "product_id": product_id,
+        "title": f"Persons: {product_id}",
+        "statistic": statistic,
+        "parameters": {},
+        "levels": (Level(name=ZONE, share_permille=1000),),
+        "max_days": max_days,
+        "rho": rho,
+        "algorithm": ALGORITHM,
+    }
+    return Product(**(fields | changes))
+
+
+def small_charter(**changes: Any) -> Charter:
+    """Return the charter of three operators; `changes` replace fields."""
+    fields: dict[str, Any] = {
+        "version": 1,
+        "network": NETWORK,
+        "time_zone": "Europe/Brussels",
+        "zoning": small_zoning().digest(),
+        "operators": OPERATORS,
+        "budgets": Budgets(
+            day=30_000_000, month=600_000_000, first_day=date(2026, 1, 1), last_day=date(2026, 12, 31)
+        ),
+        "sigma_grid_milli": 10,
+        "presence": PresenceRules(max_hold_minutes=120),
+        "products": (
+            small_product("presence", PRESENCE_BY_HOUR, PRESENCE_RHO, 1),
+            small_product("residents", RESIDENTS, RESIDENTS_RHO, 31),
+        ),
+        "publication": publication(),
+        "calibration": calibration(),
+    }
+    return Charter(**(fields | changes))
+
+
+def publication(**changes: Any) -> Publication:
+    """Return the rules of publication: zones and districts, two operators, an hour."""
+    fields: dict[str, Any] = {"levels": (ZONE, "district"), "min_operators": 2, "collect_seconds": 3600}
+    return Publication(**(fields | changes))
+
+
+def calibration(dispersion: int = 250, model_cv: int = 20, share_sd: int = 250) -> Calibration:
+    """Return declared assumptions, in thousandths."""
+    return Calibration(
+        owner_dispersion_permille=dispersion, model_cv_permille=model_cv, share_sd_permille=share_sd
+    )
+
+
+def small_register() -> Register:
+    """Return persons and phone owners by zone."""
+    return Register(np.array(POPULATION, np.float64), np.array(PHONE_OWNERS, np.float64))
+
+
+def small_agreement(**changes: Any) -> Agreement:
+    """Return what the hub works by; `changes` replace fields of the charter."""
+    charter = small_charter(**changes)
+    return Agreement(charter, charter.digest(), small_zoning(), small_register())
+
+
+def terms_in(own: Agreement, product: str, first_day: date, last_day: date | None = None) -> Terms:
+    """Return the terms of a product for a day or a period."""
+    return terms_of(own.charter, own.zoning, product, (first_day, last_day or first_day), 0)
+
+
+# --- what an operator answers -----------------------------------------------------------------------------
+
+
+def exact_vector(own: Agreement, terms: Terms, scale: int = 1000) -> NDArray[np.int64]:
+    """Return made-up counts, shape (cells,): `scale` subscribers for each phone owner, 500 without a zone."""
+    areas, hours = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).shape
+    counts = np.full((areas, hours), 500, np.int64)
+    counts[:-1] = scale * own.register.phone_owners.astype(np.int64)[:, None]
+    return counts.ravel()
+
+
+def noised_vector(own: Agreement, terms: Terms, scale: int = 1000) -> NDArray[np.int64]:
+    """Return the made-up counts with the noise that their terms ask for."""
+    exact = exact_vector(own, terms, scale)
+    return noised(exact, terms.bounds, gaussian(terms.sigma_milli), terms.by_period).values
+
+
+def entry_for(terms: Terms, data: bytes, **changes: Any) -> Entry:
+    """Return the ledger entry of a contribution; `changes` replace fields."""
+    fields: dict[str, Any] = {
+        "sequence": 1,
+        "previous": GENESIS,
+        "release_id": terms.release_id(),
+        "terms": terms,
+        "charge": charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period),
+        "sampler": "opendp",
+        "result_sha256": hashlib.sha256(data).hexdigest(),
+        "result_length": len(data),
+        "commitment": "c" * 64,
+        "recorded_on": date(2026, 12, 1),
+    }
+    return Entry(**(fields | changes))
+
+
+def answer(own: Agreement, store: Store, operator: str, scale: int = 1000) -> bytes:
+    """Answer the next order of an operator as its node would, in two pieces; return the receipt."""
+    order_bytes = store.next_order(operator)
+    assert order_bytes is not None, f"{operator} has no order"
+    name, terms = digest(order_bytes), TaskOrder.from_bytes(order_bytes, "the order").terms
+    data = encode(noised_vector(own, terms, scale))
+    store.put_chunk(operator, name, 0, data[:100])
+    store.put_chunk(operator, name, 100, data[100:])
+    held = store.held(operator, name)
+    return store.accept(operator, judge(own, held.payload, held.data, entry_for(terms, data).to_bytes()))
+
+
+def refuse(store: Store, operator: str, reason: str = "POLICY") -> None:
+    """Refuse the next order of an operator."""
+    order_bytes = store.next_order(operator)
+    assert order_bytes is not None, f"{operator} has no order"
+    store.refuse(operator, digest(order_bytes), reason)
+
+
+# --- the hub's directory and its certificates -------------------------------------------------------------
+
+
+def write_hub_home(root: Path, own: Agreement | None = None) -> Home:
+    """Write a hub's directory: certificate authority, charter, zoning and register."""
+    own = own or small_agreement()
+    home = Home(root)
+    root.mkdir(parents=True, exist_ok=True)
+    found(home, own.charter.network, ("localhost", "127.0.0.1"))
+    home.charter.write_bytes(own.charter.to_bytes())
+    home.zoning.write_bytes(own.zoning.to_bytes())
+    columns = (own.zoning.codes, own.register.population, own.register.phone_owners)
+    lines = [f"{zone},{persons:.0f},{owners:.0f}\n" for zone, persons, owners in zip(*columns, strict=True)]
+    home.register.write_text("zone,population,phone_owners\n" + "".join(lines), encoding="utf-8")
+    return home
+
+
+def request_of(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, *names: x509.GeneralName) -> bytes:
+    """Return a PEM signing request that asks for any names; without names it has no such extension."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def issue(home: Home, identity: Identity) -> x509.Certificate:
+    """Return a certificate for an identity, for a fresh key."""
+    request = signing_request(ec.generate_private_key(ec.SECP256R1()), identity)
+    return x509.load_pem_x509_certificate(sign(home, request, identity))

@@ -1,0 +1,202 @@
+"""The charter: what it refuses, and the only terms that it gives to a product and a period."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from privacy.errors import UsageProblem
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from quorate.contract.charter import Charter
+from quorate.contract.keyset import keyset_of
+from quorate.contract.order import TaskOrder, keyset_for, terms_of
+from tests.support_node import BRUSSELS, charter_of, zoning_of
+
+PLAIN, SHORT, LONG = date(2026, 10, 20), date(2026, 3, 29), date(2026, 10, 25)
+ZONING = zoning_of()
+CHARTER = charter_of(ZONING)
+Change = Callable[[dict[str, Any]], object]
+
+
+def read(document: object) -> Charter:
+    return Charter.from_bytes(json.dumps(document).encode(), "charter.json")
+
+
+def test_a_charter_survives_its_own_bytes() -> None:
+    assert Charter.from_bytes(CHARTER.to_bytes(), "charter.json") == CHARTER
+    assert CHARTER.digest() == hashlib.sha256(CHARTER.to_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda c: c.update(time_zone="Europe/Bruxelles"),
+            "Europe/Bruxelles is not in the time-zone database",
+        ),
+        (lambda c: c.update(time_zone="../etc/passwd"), "is not in the time-zone database"),
+        (lambda c: c.update(operators=["alpha", "alpha"]), "an operator is named twice"),
+        (lambda c: c.update(operators=[]), "operators"),
+        (lambda c: c.update(operators=["Alpha", "beta"]), "operators.0"),
+        (lambda c: c["products"].append(c["products"][0]), "a product is named twice"),
+        (lambda c: c.update(products=[]), "products"),
+        (
+            lambda c: c["publication"].update(min_operators=3),
+            "min_operators is more than there are operators",
+        ),
+        (lambda c: c["publication"].update(min_operators=0), "publication.min_operators"),
+        (lambda c: c["publication"].update(collect_seconds=0), "publication.collect_seconds"),
+        (lambda c: c["publication"].update(levels=[]), "publication.levels"),
+        (lambda c: c.update(version=0), "version"),
+        (lambda c: c.update(version="1"), "version"),
+        (lambda c: c.update(version=True), "version"),
+        (lambda c: c.update(network="Test Net"), "network"),
+        (lambda c: c.update(zoning="0" * 63), "zoning"),
+        (lambda c: c.update(zoning="0" * 64 + "\n"), "zoning"),
+        (lambda c: c.update(sigma_grid_milli=0), "sigma_grid_milli"),
+        (lambda c: c.update(more=1), "more"),
+        (lambda c: c.pop("calibration"), "calibration"),
+        (lambda c: c["presence"].update(max_hold_minutes=0), "presence.max_hold_minutes"),
+        (lambda c: c["presence"].update(max_hold_minutes=1441), "presence.max_hold_minutes"),
+        (lambda c: c["presence"].update(max_hold_minutes=1.5), "presence.max_hold_minutes"),
+        (lambda c: c["budgets"].update(day=0), "budgets.day"),
+        (lambda c: c["budgets"].update(day=-1), "budgets.day"),
+        (lambda c: c["budgets"].update(month=0.5), "budgets.month"),
+        (lambda c: c["budgets"].update(month=10**12 + 1), "budgets.month"),
+        (lambda c: c["products"][0].update(rho=0), "products.0.rho"),
+        (lambda c: c["products"][0].update(rho=5e6), "products.0.rho"),
+        (lambda c: c["products"][0].update(max_days=32), "products.0.max_days"),
+        (lambda c: c["products"][0].update(max_days=0), "products.0.max_days"),
+        (lambda c: c["products"][0].update(title=""), "products.0.title"),
+        (lambda c: c["products"][0].update(levels=[]), "products.0.levels"),
+        (lambda c: c["products"][0]["levels"][0].update(share_permille=1001), "products.0.levels.0"),
+        (lambda c: c["products"][0].update(algorithm="none"), "products.0.algorithm"),
+        (lambda c: c["products"][0].update(parameters=[1]), "products.0.parameters"),
+        (lambda c: c["calibration"].update(model_cv_permille=1001), "calibration.model_cv_permille"),
+    ],
+)
+def test_a_charter_that_is_not_one_is_refused_by_name(change: Change, says: str) -> None:
+    document = json.loads(CHARTER.to_bytes())
+    change(document)
+    with pytest.raises(UsageProblem, match=r"charter\.json is not a valid charter") as caught:
+        read(document)
+    assert says in caught.value.what
+    assert caught.value.todo
+
+
+def test_a_charter_knows_its_products_and_names_them_to_who_asks_for_another() -> None:
+    assert CHARTER.product("presence").statistic == PRESENCE_BY_HOUR
+    with pytest.raises(UsageProblem, match="no product called flows") as caught:
+        CHARTER.product("flows")
+    assert caught.value.todo == "ask for one of: residents, presence"
+
+
+def test_terms_are_the_charters_words_for_a_product_and_a_period() -> None:
+    first, last = LONG - timedelta(days=6), LONG
+    terms = terms_of(CHARTER, ZONING, "residents", (first, last), 2)
+    assert (terms.product, terms.statistic, terms.revision) == ("residents", RESIDENTS, 2)
+    assert terms.parameters == {"night_hours": [0, 1, 2, 3, 4, 5], "min_nights": 2}
+    assert (terms.first_day, terms.last_day) == (first, last)
+    assert terms.zoning == ZONING.digest()
+    assert terms.keyset == keyset_of(RESIDENTS, ZONING, first, BRUSSELS).digest()
+    assert (terms.by_period, terms.charter_version, terms.weights) == (5_000_000, 3, None)
+    assert terms.mechanism == "discrete-gaussian"
+    assert (terms.bounds.period_squared, terms.bounds.day_squared) == (1, 2)
+
+
+@pytest.mark.parametrize(("day", "hours"), [(SHORT, 23), (PLAIN, 24), (LONG, 25)])
+def test_the_bounds_of_presence_are_the_elapsed_hours_of_its_day(day: date, hours: int) -> None:
+    terms = terms_of(CHARTER, ZONING, "presence", (day, day), 0)
+    assert (terms.bounds.period_squared, terms.bounds.day_squared) == (hours, hours)
+    assert terms.keyset == keyset_for(CHARTER, ZONING, PRESENCE_BY_HOUR, day).digest()
+    assert keyset_for(CHARTER, ZONING, PRESENCE_BY_HOUR, day).hours == hours
+
+
+@pytest.mark.parametrize(("day", "hours"), [(SHORT, 23), (PLAIN, 24), (LONG, 25)])
+def test_the_noise_is_the_least_on_the_grid_that_keeps_the_loss(day: date, hours: int) -> None:
+    """σ² = Δ²/(2ρ) in exact thousandths, rounded up to the grid of 10; one step more is for rounding."""
+    terms = terms_of(CHARTER, ZONING, "presence", (day, day), 0)
+    least_squared = hours * 10**9 * 1000**2 // (2 * 10_000_000)
+    least = math.isqrt(least_squared - 1) + 1
+    on_grid = -(-least // 10) * 10
+    assert terms.sigma_milli in {on_grid, on_grid + 10}
+    assert terms.sigma_milli**2 * 2 * 10_000_000 >= hours * 10**9 * 1000**2
+
+
+@pytest.mark.parametrize(
+    ("product", "length", "allowed"),
+    [
+        ("presence", 1, True),
+        ("presence", 2, False),
+        ("residents", 1, True),
+        ("residents", 7, True),
+        ("residents", 8, False),
+        ("residents", 0, False),
+        ("presence", 0, False),
+        ("residents", -3, False),
+    ],
+)
+def test_a_period_is_as_long_as_the_product_allows(product: str, length: int, allowed: bool) -> None:
+    days = (PLAIN, PLAIN + timedelta(days=length - 1))
+    if allowed:
+        assert terms_of(CHARTER, ZONING, product, days, 0).last_day == days[1]
+    else:
+        with pytest.raises(UsageProblem, match=f"{product} is released for 1 to") as caught:
+            terms_of(CHARTER, ZONING, product, days, 0)
+        assert str(days[1]) in caught.value.what
+
+
+def test_terms_of_an_unknown_product_are_refused() -> None:
+    with pytest.raises(UsageProblem, match="no product called flows"):
+        terms_of(CHARTER, ZONING, "flows", (PLAIN, PLAIN), 0)
+
+
+def test_equal_terms_are_one_release_and_any_other_term_is_another() -> None:
+    def asked(
+        product: str = "presence", day: date = PLAIN, revision: int = 0, charter: Charter = CHARTER
+    ) -> str:
+        return terms_of(charter, ZONING, product, (day, day), revision).release_id()
+
+    others = [
+        asked(product="residents"),
+        asked(day=LONG),
+        asked(revision=1),
+        asked(charter=charter_of(ZONING, version=4)),
+        asked(charter=charter_of(ZONING, sigma_grid_milli=1000)),
+    ]
+    assert asked() == asked()
+    assert len({asked(), *others}) == 1 + len(others)
+
+
+def test_an_order_survives_its_own_bytes_and_keeps_its_release() -> None:
+    order = TaskOrder(
+        network="testnet",
+        operator="alpha",
+        nonce="0f" * 16,
+        charter=CHARTER.digest(),
+        algorithm="a" * 64,
+        terms=terms_of(CHARTER, ZONING, "residents", (PLAIN, LONG), 0),
+    )
+    again = TaskOrder.from_bytes(order.to_bytes(), "the task order")
+    assert again == order
+    assert again.terms.release_id() == order.terms.release_id()
+
+
+@pytest.mark.parametrize("nonce", ["", "0" * 31, "0" * 33, "G" * 32, "A" * 32, "0" * 32 + "\n"])
+def test_a_nonce_is_128_bits_in_lower_case(nonce: str) -> None:
+    order = {
+        "network": "testnet",
+        "operator": "alpha",
+        "nonce": nonce,
+        "charter": "0" * 64,
+        "algorithm": "0" * 64,
+        "terms": terms_of(CHARTER, ZONING, "presence", (PLAIN, PLAIN), 0).model_dump(mode="json"),
+    }
+    with pytest.raises(UsageProblem, match="nonce"):
+        TaskOrder.from_bytes(json.dumps(order).encode(), "the task order")

@@ -1,0 +1,136 @@
+"""Zonings and keysets: codes in order, parents by level, and the public list of cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privacy.errors import UsageProblem
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from quorate.contract.keyset import Keyset, keyset_of
+from quorate.contract.zoning import ZONE, Zoning
+
+BRUSSELS = "Europe/Brussels"
+PLAIN, SHORT, LONG = date(2026, 10, 20), date(2026, 3, 29), date(2026, 10, 25)
+ZONINGS = settings(max_examples=50, deadline=None, derandomize=True, database=None)
+
+
+def document(*zones: tuple[str, dict[str, str]], **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "Small",
+        "version": "2026",
+        "levels": ["zone", "district", "province"],
+        "zones": [{"code": code, "parents": parents} for code, parents in zones],
+    } | changes
+
+
+def read(value: dict[str, Any]) -> Zoning:
+    return Zoning.from_bytes(json.dumps(value).encode(), "zoning.json")
+
+
+SMALL = document(
+    ("A", {"district": "D1", "province": "P1"}),
+    ("B", {"district": "D2", "province": "P1"}),
+    ("C", {"district": "D1", "province": "P1"}),
+    ("D", {"district": "D3"}),
+)
+
+
+def test_the_members_of_a_level_are_the_positions_of_its_zones() -> None:
+    zoning = read(SMALL)
+    assert zoning.codes == ["A", "B", "C", "D"]
+    assert zoning.members(ZONE) == {"A": [0], "B": [1], "C": [2], "D": [3]}
+    assert zoning.members("district") == {"D1": [0, 2], "D2": [1], "D3": [3]}
+    assert zoning.members("province") == {"P1": [0, 1, 2]}
+    assert list(zoning.members("district")) == ["D1", "D2", "D3"]
+    assert zoning.members("region") == {}
+
+
+def test_a_zoning_is_the_same_however_its_bytes_are_laid_out() -> None:
+    zoning = read(SMALL)
+    again = Zoning.from_bytes(json.dumps(dict(reversed(SMALL.items())), indent=3).encode(), "zoning.json")
+    assert again == zoning
+    canonical = json.dumps(SMALL, sort_keys=True, separators=(",", ":")).encode()
+    assert zoning.to_bytes() == again.to_bytes() == canonical
+    assert zoning.digest() == hashlib.sha256(canonical).hexdigest()
+
+
+@ZONINGS
+@given(
+    codes=st.sets(st.text("ABCxyz019-_ä", min_size=1, max_size=6), min_size=1, max_size=12),
+    order=st.randoms(use_true_random=False),
+)
+def test_zones_are_in_ascending_order_or_refused(codes: set[str], order: Any) -> None:
+    ascending = sorted(codes)
+    zones: list[tuple[str, dict[str, str]]] = [(code, {}) for code in ascending]
+    assert read(document(*zones)).codes == ascending
+    order.shuffle(zones)
+    if [code for code, _parents in zones] != ascending:
+        with pytest.raises(UsageProblem, match="not unique codes in ascending order"):
+            read(document(*zones))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (document(("A", {}), ("A", {})), "not unique codes in ascending order"),
+        (document(("B", {}), ("A", {})), "not unique codes in ascending order"),
+        (document(("A", {}), levels=["municipality"]), "the finest level is not called zone"),
+        (document(("A", {"region": "R"})), "zone A names the unknown level region"),
+        (document(("A", {"zone": "Z"})), "zone A names the unknown level zone"),
+        (document(("A", {"district": "X", "province": "X"})), "code X is used at two levels"),
+        (document(("A", {"district": "B"}), ("B", {})), "code B is used at two levels"),
+        (document(("A", {"district": "X"}), ("B", {"province": "X"})), "code X is used at two levels"),
+        (document(), "zones"),
+        (document(("A", {}), levels=[]), "levels"),
+        (document(("A", {}), name=""), "name"),
+        (document(("A", {}), version="1" * 33), "version"),
+        (document(("A", {}), more=1), "more"),
+        (document(("", {})), "zones.0.code"),
+        (document(("A B", {})), "zones.0.code"),
+        (document(("A,B", {})), "zones.0.code"),
+        (document(("A\n", {})), "zones.0.code"),
+        (document(("A" * 33, {})), "zones.0.code"),
+        (document(("A", {"District": "D"})), "zones.0.parents"),
+    ],
+)
+def test_a_zoning_that_is_not_one_is_refused_by_name(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageProblem, match=r"zoning\.json is not a valid zoning") as caught:
+        read(wrong)
+    assert says in caught.value.what
+
+
+@pytest.mark.parametrize(("day", "hours"), [(PLAIN, 24), (SHORT, 23), (LONG, 25)])
+def test_presence_has_a_cell_for_every_hour_of_the_day_in_every_zone_and_nowhere(
+    day: date, hours: int
+) -> None:
+    found = keyset_of(PRESENCE_BY_HOUR, read(SMALL), day, BRUSSELS)
+    assert (found.shape, found.size, found.special) == ((5, hours), 5 * hours, "unobserved")
+
+
+@pytest.mark.parametrize("day", [PLAIN, SHORT, LONG])
+def test_residents_have_a_cell_for_every_zone_and_one_for_the_unanchored(day: date) -> None:
+    found = keyset_of(RESIDENTS, read(SMALL), day, BRUSSELS)
+    assert (found.shape, found.size, found.special) == ((5, 1), 5, "unanchored")
+
+
+def test_the_cells_of_a_day_depend_on_the_time_zone_and_the_zoning_alone() -> None:
+    zoning, other = read(SMALL), read(SMALL | {"version": "2027"})
+    found = keyset_of(PRESENCE_BY_HOUR, zoning, PLAIN, BRUSSELS)
+    assert found == keyset_of(PRESENCE_BY_HOUR, zoning, date(2026, 1, 1), BRUSSELS)
+    assert found.digest() != keyset_of(PRESENCE_BY_HOUR, zoning, LONG, BRUSSELS).digest()
+    assert found == keyset_of(PRESENCE_BY_HOUR, zoning, LONG, "UTC")
+    assert found.digest() != keyset_of(PRESENCE_BY_HOUR, other, PLAIN, BRUSSELS).digest()
+    assert found.digest() != keyset_of(RESIDENTS, zoning, PLAIN, BRUSSELS).digest()
+    assert Keyset.from_bytes(found.to_bytes(), "keyset") == found
+
+
+def test_a_statistic_without_cells_is_refused() -> None:
+    with pytest.raises(UsageProblem, match="no statistic called flows"):
+        keyset_of("flows", read(SMALL), PLAIN, BRUSSELS)

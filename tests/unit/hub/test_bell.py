@@ -1,0 +1,37 @@
+"""The bell wakes everybody who waits, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from hub.bell import Bell
+
+
+def test_everybody_who_waits_is_woken_at_once() -> None:
+    async def scene() -> float:
+        bell = Bell()
+        waiting = [asyncio.create_task(bell.wait(60.0)) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        before = time.monotonic()
+        bell.ring()
+        await asyncio.wait_for(asyncio.gather(*waiting), 5.0)
+        return time.monotonic() - before
+
+    assert asyncio.run(scene()) < 5.0
+
+
+def test_a_ring_does_not_wake_who_comes_later() -> None:
+    async def scene() -> float:
+        bell = Bell()
+        bell.ring()
+        before = time.monotonic()
+        await bell.wait(0.05)
+        return time.monotonic() - before
+
+    assert 0.04 < asyncio.run(scene()) < 5.0
+
+
+def test_nobody_waits_longer_than_asked() -> None:
+    asyncio.run(Bell().wait(0.0))
+    asyncio.run(Bell().wait(0.01))

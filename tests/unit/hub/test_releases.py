@@ -1,0 +1,317 @@
+"""Opening releases, and ending them when enough operators answered or the time is over."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from hub.estimation.table import SCHEMA
+from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, OFFERED, REFUSED
+from hub.releases import advance, open_release
+from hub.store import Store
+from privacy.errors import UsageProblem
+from quorate.contract.canonical import digest
+from quorate.contract.order import Receipt, TaskOrder
+from tests.support_hub import (
+    ALGORITHM,
+    DAY,
+    MAY,
+    OPERATORS,
+    PRESENCE_RHO,
+    answer,
+    publication,
+    refuse,
+    small_agreement,
+    terms_in,
+)
+
+OWN = small_agreement()
+ID = "presence-2026-05-04-2026-05-04-r0"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "hub.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(Store(path)) as opened:
+        yield opened
+
+
+def open_day(store: Store, day: date = DAY, revision: int = 0) -> str:
+    return open_release(OWN, store, "presence", (day, day), revision)
+
+
+def order_of(store: Store, operator: str) -> TaskOrder:
+    payload = store.next_order(operator)
+    assert payload is not None
+    order = TaskOrder.from_bytes(payload, "the order")
+    assert order.to_bytes() == payload, "an order travels as canonical bytes"
+    return order
+
+
+def let_time_pass(path: Path) -> None:
+    """Put every deadline into the past."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE release SET deadline = 0")
+        db.commit()
+
+
+def estimates(store: Store, release_id: str) -> pa.Table:
+    data = store.estimates(release_id)
+    assert data is not None
+    with pa.ipc.open_stream(data) as reader:
+        return reader.read_all()
+
+
+def states(store: Store, release_id: str) -> list[str]:
+    return [state for _operator, state, _refusal in store.view(release_id).tasks]
+
+
+# --- opening ----------------------------------------------------------------------------------------------
+
+
+def test_a_release_has_one_order_for_each_operator_on_the_charters_terms(store: Store) -> None:
+    assert open_day(store) == ID
+    assert store.view(ID).tasks == tuple((operator, OFFERED, "") for operator in OPERATORS)
+    found = [order_of(store, operator) for operator in OPERATORS]
+    for operator, order in zip(OPERATORS, found, strict=True):
+        assert (order.network, order.operator) == ("small", operator)
+        assert order.charter == OWN.charter.digest()
+        assert order.algorithm == ALGORITHM
+        assert order.terms == terms_in(OWN, "presence", DAY)
+        # 24/(2·.02) = 600 = 24.49²; on the grid of hundredths 24.5.
+        assert (order.terms.sigma_milli, order.terms.by_period) == (24_500, PRESENCE_RHO)
+    assert len({order.nonce for order in found}) == 3
+
+
+def test_opening_again_returns_the_same_release_with_the_same_orders(store: Store) -> None:
+    open_day(store)
+    before = [store.next_order(operator) for operator in OPERATORS]
+    assert open_day(store) == ID
+    assert [store.next_order(operator) for operator in OPERATORS] == before
+    assert len(store.releases()) == 1
+
+
+def test_opening_an_ended_release_again_does_not_measure_again(store: Store) -> None:
+    open_day(store)
+    for operator in OPERATORS:
+        answer(OWN, store, operator)
+    advance(OWN, store)
+    before = store.estimates(ID)
+    assert open_day(store) == ID
+    assert store.view(ID).state == ESTIMATED
+    assert store.estimates(ID) == before
+    assert [store.next_order(operator) for operator in OPERATORS] == [None] * 3
+
+
+def test_another_revision_day_or_product_is_another_release(store: Store) -> None:
+    names = {
+        open_day(store),
+        open_day(store, revision=1),
+        open_day(store, DAY + timedelta(days=1)),
+        open_release(OWN, store, "residents", MAY, 0),
+        open_release(OWN, store, "residents", (DAY, DAY), 0),
+    }
+    assert names == {
+        ID,
+        "presence-2026-05-04-2026-05-04-r1",
+        "presence-2026-05-05-2026-05-05-r0",
+        "residents-2026-05-01-2026-05-31-r0",
+        "residents-2026-05-04-2026-05-04-r0",
+    }
+    assert len(store.releases()) == 5
+
+
+def test_the_hub_waits_as_long_as_the_charter_says(store: Store, path: Path) -> None:
+    before = time.time()
+    open_day(store)
+    after = time.time()
+    with closing(sqlite3.connect(path)) as db:
+        (deadline,) = db.execute("SELECT deadline FROM release").fetchone()
+    assert before + 3600 <= deadline <= after + 3600
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        (date(2025, 12, 31), date(2025, 12, 31)),
+        (date(2027, 1, 1), date(2027, 1, 1)),
+        (date(1, 1, 1), date(1, 1, 1)),
+    ],
+)
+def test_a_day_without_a_budget_is_refused(store: Store, days: tuple[date, date]) -> None:
+    with pytest.raises(UsageProblem, match="no budget outside 2026-01-01 to 2026-12-31") as caught:
+        open_release(OWN, store, "presence", days, 0)
+    assert caught.value.todo == "ask for days that it covers"
+    assert store.releases() == []
+
+
+@pytest.mark.parametrize(
+    "days", [(date(2025, 12, 25), date(2026, 1, 5)), (date(2026, 12, 25), date(2027, 1, 1))]
+)
+def test_a_period_that_leaves_the_budgets_days_is_refused(store: Store, days: tuple[date, date]) -> None:
+    with pytest.raises(UsageProblem, match="no budget outside"):
+        open_release(OWN, store, "residents", days, 0)
+    assert store.releases() == []
+
+
+@pytest.mark.parametrize(
+    ("product", "days", "what"),
+    [
+        ("flows", (DAY, DAY), "the charter has no product called flows"),
+        ("presence", (DAY, DAY + timedelta(days=1)), "presence is released for 1 to 1 days"),
+        ("residents", (MAY[0], MAY[1] + timedelta(days=1)), "residents is released for 1 to 31 days"),
+        ("residents", (MAY[1], MAY[0]), "residents is released for 1 to 31 days"),
+    ],
+)
+def test_what_the_charter_does_not_allow_is_refused(
+    store: Store, product: str, days: tuple[date, date], what: str
+) -> None:
+    with pytest.raises(UsageProblem, match=what):
+        open_release(OWN, store, product, days, 0)
+    assert store.releases() == []
+
+
+# --- ending -----------------------------------------------------------------------------------------------
+
+
+def test_a_release_is_estimated_when_every_operator_answered(store: Store) -> None:
+    open_day(store)
+    assert advance(OWN, store) == []
+    for operator in OPERATORS:
+        assert store.view(ID).state == COLLECTING
+        receipt = Receipt.from_bytes(answer(OWN, store, operator), "the receipt")
+        assert (receipt.network, receipt.operator) == ("small", operator)
+    assert advance(OWN, store) == [ID]
+    assert store.view(ID).state == ESTIMATED
+    table = estimates(store, ID)
+    assert table.schema == SCHEMA
+    assert table.num_rows == (5 + 3) * 24, "zones and districts by hour"
+    assert set(table["operators"].to_pylist()) == {3}
+    assert set(table["rho"].to_pylist()) == {PRESENCE_RHO}
+    assert set(table["obs_status"].to_pylist()) == {"E"}
+    by_area = dict(zip(table["ref_area"].to_pylist(), table["estimate"].to_pylist(), strict=True))
+    assert by_area["B1"] == pytest.approx(1400, rel=0.01), "persons, not subscribers"
+
+
+def test_advancing_again_changes_nothing(store: Store) -> None:
+    open_day(store)
+    for operator in OPERATORS:
+        answer(OWN, store, operator)
+    advance(OWN, store)
+    before = store.estimates(ID)
+    assert advance(OWN, store) == []
+    assert store.estimates(ID) == before
+
+
+def test_one_refusal_leaves_an_estimate_of_the_two_others(store: Store) -> None:
+    open_day(store)
+    answer(OWN, store, "east")
+    refuse(store, "north", "DATA_UNAVAILABLE")
+    assert advance(OWN, store) == [], "the third may still come"
+    answer(OWN, store, "west")
+    assert advance(OWN, store) == [ID]
+    assert store.view(ID).tasks == (
+        ("east", COMMITTED, ""),
+        ("north", REFUSED, "DATA_UNAVAILABLE"),
+        ("west", COMMITTED, ""),
+    )
+    table = estimates(store, ID)
+    assert set(table["operators"].to_pylist()) == {2}
+    assert set(table["conf_status"].to_pylist()) == {"F"}
+    total = sum(table["estimate"].to_pylist()[: 5 * 24])
+    assert total == pytest.approx(24 * 4000, abs=0.05 * 5 * 24), "a missing operator is not zero"
+
+
+def test_a_release_is_inquorate_as_soon_as_too_few_still_can(store: Store) -> None:
+    open_day(store)
+    refuse(store, "east")
+    refuse(store, "north")
+    assert advance(OWN, store) == [ID]
+    assert (store.view(ID).state, store.estimates(ID)) == (INQUORATE, None)
+    assert store.next_order("west") is None, "nobody is asked in vain"
+    assert states(store, ID) == [REFUSED, REFUSED, OFFERED]
+
+
+def test_at_the_deadline_those_who_answered_are_estimated(store: Store, path: Path) -> None:
+    open_day(store)
+    answer(OWN, store, "east")
+    answer(OWN, store, "west")
+    assert advance(OWN, store) == []
+    let_time_pass(path)
+    assert advance(OWN, store) == [ID]
+    assert store.view(ID).state == ESTIMATED
+    assert set(estimates(store, ID)["operators"].to_pylist()) == {2}
+    assert states(store, ID) == [COMMITTED, OFFERED, COMMITTED]
+
+
+def test_at_the_deadline_one_answer_of_two_needed_is_inquorate(store: Store, path: Path) -> None:
+    open_day(store)
+    answer(OWN, store, "east")
+    let_time_pass(path)
+    assert advance(OWN, store) == [ID]
+    assert (store.view(ID).state, store.estimates(ID)) == (INQUORATE, None)
+
+
+def test_a_charter_that_needs_every_operator_ends_at_the_first_refusal(store: Store) -> None:
+    own = small_agreement(publication=publication(min_operators=3))
+    release_id = open_release(own, store, "presence", (DAY, DAY), 0)
+    refuse(store, "west")
+    assert advance(own, store) == [release_id]
+    assert store.view(release_id).state == INQUORATE
+
+
+def test_one_operator_alone_is_estimated_only_where_the_charter_lets_it_and_not_called_free(
+    store: Store,
+) -> None:
+    own = small_agreement(publication=publication(min_operators=1))
+    release_id = open_release(own, store, "presence", (DAY, DAY), 0)
+    refuse(store, "east")
+    refuse(store, "north")
+    answer(own, store, "west")
+    assert advance(own, store) == [release_id]
+    table = estimates(store, release_id)
+    assert set(table["operators"].to_pylist()) == {1}
+    assert set(table["conf_status"].to_pylist()) == {"N"}
+
+
+def test_releases_end_each_for_itself(store: Store) -> None:
+    first, second, third = open_day(store), open_day(store, revision=1), open_day(store, revision=2)
+    for operator in OPERATORS:
+        answer(OWN, store, operator)
+    asked = {digest(store.next_order(operator) or b"") for operator in OPERATORS}
+    assert len(asked) == 3
+    refuse(store, "east")
+    refuse(store, "west")
+    assert sorted(advance(OWN, store)) == sorted([first, second])
+    assert [store.view(name).state for name in (first, second, third)] == [ESTIMATED, INQUORATE, COLLECTING]
+
+
+def test_residents_of_a_month_are_estimated_with_the_larger_cost(store: Store) -> None:
+    release_id = open_release(OWN, store, "residents", MAY, 0)
+    for operator in OPERATORS:
+        answer(OWN, store, operator)
+    assert advance(OWN, store) == [release_id]
+    table = estimates(store, release_id)
+    assert table.num_rows == 5 + 3
+    assert set(table["rho"].to_pylist()) == {10_000_000}, "one day can move a home: twice .005"
+
+
+def test_a_restart_between_answers_and_estimates_loses_nothing(path: Path) -> None:
+    with closing(Store(path)) as store:
+        open_day(store)
+        for operator in OPERATORS:
+            answer(OWN, store, operator)
+    with closing(Store(path)) as store:
+        assert advance(OWN, store) == [ID]
+        assert set(estimates(store, ID)["operators"].to_pylist()) == {3}

@@ -1,0 +1,315 @@
+"""The hub's state: idempotent pieces, one contribution for each order, and everything kept over a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.errors import Conflict, Malformed, NotFound
+from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, OFFERED, REFUSED
+from hub.models import Contribution, Release
+from hub.store import NewTask, Store
+from privacy.errors import UsageProblem
+
+EAST, WEST = "1" * 64, "2" * 64
+"""Digests of the orders to the operators east and west."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "hub.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(Store(path)) as opened:
+        assert opened.open_release(release("r"), orders())
+        yield opened
+
+
+def release(release_id: str, revision: int = 0, deadline: float | None = None) -> Release:
+    return Release(
+        release_id=release_id,
+        product="presence",
+        first_day=date(2026, 5, 4),
+        last_day=date(2026, 5, 4),
+        revision=revision,
+        state=COLLECTING,
+        deadline=time.time() + 3600 if deadline is None else deadline,
+    )
+
+
+def orders(east: str = EAST, west: str = WEST) -> list[NewTask]:
+    return [NewTask(east, "east", b"order east " + east[:1].encode()), NewTask(west, "west", b"order west")]
+
+
+def contribution(order: str = EAST, data: bytes = b"the data", sha256: str = "a" * 64) -> Contribution:
+    return Contribution(
+        order_digest=order, result_sha256=sha256, data=data, entry=b"entry", receipt=b"receipt of " + data
+    )
+
+
+def tasks(store: Store, release_id: str = "r") -> dict[str, tuple[str, str]]:
+    return {operator: (state, refusal) for operator, state, refusal in store.view(release_id).tasks}
+
+
+# --- releases and orders ----------------------------------------------------------------------------------
+
+
+def test_a_release_is_opened_once(store: Store) -> None:
+    assert not store.open_release(release("r"), orders("3" * 64, "4" * 64))
+    assert store.next_order("east") == b"order east 1", "the first orders stay"
+    assert [view.release_id for view in store.releases()] == ["r"]
+    assert tasks(store) == {"east": (OFFERED, ""), "west": (OFFERED, "")}
+
+
+def test_an_order_is_handed_out_again_until_it_is_answered(store: Store) -> None:
+    assert store.next_order("east") == store.next_order("east") == b"order east 1"
+    store.accept("east", contribution())
+    assert store.next_order("east") is None
+    assert store.next_order("west") == b"order west"
+    store.refuse("west", WEST, "POLICY")
+    assert store.next_order("west") is None
+
+
+def test_an_operator_is_handed_its_own_orders_alone(store: Store) -> None:
+    assert store.next_order("north") is None
+    assert store.next_order("west") == b"order west"
+
+
+def test_orders_come_by_deadline_and_those_of_ended_releases_not_at_all(store: Store) -> None:
+    store.open_release(release("sooner", revision=1, deadline=time.time() + 60), orders("3" * 64, "4" * 64))
+    assert store.next_order("east") == b"order east 3"
+    store.end("sooner", INQUORATE, None)
+    assert store.next_order("east") == b"order east 1"
+    store.end("r", INQUORATE, None)
+    assert store.next_order("east") is None
+
+
+def test_a_release_that_nobody_asked_for_is_not_found(store: Store) -> None:
+    for look in (store.view, store.estimates, lambda name: store.end(name, ESTIMATED, b"")):
+        with pytest.raises(NotFound, match="there is no release elsewhere") as caught:
+            look("elsewhere")
+        assert caught.value.todo == "request it first"
+    assert store.contributions("elsewhere") == []
+
+
+def test_collecting_tells_whose_time_is_over(store: Store) -> None:
+    store.open_release(release("late", revision=1, deadline=time.time() - 1), orders("3" * 64, "4" * 64))
+    store.open_release(release("ended", revision=2), orders("5" * 64, "6" * 64))
+    store.end("ended", INQUORATE, None)
+    assert {view.release_id: overdue for view, overdue in store.collecting()} == {"r": False, "late": True}
+
+
+def test_releases_are_listed_oldest_first_with_every_answer(store: Store) -> None:
+    store.open_release(release("older", revision=1, deadline=1.0), orders("3" * 64, "4" * 64))
+    store.refuse("west", WEST, "DATA_UNAVAILABLE")
+    store.accept("east", contribution())
+    older, newer = store.releases()
+    assert (older.release_id, older.product, older.state) == ("older", "presence", COLLECTING)
+    assert newer.tasks == (("east", COMMITTED, ""), ("west", REFUSED, "DATA_UNAVAILABLE"))
+
+
+# --- pieces -----------------------------------------------------------------------------------------------
+
+
+def test_pieces_put_again_change_nothing(store: Store) -> None:
+    assert store.put_chunk("east", EAST, 0, b"abc") == 3
+    assert store.put_chunk("east", EAST, 3, b"defg") == 7
+    assert store.put_chunk("east", EAST, 0, b"abc") == 7
+    assert store.put_chunk("east", EAST, 3, b"defg") == 7
+    assert store.held("east", EAST).data == b"abcdefg"
+    assert store.held("east", EAST).payload == b"order east 1"
+
+
+def test_pieces_are_counted_in_bytes_whatever_they_contain(store: Store) -> None:
+    assert store.put_chunk("east", EAST, 0, b"\x00\xff\x00") == 3
+    assert store.put_chunk("east", EAST, 3, bytes(5)) == 8
+    assert store.held("east", EAST).data == b"\x00\xff\x00" + bytes(5)
+
+
+@pytest.mark.parametrize("other", [b"abX", b"ab", b"abcd"])
+def test_other_bytes_at_the_same_place_are_a_conflict(store: Store, other: bytes) -> None:
+    store.put_chunk("east", EAST, 0, b"abc")
+    with pytest.raises(Conflict, match="other bytes were put at this place before"):
+        store.put_chunk("east", EAST, 0, other)
+    assert store.held("east", EAST).data == b"abc"
+
+
+@pytest.mark.parametrize("offset", [1, 2, 4, 10])
+def test_a_piece_that_leaves_a_gap_or_overlaps_is_refused(store: Store, offset: int) -> None:
+    store.put_chunk("east", EAST, 0, b"abc")
+    with pytest.raises(Malformed, match="the next piece must start at 3") as caught:
+        store.put_chunk("east", EAST, offset, b"zz")
+    assert caught.value.todo == "send from there"
+    assert store.held("east", EAST).data == b"abc"
+
+
+def test_a_first_piece_starts_at_zero(store: Store) -> None:
+    with pytest.raises(Malformed, match="must start at 0"):
+        store.put_chunk("east", EAST, 3, b"zz")
+
+
+def test_pieces_of_one_order_are_not_those_of_another(store: Store) -> None:
+    store.put_chunk("east", EAST, 0, b"abc")
+    assert store.put_chunk("west", WEST, 0, b"other") == 5
+    assert store.held("east", EAST).data == b"abc"
+
+
+def test_pieces_put_again_after_the_contribution_was_accepted_are_held_against_it(store: Store) -> None:
+    store.put_chunk("east", EAST, 0, b"the data")
+    store.accept("east", contribution())
+    assert store.put_chunk("east", EAST, 0, b"the ") == 8
+    assert store.put_chunk("east", EAST, 4, b"data") == 8
+    for offset, data in ((0, b"The "), (4, b"data and more"), (8, b"x"), (100, b"x")):
+        with pytest.raises(Conflict, match="other bytes were accepted for this order"):
+            store.put_chunk("east", EAST, offset, data)
+    assert store.contributions("r") == [(b"order east 1", b"the data")]
+
+
+# --- contributions ----------------------------------------------------------------------------------------
+
+
+def test_the_same_contribution_twice_gets_the_first_receipt(store: Store) -> None:
+    assert store.accepted("east", EAST) is None
+    assert store.accept("east", contribution()) == b"receipt of the data"
+    again = contribution()
+    again.receipt = b"another receipt"
+    assert store.accept("east", again) == b"receipt of the data"
+    assert store.accepted("east", EAST) == ("a" * 64, b"receipt of the data")
+    assert tasks(store)["east"] == (COMMITTED, "")
+
+
+def test_a_contribution_with_another_digest_is_a_conflict(store: Store) -> None:
+    store.accept("east", contribution())
+    with pytest.raises(Conflict, match="another contribution was accepted for this order"):
+        store.accept("east", contribution(data=b"other data", sha256="b" * 64))
+    assert store.contributions("r") == [(b"order east 1", b"the data")]
+
+
+def test_pieces_are_given_up_once_the_contribution_is_accepted(store: Store, path: Path) -> None:
+    store.put_chunk("east", EAST, 0, b"the data")
+    store.put_chunk("west", WEST, 0, b"still here")
+    store.accept("east", contribution())
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT order_digest FROM chunk").fetchall() == [(WEST,)]
+
+
+def test_contributions_come_by_operator_with_the_orders_that_asked_for_them(store: Store) -> None:
+    store.accept("west", contribution(WEST, b"of west", "b" * 64))
+    store.accept("east", contribution(EAST, b"of east"))
+    assert store.contributions("r") == [(b"order east 1", b"of east"), (b"order west", b"of west")]
+
+
+def test_a_refusal_is_noted_once(store: Store) -> None:
+    store.refuse("east", EAST, "BUDGET_EXHAUSTED")
+    store.refuse("east", EAST, "DECLINED")
+    assert tasks(store)["east"] == (REFUSED, "BUDGET_EXHAUSTED")
+
+
+def test_a_refusal_after_a_contribution_is_a_conflict(store: Store) -> None:
+    store.accept("east", contribution())
+    with pytest.raises(Conflict, match="answered with a contribution before"):
+        store.refuse("east", EAST, "POLICY")
+    assert tasks(store)["east"] == (COMMITTED, "")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store, order: store.put_chunk("east", order, 0, b"x"),
+        lambda store, order: store.held("east", order),
+        lambda store, order: store.accepted("east", order),
+        lambda store, order: store.accept("east", contribution(order)),
+        lambda store, order: store.refuse("east", order, "POLICY"),
+    ],
+    ids=["put_chunk", "held", "accepted", "accept", "refuse"],
+)
+@pytest.mark.parametrize("order", [WEST, "9" * 64], ids=["of another operator", "of nobody"])
+def test_somebody_elses_order_is_as_unknown_as_none(
+    store: Store, call: Callable[[Store, str], object], order: str
+) -> None:
+    store.put_chunk("west", WEST, 0, b"west's")
+    with pytest.raises(NotFound, match="this operator has no such order"):
+        call(store, order)
+    assert tasks(store) == {"east": (OFFERED, ""), "west": (OFFERED, "")}
+    assert store.held("west", WEST).data == b"west's"
+
+
+# --- ends -------------------------------------------------------------------------------------------------
+
+
+def test_a_release_ends_once_and_stays_ended(store: Store) -> None:
+    assert store.estimates("r") is None
+    store.end("r", ESTIMATED, b"estimates")
+    store.end("r", INQUORATE, None)
+    store.end("r", ESTIMATED, b"other estimates")
+    assert store.view("r").state == ESTIMATED
+    assert store.estimates("r") == b"estimates"
+    assert store.collecting() == []
+
+
+def test_an_inquorate_release_has_no_estimates(store: Store) -> None:
+    store.end("r", INQUORATE, None)
+    store.end("r", ESTIMATED, b"too late")
+    assert (store.view("r").state, store.estimates("r")) == (INQUORATE, None)
+
+
+# --- restarts, audit, files -------------------------------------------------------------------------------
+
+
+def test_a_restart_keeps_everything(path: Path) -> None:
+    with closing(Store(path)) as store:
+        store.open_release(release("r"), orders())
+        store.open_release(release("ended", revision=1), orders("3" * 64, "4" * 64))
+        store.end("ended", ESTIMATED, b"estimates")
+        store.put_chunk("west", WEST, 0, b"abc")
+        receipt = store.accept("east", contribution())
+        store.audit("somebody", "did", "something")
+        before = (store.releases(), store.audit_lines(), store.contributions("r"))
+    with closing(Store(path)) as store:
+        assert (store.releases(), store.audit_lines(), store.contributions("r")) == before
+        assert not store.open_release(release("r"), orders())
+        assert store.accepted("east", EAST) == ("a" * 64, receipt)
+        assert store.estimates("ended") == b"estimates"
+        assert store.next_order("west") == b"order west"
+        assert store.put_chunk("west", WEST, 3, b"def") == 6, "an upload goes on where it was"
+        assert store.held("west", WEST).data == b"abcdef"
+
+
+def test_two_stores_on_one_database_see_each_other(path: Path, store: Store) -> None:
+    with closing(Store(path)) as other:
+        other.accept("east", contribution())
+        assert store.accepted("east", EAST) == ("a" * 64, b"receipt of the data")
+
+
+def test_the_audit_trail_is_in_order_and_dated_in_utc(store: Store) -> None:
+    store.audit("spiffe://small/office/statistics", "requested a release", "r")
+    store.audit("", "rejected PutChunk", "no")
+    lines = store.audit_lines()
+    assert [line[1:] for line in lines] == [
+        ("spiffe://small/office/statistics", "requested a release", "r"),
+        ("", "rejected PutChunk", "no"),
+    ]
+    at = datetime.fromisoformat(lines[0][0]).replace(tzinfo=UTC)
+    assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)
+
+
+def test_a_file_that_is_no_database_is_a_clear_error_and_left_as_it_is(path: Path) -> None:
+    path.write_bytes(b"not a database, but long enough to look like one\n" * 100)
+    before = path.read_bytes()
+    with pytest.raises(UsageProblem, match=f"{path} cannot be used as the hub's database") as caught:
+        Store(path)
+    assert caught.value.todo == "restore it from its backup"
+    assert path.read_bytes() == before
+
+
+def test_a_database_in_a_directory_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match="cannot be used as the hub's database"):
+        Store(tmp_path / "nowhere" / "hub.db")

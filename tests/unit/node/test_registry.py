@@ -1,0 +1,85 @@
+"""The registry of statistics: hours and nights of each day, parameters, and digests of the code."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from ibis.backends.duckdb import Backend
+from pydantic import ValidationError
+
+from node.statistics.registry import Inputs, algorithms, exact_vector
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import Terms
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, agreement, instant, order_of
+from tests.unit.node.reference import Seen, home_counts, presence_counts
+from tests.unit.node.worlds import HOURS, ORDINARY_DAY, ZONES, World, built
+
+
+def terms(product: str, day: date, **changes: object) -> Terms:
+    return order_of(agreement(), product, (day, day)).terms.model_copy(update=changes)
+
+
+@pytest.mark.parametrize("day", [SHORT_DAY, ORDINARY_DAY, LONG_DAY])
+def test_each_statistic_gets_the_elapsed_hours_and_the_nights_of_its_day(
+    db: Backend, tmp_path: Path, day: date
+) -> None:
+    """Somebody changes zone every half hour; the night are the clock hours 2 and 3 of the local day."""
+    visits = (Seen(8, instant(day, 1800 * at), at % 3 + 1, at % 3) for at in range(2 * HOURS[day]))
+    world = World(day, frozenset(visits), 30, 17)
+    path = tmp_path / f"{day}.parquet"
+    pq.write_table(built(db, world), path)
+    inputs = Inputs(db, [path], ZONES, BRUSSELS, 17)
+    presence = exact_vector(terms("presence", day), inputs)
+    assert presence.tolist() == presence_counts(world.dominant, ZONES, HOURS[day])
+    asked = terms("residents", day, parameters={"night_hours": [2, 3], "min_nights": 1})
+    night = {SHORT_DAY: [2], ORDINARY_DAY: [2, 3], LONG_DAY: [2, 3, 4]}[day]
+    assert exact_vector(asked, inputs).tolist() == home_counts([world.dominant], [night], 1, ZONES, 17)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"night_hours": [], "min_nights": 1},
+        {"night_hours": [1], "min_nights": 0},
+        {"night_hours": [1], "min_nights": 32},
+        {"night_hours": [1], "min_nights": "1"},
+        {"night_hours": [1], "min_nights": 1, "more": 1},
+        {"night_hours": "1", "min_nights": 1},
+    ],
+)
+def test_parameters_of_residents_that_mean_nothing_are_refused(
+    db: Backend, parameters: dict[str, object]
+) -> None:
+    asked = terms("residents", ORDINARY_DAY, parameters=parameters)
+    with pytest.raises(UsageProblem, match="the parameters of residents are wrong") as caught:
+        exact_vector(asked, Inputs(db, [], ZONES, BRUSSELS, 1))
+    assert isinstance(caught.value.__cause__, ValidationError)
+
+
+def test_each_statistic_has_a_digest_of_its_code_that_stays_the_same() -> None:
+    digests = algorithms()
+    assert sorted(digests) == [PRESENCE_BY_HOUR, RESIDENTS]
+    assert all(len(digest) == 64 for digest in digests.values())
+    assert len(set(digests.values())) == 2
+    assert digests == algorithms()
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["node.engine", "node.presence.build", "node.sources.events", "privacy.noise", "quorate.contract.keyset"],
+)
+def test_a_change_of_any_shared_module_changes_both_digests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str
+) -> None:
+    before = algorithms()
+    changed = tmp_path / "changed.py"
+    changed.write_bytes(Path(str(sys.modules[module].__file__)).read_bytes() + b"\n")
+    monkeypatch.setattr(sys.modules[module], "__file__", str(changed))
+    after = algorithms()
+    assert all(after[name] != before[name] for name in before)

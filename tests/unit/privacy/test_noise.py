@@ -1,0 +1,259 @@
+"""Noise: how large it must be by OpenDP's own map, what is refused, and how it falls."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import opendp.prelude as dp
+import pytest
+from numpy.typing import NDArray
+
+from privacy.errors import PrivacyProblem, UsageProblem
+from privacy.noise import (
+    LARGEST_COUNT,
+    TABLE_CELLS,
+    Sampler,
+    calibrate,
+    gaussian,
+    mapped_loss,
+    noised,
+    noised_chunks,
+    sampler_for,
+)
+from privacy.sensitivity import Declaration
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+
+ONE = Declaration(cells_by_period=1, cells_by_day=2)
+HOURLY = declare(PRESENCE_BY_HOUR, 24)
+#: rho .02 and what it asks for over 24 hours: 24/(2·.02) = 600 = 24.4949².
+RHO, SIGMA = 20_000_000, 24_500
+NOISE = gaussian(SIGMA)
+
+
+def opendp_loss(squared: int, sigma_milli: int) -> Fraction:
+    """Return the loss in nano-rho by OpenDP's map, at the sensitivity or the next double above it."""
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
+    reach = math.sqrt(squared)
+    if Fraction(reach) ** 2 < squared:
+        reach = math.nextafter(reach, math.inf)
+    measurement: Any = dp.m.make_gaussian(*space, scale=sigma_milli / 1000)
+    return Fraction(measurement.map(reach)) * 10**9
+
+
+# --- the scale --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statistic", "hours", "rho", "grid", "sigma"),
+    [
+        (PRESENCE_BY_HOUR, 24, 20_000_000, 10, 24_500),  # √600 = 24.4949
+        (PRESENCE_BY_HOUR, 24, 20_000_000, 1, 24_495),
+        (PRESENCE_BY_HOUR, 24, 20_000_000, 1_000, 25_000),
+        (PRESENCE_BY_HOUR, 23, 20_000_000, 10, 23_980),  # √575 = 23.9792
+        (PRESENCE_BY_HOUR, 25, 20_000_000, 1, 25_001),  # √625 = 25, but the double nearest .02 is above it
+        (RESIDENTS, 1, 5_000_000, 1, 10_001),  # √100 = 10, likewise
+        (RESIDENTS, 1, 4_999_999, 1, 10_001),
+        (RESIDENTS, 1, 1, 1, 22_360_680),  # √(5·10⁸) = 22360.6798
+    ],
+)
+def test_the_scale_is_the_root_of_half_the_sensitivity_by_the_loss_rounded_up_to_the_grid(
+    statistic: str, hours: int, rho: int, grid: int, sigma: int
+) -> None:
+    assert calibrate(declare(statistic, hours), rho, grid) == sigma
+
+
+@pytest.mark.parametrize("squared", [1, 2, 23, 24, 25, 24 * 25, 10**6])
+@pytest.mark.parametrize("rho", [1, 5_000_000, 20_000_000, 30_000_001, 100_000_000, 2_630_000_000])
+@pytest.mark.parametrize("grid", [1, 10, 1_000])
+def test_the_scale_is_the_smallest_on_the_grid_whose_loss_opendp_finds_small_enough(
+    squared: int, rho: int, grid: int
+) -> None:
+    sigma = calibrate(Declaration(cells_by_period=squared, cells_by_day=squared), rho, grid)
+    assert sigma % grid == 0
+    assert opendp_loss(squared, sigma) <= rho
+    assert sigma == grid or opendp_loss(squared, sigma - grid) > rho
+    assert Fraction(sigma, 1000) ** 2 >= Fraction(squared * 10**9, 2 * rho), "the theorem agrees"
+
+
+@pytest.mark.parametrize(
+    ("cells", "maximum"),
+    [(1, 1), (2, 1), (3, 1), (24, 1), (25, 5), (2**31, 1), (2**31 - 1, 2**20 - 1), (2**31, 2**20)],
+)
+@pytest.mark.parametrize("sigma", [300, 10_000, 24_495, 10**9])
+def test_the_mapped_loss_is_never_below_the_theorem(cells: int, maximum: int, sigma: int) -> None:
+    bounds = Declaration(cells_by_period=cells, cells_by_day=cells, cell_maximum=maximum)
+    theorem = Fraction(cells * maximum**2 * 10**9, 2) / Fraction(sigma, 1000) ** 2
+    found = mapped_loss(bounds, gaussian(sigma))
+    assert found >= theorem
+    assert found <= theorem * (1 + Fraction(1, 10**12)) + 1, "rounded up, not inflated"
+
+
+def test_a_root_that_is_no_double_is_rounded_up() -> None:
+    # So little noise that a loss has more digits than a double: a root rounded down would show.
+    for squared in range(1, 400):
+        bounds = Declaration(cells_by_period=squared, cells_by_day=squared)
+        for sigma in (1, 3):
+            assert mapped_loss(bounds, gaussian(sigma)) >= Fraction(squared * 10**15, 2 * sigma**2)
+
+
+@pytest.mark.parametrize(("by_period", "grid"), [(RHO, 0), (RHO, -10), (0, 10), (-1, 10)])
+def test_a_grid_or_a_loss_that_is_not_positive_is_an_error(by_period: int, grid: int) -> None:
+    with pytest.raises(UsageProblem, match="is not positive"):
+        calibrate(HOURLY, by_period, grid)
+
+
+@pytest.mark.parametrize("sigma", [0, -1])
+def test_a_scale_of_zero_is_an_error_and_not_exact_data(sigma: int) -> None:
+    with pytest.raises(UsageProblem, match=f"a noise scale of {sigma} thousandths is not positive"):
+        gaussian(sigma)
+
+
+# --- what is refused --------------------------------------------------------------------------------------
+
+
+def test_noise_on_the_grid_is_taken_and_one_step_less_is_refused() -> None:
+    cells = np.zeros(3, np.int64)
+    assert noised(cells, HOURLY, NOISE, RHO).values.shape == (3,)
+    with pytest.raises(PrivacyProblem, match="the noise is too small for the loss that would be charged"):
+        noised(cells, HOURLY, gaussian(SIGMA - 10), RHO)
+    with pytest.raises(PrivacyProblem, match="too small"):
+        noised(cells, declare(PRESENCE_BY_HOUR, 25), NOISE, RHO)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros(3, np.float64),
+        np.array([1.5, math.nan]),
+        np.zeros(3, np.int32),
+        np.zeros(3, np.uint64),
+        np.zeros(3, np.bool_),
+        np.zeros((2, 3), np.int64),
+        np.zeros((), np.int64),
+        np.zeros(0, np.int64),
+    ],
+    ids=["float", "nan", "int32", "uint64", "bool", "table", "scalar", "empty"],
+)
+def test_only_a_vector_of_64_bit_whole_numbers_is_noised(wrong: NDArray[Any]) -> None:
+    with pytest.raises(PrivacyProblem, match="only a one-dimensional, non-empty int64 vector"):
+        noised(wrong, HOURLY, NOISE, RHO)
+
+
+@pytest.mark.parametrize("count", [LARGEST_COUNT + 1, -LARGEST_COUNT - 1, 2**63 - 1, -(2**63)])
+def test_a_count_that_could_overflow_a_sum_is_refused(count: int) -> None:
+    with pytest.raises(PrivacyProblem, match="a count is out of range"):
+        noised(np.array([0, count, 0], np.int64), HOURLY, NOISE, RHO)
+
+
+@pytest.mark.parametrize("pairs", [200, TABLE_CELLS])
+def test_the_largest_counts_are_noised_and_not_clipped(pairs: int) -> None:
+    exact = np.array([LARGEST_COUNT, -LARGEST_COUNT] * pairs, np.int64)
+    noise = noised(exact, HOURLY, NOISE, RHO).values - exact
+    assert np.abs(noise).max() < 10 * SIGMA / 1000
+    assert (noise[::2] > 0).any()
+    assert (noise[1::2] < 0).any()
+
+
+# --- how it falls -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "sigma", "sampler"),
+    [
+        (1, SIGMA, "opendp"),
+        (TABLE_CELLS - 1, SIGMA, "opendp"),
+        (TABLE_CELLS, SIGMA, "table"),
+        (TABLE_CELLS, 299, "opendp"),
+        (TABLE_CELLS, 300, "table"),
+        (TABLE_CELLS, 2_000_000, "table"),
+        (TABLE_CELLS, 2_000_001, "opendp"),
+    ],
+)
+def test_large_vectors_are_noised_from_the_table_where_it_is_made_for_the_scale(
+    cells: int, sigma: int, sampler: Sampler
+) -> None:
+    assert sampler_for(cells, gaussian(sigma)) == sampler
+
+
+@pytest.mark.parametrize(("piece", "sampler"), [(TABLE_CELLS - 96, "opendp"), (200_000, "table")])
+def test_noise_over_200_000_cells_has_mean_zero_the_declared_variance_and_no_memory(
+    piece: int, sampler: Sampler
+) -> None:
+    cells, sigma = 200_000, SIGMA / 1000
+    exact = np.resize(np.array([0, 0, 1, 17, -3, 10**6], np.int64), cells)
+    parts = [noised(exact[at : at + piece], HOURLY, NOISE, RHO) for at in range(0, cells, piece)]
+    assert {part.sampler for part in parts} == {sampler}
+    answer = np.concatenate([part.values for part in parts])
+    assert answer.dtype == np.int64
+    assert answer.shape == (cells,)
+    noise = (answer - exact).astype(np.float64)
+    # A discrete Gaussian of this width has the variance σ² but for one part in e^(2π²σ²).
+    assert abs(noise.mean()) < 6 * sigma / math.sqrt(cells)
+    assert abs(noise.var() - sigma**2) < 6 * sigma**2 * math.sqrt(2 / cells)
+    assert abs((noise**3).mean()) < 6 * sigma**3 * math.sqrt(15 / cells)
+    assert abs((noise**4).mean() - 3 * sigma**4) < 6 * sigma**4 * math.sqrt(96 / cells)
+    for lag in (1, 2, piece):
+        if lag < cells:
+            assert abs((noise[lag:] * noise[:-lag]).mean()) < 6 * sigma**2 / math.sqrt(cells - lag)
+    empty = noise[exact == 0]
+    assert abs(empty.var() - sigma**2) < 6 * sigma**2 * math.sqrt(2 / empty.size), "zeros are noised alike"
+    none = (noise == 0).mean()
+    expected = 1 / (sigma * math.sqrt(2 * math.pi))
+    assert abs(none - expected) < 6 * math.sqrt(expected / cells), "as many cells unchanged as chance says"
+
+
+@pytest.mark.parametrize("times", [1, 700], ids=["opendp", "table"])
+def test_every_cell_gets_noise_zeros_included(times: int) -> None:
+    exact = np.tile(np.array([0, 0, 0, 5, 1000, 0, -2], np.int64), times)
+    moved = np.zeros(exact.shape, np.bool_)
+    below = np.zeros(exact.shape, np.bool_)
+    for _ in range(60):  # a cell stays put, or is never lowered, 60 times with a chance below 10⁻¹³
+        answer = noised(exact, HOURLY, NOISE, RHO).values
+        moved |= answer != exact
+        below |= answer < exact
+    assert moved.all()
+    assert below.all(), "a count below zero is not clipped"
+
+
+@pytest.mark.parametrize("cells", [100, TABLE_CELLS])
+def test_two_answers_to_the_same_question_differ_and_the_exact_vector_is_left_alone(cells: int) -> None:
+    exact = np.arange(cells, dtype=np.int64)
+    first, second = (noised(exact, HOURLY, NOISE, RHO).values for _ in range(2))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(exact, np.arange(cells))
+
+
+@pytest.mark.parametrize("cells", [300, TABLE_CELLS])
+def test_strided_vectors_are_noised_in_their_own_order(cells: int) -> None:
+    wide = np.zeros((cells, 2), np.int64)
+    wide[:, 1] = 10**9 * np.arange(cells)
+    answer = noised(wide[:, 1], HOURLY, NOISE, RHO).values
+    assert np.array_equal(np.round(answer / 10**9), np.arange(cells))
+
+
+# --- in pieces --------------------------------------------------------------------------------------------
+
+
+def test_a_vector_in_pieces_comes_back_in_order_with_other_noise_in_each_piece() -> None:
+    sizes = [5_000, 1, 70_000, 3, 5_000]
+    pieces = [np.full(size, 10**6 * place, np.int64) for place, size in enumerate(sizes)]
+    answers = list(noised_chunks(iter(pieces), HOURLY, NOISE, RHO))
+    assert [answer.shape for answer in answers] == [(size,) for size in sizes]
+    noise = [answer - piece for answer, piece in zip(answers, pieces, strict=True)]
+    assert all(np.abs(part).max() < 10 * SIGMA / 1000 for part in noise)
+    assert not np.array_equal(noise[0], noise[4])
+    every = np.concatenate(noise).astype(np.float64)
+    assert abs(every.mean()) < 6 * (SIGMA / 1000) / math.sqrt(every.size)
+    assert abs(every.var() - 600.25) < 6 * 600.25 * math.sqrt(2 / every.size)
+
+
+def test_a_vector_in_pieces_is_refused_as_a_whole_one_is() -> None:
+    piece = np.zeros(5_000, np.int64)
+    with pytest.raises(PrivacyProblem, match="the noise is too small"):
+        list(noised_chunks([piece], HOURLY, gaussian(SIGMA - 10), RHO))
+    for wrong in (piece[:0], piece.astype(np.float64), np.full(5, 2**60, np.int64)):
+        with pytest.raises(PrivacyProblem):
+            list(noised_chunks([piece, wrong], HOURLY, NOISE, RHO))  # type: ignore[list-item]
