@@ -17,6 +17,7 @@ from quorate.contract.canonical import read_bytes
 from quorate.contract.identity import HUB, Identity, load_certificate, new_key, parse_identity
 
 ROOT_DAYS, HUB_DAYS, CLIENT_DAYS = 3650, 365, 90
+_CURVES = (ec.SECP256R1, ec.SECP384R1)
 _CLOCK_SKEW = timedelta(hours=1)
 
 
@@ -32,8 +33,15 @@ def found(home: Home, network: str, hosts: Sequence[str]) -> str:
     hosts
         DNS names and addresses under which nodes reach the hub.
     """
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(Identity(network, HUB).uri)]
+    names += [_host(host) for host in hosts]
     root_key = new_key(home.root_key)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Quorate root of {network}")])
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, network),
+            x509.NameAttribute(NameOID.COMMON_NAME, "Quorate root"),
+        ]
+    )
     usage = x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,
@@ -49,12 +57,11 @@ def found(home: Home, network: str, hosts: Sequence[str]) -> str:
         _builder(name, name, root_key.public_key(), ROOT_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
         .sign(root_key, hashes.SHA256())
     )
     home.root_certificate.write_bytes(root.public_bytes(serialization.Encoding.PEM))
     own_key = new_key(home.key)
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(Identity(network, HUB).uri)]
-    names += [_host(host) for host in hosts]
     own = _issue(home, own_key.public_key(), names, (ExtendedKeyUsageOID.SERVER_AUTH, HUB_DAYS))
     home.certificate.write_bytes(own)
     return root.fingerprint(hashes.SHA256()).hex()
@@ -90,8 +97,8 @@ def sign(home: Home, request: bytes, expected: Identity) -> bytes:
             todo="check who sent it; sign it under the name that it asks for only if that is who it is",
         )
     key = parsed.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise UsageProblem("the request's key is not an elliptic-curve key")
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, _CURVES):
+        raise UsageProblem("the request's key is not an elliptic-curve key on P-256 or P-384")
     names = [x509.UniformResourceIdentifier(asked.uri)]
     return _issue(home, key, names, (ExtendedKeyUsageOID.CLIENT_AUTH, CLIENT_DAYS))
 
@@ -101,6 +108,8 @@ def _requested(request: x509.CertificateSigningRequest) -> Identity:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         raise UsageProblem("the signing request asks for no identity") from None
+    except ValueError as error:
+        raise UsageProblem("the extensions of the signing request are malformed") from error
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise UsageProblem("the signing request does not ask for exactly one identity")
@@ -121,8 +130,11 @@ def _issue(
     certificate = (
         _builder(x509.Name([]), root.subject, key, days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=True)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
+        )
         .sign(root_key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM)
@@ -147,4 +159,8 @@ def _host(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
+        if not host.isascii():
+            raise UsageProblem(
+                f"{host!r} is not a host name in ASCII", todo="give its Punycode form"
+            ) from None
         return x509.DNSName(host)

@@ -117,32 +117,35 @@ def read_register(path: Path, codes: list[str]) -> Register:
         Names the line and column that is wrong.
     """
     try:
-        rows = csv.DictReader(io.StringIO(read_bytes(path).decode()), strict=True)
-        lines = [
-            (row["zone"], *(_number(path, rows.line_num, row, name) for name in REGISTER_COLUMNS[1:]))
+        rows = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig")), strict=True)
+        lines = sorted(
+            (str(row["zone"]), *(_number(path, rows.line_num, row, name) for name in REGISTER_COLUMNS[1:]))
             for row in rows
-        ]
+        )
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageProblem(f"{path} is not a CSV file in UTF-8") from error
     except KeyError as error:
         raise UsageProblem(
             f"{path} lacks the column {error}", todo=f"its columns are {REGISTER_COLUMNS}"
         ) from error
-    lines.sort()
-    zones = [zone for zone, _population, _owners in lines]
+    zones = [str(zone) for zone, *_numbers in lines]
     if zones != codes:
         wrong = sorted(set(zones) ^ set(codes)) or sorted({zone for zone in zones if zones.count(zone) > 1})
         raise UsageProblem(
             f"{path} does not have exactly one line for each zone of the zoning: see {wrong[0]}"
         )
     values = np.array([numbers for _zone, *numbers in lines], dtype=np.float64)
+    too_many = values[:, 1] > values[:, 0]
+    if too_many.any():
+        raise UsageProblem(f"{path}: zone {codes[int(too_many.argmax())]} has more phone owners than persons")
     return Register(population=values[:, 0], phone_owners=values[:, 1])
 
 
 def _number(path: Path, line: int, row: dict[str, str], name: str) -> float:
+    text = row[name] or ""
     try:
-        value = float(row[name])
-    except (ValueError, TypeError):
+        value = math.nan if "_" in text else float(text)
+    except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise UsageProblem(f"{path}, line {line}, column {name}: {row[name]!r} is not a number of persons")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-OFFERED, COMMITTED, REFUSED = "offered", "committed", "refused"
+OFFERED, COMMITTED, REFUSED, LATE = "offered", "committed", "refused", "late"
+#: States of a task whose contribution the hub holds.
+ANSWERED = frozenset({COMMITTED, LATE})
 COLLECTING, ESTIMATED, INQUORATE = "collecting", "estimated", "inquorate"
 ENDED = frozenset({ESTIMATED, INQUORATE})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import time
 from datetime import date
@@ -21,6 +22,8 @@ from quorate.contract.canonical import digest
 from quorate.contract.order import Receipt, TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import decode
 
+log = logging.getLogger("quorate.hub")
+
 
 def open_release(
     own: Agreement, store: Store, product_id: str, days: tuple[date, date], revision: int
@@ -33,12 +36,6 @@ def open_release(
         If the charter does not allow this product, period or revision.
     """
     terms = terms_of(own.charter, own.zoning, product_id, days, revision)
-    budgets = own.charter.budgets
-    if not budgets.first_day <= terms.first_day <= terms.last_day <= budgets.last_day:
-        raise UsageProblem(
-            f"the charter has no budget outside {budgets.first_day} to {budgets.last_day}",
-            todo="ask for days that it covers",
-        )
     release_id = f"{product_id}-{terms.first_day}-{terms.last_day}-r{revision}"
     release = Release(
         release_id=release_id,
@@ -93,8 +90,10 @@ def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -
     order = TaskOrder.from_bytes(order_bytes, "the stored order")
     terms, result = order.terms, hashlib.sha256(data).hexdigest()
     entry = _entry(entry_bytes)
-    if entry.terms != terms or entry.release_id != terms.release_id():
+    if entry.terms != terms:
         raise Malformed("the ledger entry is for another release than the order")
+    if problem := entry.problem():
+        raise Malformed(f"the ledger entry does not hold: {problem}")
     if (entry.result_sha256, entry.result_length) != (result, len(data)):
         raise Malformed("the ledger entry was charged for other bytes")
     try:
@@ -122,9 +121,10 @@ def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -
 def _entry(data: bytes) -> Entry:
     try:
         entry = Entry.model_validate_json(data)
+        canonical = entry.to_bytes()
     except ValueError as error:
         raise Malformed("the ledger entry is malformed") from error
-    if entry.to_bytes() != data:
+    if canonical != data:
         raise Malformed("the ledger entry is not in canonical form")
     return entry
 
@@ -132,7 +132,8 @@ def _entry(data: bytes) -> Entry:
 def advance(own: Agreement, store: Store) -> list[str]:
     """End every release that is due, with estimates where enough operators answered; return their ids.
 
-    Safe to run at any time and again: an ended release stays as it is.
+    Safe to run at any time and again: an ended release stays as it is. One that cannot be ended is logged and
+    does not keep the others.
     """
     ended = []
     for release, overdue in store.collecting():
@@ -140,9 +141,12 @@ def advance(own: Agreement, store: Store) -> list[str]:
         state = next_state(states, own.charter.publication.min_operators, overdue)
         if state == COLLECTING:
             continue
-        estimates = _estimates(own, store, release.release_id) if state == ESTIMATED else None
-        store.end(release.release_id, state, estimates)
-        ended.append(release.release_id)
+        try:
+            estimates = _estimates(own, store, release.release_id) if state == ESTIMATED else None
+            store.end(release.release_id, state, estimates)
+            ended.append(release.release_id)
+        except Exception:
+            log.exception("release %s cannot be ended", release.release_id)
     return ended
 
 

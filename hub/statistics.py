@@ -48,7 +48,7 @@ class Statistics(StatisticsServiceServicer):
     def _product(self, product_id: str) -> stat.Product:
         charter = self._own.charter
         product, first = charter.product(product_id), charter.budgets.first_day
-        last = date.fromordinal(first.toordinal() + product.max_days - 1)
+        last = min(date.fromordinal(first.toordinal() + product.max_days - 1), charter.budgets.last_day)
         terms = terms_of(charter, self._own.zoning, product_id, (first, last), 0)
         cost = charge(terms.bounds, first, last, terms.by_period)
         return stat.Product(

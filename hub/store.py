@@ -15,8 +15,8 @@ from sqlalchemy import Engine, create_engine, delete, event, func, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
-from hub.errors import Conflict, Malformed, NotFound
-from hub.life import COLLECTING, COMMITTED, ENDED, OFFERED, REFUSED
+from hub.errors import Conflict, HubRefusal, Malformed, NotFound
+from hub.life import ANSWERED, COLLECTING, COMMITTED, ENDED, LATE, OFFERED, REFUSED
 from hub.models import AuditLine, Base, Chunk, Contribution, Release, Task
 from privacy.errors import ResourceProblem, UsageProblem
 
@@ -91,7 +91,8 @@ class Store:
         with self._session() as session:
             lines = session.scalars(select(AuditLine).order_by(AuditLine.number))
             return [
-                (line.at.isoformat(timespec="seconds"), line.who, line.what, line.detail) for line in lines
+                (line.at.replace(tzinfo=UTC).isoformat(timespec="seconds"), line.who, line.what, line.detail)
+                for line in lines
             ]
 
     def open_release(self, release: Release, tasks: list[NewTask]) -> bool:
@@ -129,7 +130,7 @@ class Store:
         """Note that an operator said no; a second time changes nothing."""
         with self._session() as session:
             task = _own_task(session, operator, order_digest)
-            if task.state == COMMITTED:
+            if task.state in ANSWERED:
                 raise Conflict("this order was answered with a contribution before")
             task.state, task.refusal = REFUSED, task.refusal or reason
 
@@ -145,7 +146,8 @@ class Store:
         """
         with self._session() as session:
             task = _own_task(session, operator, order_digest)
-            if task.state == COMMITTED:
+            _require_not_refused(task)
+            if task.state in ANSWERED:
                 contribution = session.get_one(Contribution, order_digest)
                 if contribution.data[offset : offset + len(data)] != data:
                     raise Conflict("other bytes were accepted for this order")
@@ -199,9 +201,12 @@ class Store:
                 if before.result_sha256 != contribution.result_sha256:
                     raise Conflict("another contribution was accepted for this order")
                 return before.receipt
+            _require_not_refused(task)
             session.add(contribution)
             session.execute(delete(Chunk).where(Chunk.order_digest == contribution.order_digest))
-            task.state = COMMITTED
+            # What comes after the end is kept and receipted, but is in no estimate.
+            ended = _release(session, task.release_id).state in ENDED
+            task.state = LATE if ended else COMMITTED
             return contribution.receipt
 
     def collecting(self) -> list[tuple[ReleaseView, bool]]:
@@ -266,6 +271,11 @@ def _own_task(session: Session, operator: str, order_digest: str) -> Task:
     if task is None or task.operator != operator:
         raise NotFound("this operator has no such order", todo="acquire the order again")
     return task
+
+
+def _require_not_refused(task: Task) -> None:
+    if task.state == REFUSED:
+        raise HubRefusal("this operator has refused the order", todo="ask for a revision of the release")
 
 
 def _release(session: Session, release_id: str) -> Release:

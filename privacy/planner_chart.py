@@ -73,12 +73,12 @@ def _lines(points: Sequence[ErrorPoint]) -> Spec:
 
 
 def _names(points: Sequence[ErrorPoint]) -> Spec:
-    """Return the size of count at the right end of every line that ends in the picture."""
-    last = max((point.nano for point in points), default=0)
-    ends = [_row(point) for point in points if point.nano == last and LOWEST <= point.cv <= HIGHEST]
+    """Return the size of count at the end of every line, where it leaves the picture."""
+    inside = sorted(point for point in points if LOWEST <= point.cv <= HIGHEST)
+    ends = [_row(point) for point in {point.size: point for point in inside}.values()]
     return {
         "data": {"values": [end | {"name": f"count of {end['size']}"} for end in ends]},
-        "mark": {"type": "text", "align": "left", "dx": 6},
+        "mark": {"type": "text", "align": "left", "baseline": "bottom", "dx": 5},
         "encoding": {"x": _X, "y": _Y, "text": {"field": "name"}, "color": _colour(points)},
     }
 

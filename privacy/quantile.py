@@ -17,7 +17,6 @@ the distance to the quantile on either side, and so would often stop just below 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache

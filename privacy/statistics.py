@@ -30,6 +30,10 @@ _DECLARATIONS: Mapping[str, Callable[[int], Declaration]] = {
 }
 
 
+#: Every statistic that can be noised.
+STATISTICS = frozenset(_DECLARATIONS)
+
+
 def declare(statistic: str, hours: int) -> Declaration:
     """Return the declared bounds of a statistic.
 

@@ -94,7 +94,7 @@ def kept(subscriber: Integers, cell: Integers, limit: int, key: int) -> NDArray[
     if again.any():
         raise PrivacyProblem(
             "a subscriber has the same cell twice",
-            means="the two rows would count as two cells, and the bound on what one subscriber does would be wrong",
+            means="the two rows would count as two cells, and the bound on one subscriber would be wrong",
             todo="make the rows distinct before they are sampled",
         )
     begins = np.ones(order.size, dtype=np.bool_)
@@ -114,6 +114,8 @@ def _require(subscriber: Integers, cell: Integers, limit: int, key: int) -> None
         if column.size and int(column.min()) < 0:
             raise PrivacyProblem(f"a {name} is negative", todo="use 63-bit pseudonyms and zone indices")
     if not 1 <= limit <= MASK31:
-        raise PrivacyProblem(f"a limit of {limit} cells is not positive", todo="declare a bound of at least 1")
+        raise PrivacyProblem(
+            f"a limit of {limit} cells is not positive", todo="declare a bound of at least 1"
+        )
     if not 0 <= key <= MASK31:
         raise PrivacyProblem("the sampling key does not have 31 bits", todo="derive it with sampling_key")

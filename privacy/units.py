@@ -40,7 +40,7 @@ def nano_rho(rho: Fraction | float) -> int:
         raise UsageProblem(f"a loss of rho = {rho} is not a positive, normal number")
     nano = math.ceil(Fraction(rho) * NANO)
     if not 0 < nano <= LARGEST:
-        raise UsageProblem(f"a loss of rho = {float(rho)} is outside 0 < rho <= {LARGEST // NANO}")
+        raise UsageProblem(f"the loss is outside 0 < rho <= {LARGEST // NANO}")
     return nano
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from privacy.calculus import Charge
+from privacy.calculus import Charge, charge
 from privacy.noise import Sampler
 from privacy.sensitivity import Declaration
 from privacy.units import NanoRho
@@ -115,6 +115,15 @@ class Entry(BaseModel):
     result_length: int = Field(strict=True, ge=1)
     commitment: Digest
     recorded_on: date
+
+    def problem(self) -> str:
+        """Return what contradicts itself in this entry, or nothing."""
+        terms = self.terms
+        if terms.release_id() != self.release_id:
+            return "its terms are not what its id says"
+        if self.charge != charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period):
+            return "its charge is not what its terms cost"
+        return ""
 
     def to_bytes(self) -> bytes:
         """Return the entry as canonical JSON (RFC 8785); these are the bytes that are hashed."""

@@ -11,23 +11,20 @@ Rules
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 
-from privacy.calculus import Budgets, Charge, require_room
-from privacy.errors import LedgerProblem, ResourceProblem
+from privacy.calculus import Budgets, Charge, charge, require_room
+from privacy.errors import LedgerProblem, PrivacyProblem
 from privacy.ledger.entry import GENESIS, Entry, Terms, head_after
+from privacy.ledger.files import lock, open_writable, reporting
 from privacy.noise import Sampler
 
-SCHEMA_VERSION = 1
 Seam = Callable[[str], None]
 
 
@@ -86,10 +83,10 @@ class Ledger:
     """
 
     def __init__(self, path: Path, identity: str, budgets: Budgets, *, seam: Seam = no_seam) -> None:
-        self._budgets, self._seam = budgets, seam
-        self._lock = _lock(path)
+        self._path, self._budgets, self._seam = path, budgets, seam
+        self._lock = lock(path)
         try:
-            self._db = _open(path, identity)
+            self._db = open_writable(path, identity)
         except BaseException:
             os.close(self._lock)
             raise
@@ -102,7 +99,9 @@ class Ledger:
     @property
     def head(self) -> tuple[int, str]:
         """Number of entries, and hash of the last."""
-        row = self._db.execute("SELECT sequence, head FROM entry ORDER BY sequence DESC LIMIT 1").fetchone()
+        with reporting(self._path):
+            query = "SELECT sequence, head FROM entry ORDER BY sequence DESC LIMIT 1"
+            row = self._db.execute(query).fetchone()
         return (int(row[0]), str(row[1])) if row else (0, GENESIS)
 
     def find(self, terms: Terms, nonce: str) -> Recorded | None:
@@ -114,22 +113,25 @@ class Ledger:
             If the nonce was used for other terms.
         """
         release_id = terms.release_id()
-        row = self._db.execute("SELECT release_id FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
-        if row and row[0] != release_id:
+        with reporting(self._path):
+            used = self._db.execute("SELECT release_id FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
+            row = self._db.execute(
+                "SELECT entry, head, bytes FROM entry JOIN result USING (release_id) WHERE release_id = ?",
+                (release_id,),
+            ).fetchone()
+        if used and used[0] != release_id:
             raise LedgerProblem(
                 "the nonce of this order was used for another release",
                 means="the order is a forgery or a defect of the hub; nothing was charged or sent",
                 todo="report it to the hub operator",
             )
-        row = self._db.execute(
-            "SELECT entry, head, bytes FROM entry JOIN result USING (release_id) WHERE release_id = ?",
-            (release_id,),
-        ).fetchone()
         return Recorded(*row) if row else None
 
     def require_room(self, charge: Charge) -> None:
         """Refuse a charge that the budgets cannot bear (BudgetExhausted); changes nothing."""
-        require_room(charge, self._budgets, self._spent(charge))
+        with reporting(self._path):
+            spent = self._spent(charge)
+        require_room(charge, self._budgets, spent)
 
     def commit(self, request: Request, today: date) -> Recorded:
         """Record a release: check, charge, store its bytes and extend the chain, in one transaction.
@@ -143,9 +145,12 @@ class Ledger:
         ------
         BudgetExhausted
             If a day or window cannot bear the charge; nothing is written.
+        PrivacyProblem
+            If the charge is not what the terms cost, or there are no bytes.
         ResourceProblem
             If the disk is full; nothing is written.
         """
+        _require_sound(request)
         with self._transaction():
             known = self.find(request.terms, request.nonce)
             if known is None:
@@ -160,12 +165,16 @@ class Ledger:
 
     def totals(self, length: int) -> dict[date, int]:
         """Return nano-ρ spent by first day of each window of `length` days that was charged."""
-        rows = self._db.execute("SELECT first_day, nano FROM spent WHERE length = ? ORDER BY 1", (length,))
+        query = "SELECT first_day, nano FROM spent WHERE length = ? ORDER BY 1"
+        with reporting(self._path):
+            rows = self._db.execute(query, (length,)).fetchall()
         return {date.fromisoformat(first): int(nano) for first, nano in rows}
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in order."""
-        for (entry,) in self._db.execute("SELECT entry FROM entry ORDER BY sequence"):
+        with reporting(self._path):
+            rows = self._db.execute("SELECT entry FROM entry ORDER BY sequence").fetchall()
+        for (entry,) in rows:
             yield Entry.model_validate_json(entry)
 
     def _record(self, request: Request, today: date) -> Recorded:
@@ -216,7 +225,7 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
+        with reporting(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -225,62 +234,11 @@ class Ledger:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-        except sqlite3.OperationalError as error:
-            raise ResourceProblem(
-                f"the privacy ledger cannot be written ({error.sqlite_errorname})",
-                means="nothing was charged and nothing was sent",
-                todo="make room on the disk or repair it, then start the node again",
-            ) from error
 
 
-def _lock(path: Path) -> int:
-    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise LedgerProblem(
-            f"the privacy ledger {path} is open in another process",
-            means="two daemons on one ledger could each spend the same budget, so the second does not start",
-            todo="stop the other quorate-node, or start this one in its own directory",
-        ) from error
-    return handle
-
-
-def _open(path: Path, identity: str) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        _require_identity(db, path, identity)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise LedgerProblem(
-            f"{path} cannot be read as a privacy ledger ({error.sqlite_errorname})",
-            means="without a ledger nothing can be released",
-            todo="restore the ledger from its backup; do not delete it, or its budgets count as spent",
-        ) from error
-    except LedgerProblem:
-        db.close()
-        raise
-    return db
-
-
-def _require_identity(db: sqlite3.Connection, path: Path, identity: str) -> None:
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone():
-        schema = files("privacy.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-        # One transaction, so that a crash here leaves no ledger without an owner.
-        db.execute("BEGIN IMMEDIATE")
-        for statement in schema.split(";\n"):
-            db.execute(statement)
-        db.execute("INSERT INTO ledger VALUES (1, ?, ?)", (SCHEMA_VERSION, identity))
-        db.execute("COMMIT")
-    version, owner = db.execute("SELECT version, identity FROM ledger").fetchone()
-    if (version, owner) != (SCHEMA_VERSION, identity):
-        raise LedgerProblem(
-            f"{path} is version {version} of {owner}; expected version {SCHEMA_VERSION} of {identity}",
-            means="its budgets are somebody else's, so it is not used",
-            todo="point the node at its own ledger",
-        )
+def _require_sound(request: Request) -> None:
+    terms = request.terms
+    if request.charge != charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period):
+        raise PrivacyProblem("the charge is not what the terms of the release cost")
+    if not request.result:
+        raise PrivacyProblem("a release without bytes cannot be recorded")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 from privacy.calculus import DAY, MONTH, Budgets
-from privacy.errors import UsageProblem
+from privacy.errors import LedgerProblem
 from privacy.ledger.entry import GENESIS, Entry
+from privacy.ledger.files import open_readable
 
 
 def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
@@ -30,11 +30,10 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
     ------
     UsageProblem
         If there is no ledger.
+    LedgerProblem
+        If it cannot be read.
     """
-    if not path.exists():
-        raise UsageProblem(f"there is no ledger at {path}", todo="start the node once, or correct --dir")
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        db.execute("BEGIN")
+    with open_readable(path) as db:
         rows = db.execute("SELECT entry, head FROM entry ORDER BY sequence").fetchall()
         totals = {
             length: {
@@ -46,7 +45,7 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
             for length in (DAY, MONTH)
         }
     return {
-        "charges": [_line(Entry.model_validate_json(entry)) for entry, _head in rows],
+        "charges": [_line(entry) for entry, _head in rows],
         "days": totals[DAY],
         "windows": totals[MONTH],
         "caps": {"day": budgets.day, "window": budgets.month, "window_days": MONTH},
@@ -55,7 +54,13 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
     }
 
 
-def _line(entry: Entry) -> dict[str, Any]:
+def _line(raw: bytes) -> dict[str, Any]:
+    try:
+        entry = Entry.model_validate_json(raw)
+    except ValueError:
+        raise LedgerProblem(
+            "an entry of the ledger cannot be read", todo="run quorate-node ledger verify"
+        ) from None
     return {
         "sequence": entry.sequence,
         "release_id": entry.release_id,

@@ -7,11 +7,10 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from privacy.calculus import DAY, MONTH, charge
+from privacy.calculus import DAY, MONTH
 from privacy.errors import LedgerProblem
 from privacy.ledger.entry import GENESIS, Entry, head_after
+from privacy.ledger.files import open_readable
 
 _ROWS = """SELECT sequence, release_id, entry, head, bytes
            FROM entry LEFT JOIN result USING (release_id) ORDER BY sequence"""
@@ -34,49 +33,57 @@ def verify(path: Path) -> tuple[int, str]:
     ------
     LedgerProblem
         Names the first entry, or the first total, that does not hold.
+    UsageProblem
+        If there is no ledger.
     """
-    try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-            db.execute("BEGIN")
-            return _verify(db)
-    except (sqlite3.DatabaseError, ValidationError) as error:
-        raise _broken(f"it cannot be read ({type(error).__name__})") from error
+    with open_readable(path) as db:
+        return _verify(db)
 
 
 def _verify(db: sqlite3.Connection) -> tuple[int, str]:
     head, count, totals = GENESIS, 0, Counter[tuple[int, str]]()
     for sequence, release_id, raw, stored_head, result in db.execute(_ROWS):
         count += 1
-        entry = Entry.model_validate_json(raw)
-        problem = _problem(entry, raw, result, (count, release_id, head))
-        if sequence != count or problem:
-            raise _broken(f"entry {count}: {problem or 'it is missing'}")
+        if sequence != count:
+            raise _broken(f"entry {count}: it is missing")
+        entry = _entry(raw, count)
+        if problem := _problem(entry, result, (count, release_id, head)):
+            raise _broken(f"entry {count}: {problem}")
         head = head_after(raw)
         if stored_head != head:
             raise _broken(f"entry {count}: its stored head is not its hash")
         for length in (DAY, MONTH):
             totals.update({(length, first.isoformat()): cost for first, cost in entry.charge.windows(length)})
-    orphans = db.execute("SELECT count(*) FROM result WHERE release_id NOT IN (SELECT release_id FROM entry)")
-    if orphans.fetchone()[0]:
-        raise _broken("there are bytes without a charge")
+    for table, what in (("result", "bytes"), ("nonce", "a nonce")):
+        orphans = f"SELECT count(*) FROM {table} WHERE release_id NOT IN (SELECT release_id FROM entry)"  # noqa: S608
+        if db.execute(orphans).fetchone()[0]:
+            raise _broken(f"there is {what} without a charge")
     stored = {(int(n), str(first)): int(nano) for n, first, nano in db.execute("SELECT * FROM spent")}
-    if stored != dict(totals):
-        length, first = min(key for key in stored.keys() | totals.keys() if stored.get(key, 0) != totals[key])
-        raise _broken(f"the total of the {length} day(s) from {first} is not the sum of the charges")
+    for key in sorted(stored.keys() | totals.keys()):
+        if stored.get(key) != totals.get(key):
+            raise _broken(f"the total of the {key[0]} day(s) from {key[1]} is not the sum of the charges")
     return count, head
 
 
-def _problem(entry: Entry, raw: bytes, result: bytes | None, expected: tuple[int, str, str]) -> str:
+def _entry(raw: bytes, count: int) -> Entry:
+    try:
+        entry = Entry.model_validate_json(raw)
+        canonical = entry.to_bytes()
+    except ValueError:
+        raise _broken(f"entry {count}: it cannot be read") from None
+    if canonical != raw:
+        raise _broken(f"entry {count}: it is not in canonical form")
+    return entry
+
+
+def _problem(entry: Entry, result: bytes | None, expected: tuple[int, str, str]) -> str:
     if (entry.sequence, entry.release_id, entry.previous) != expected:
         return "it does not continue the chain"
-    if entry.terms.release_id() != entry.release_id or entry.to_bytes() != raw:
-        return "its terms are not what its id says"
-    terms = entry.terms
-    if entry.charge != charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period):
-        return "its charge is not what its terms cost"
+    if contradiction := entry.problem():
+        return contradiction
     if result is None:
         return "it was charged, but its bytes are missing"
-    if hashlib.sha256(result).hexdigest() != entry.result_sha256:
+    if (hashlib.sha256(result).hexdigest(), len(result)) != (entry.result_sha256, entry.result_length):
         return "its bytes are not the ones that were recorded"
     return ""
 

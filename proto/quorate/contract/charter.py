@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
 from privacy.ledger.entry import Digest, Level, Name
+from privacy.statistics import PRESENCE_BY_HOUR, STATISTICS
 from privacy.units import NanoRho
 from quorate.contract.canonical import Document
 
@@ -34,6 +35,18 @@ class Product(Document):
     max_days: int = Field(strict=True, ge=1, le=31)
     rho: NanoRho
     algorithm: Digest
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Product:
+        if self.statistic not in STATISTICS:
+            raise ValueError(f"there is no statistic called {self.statistic}")
+        if self.statistic == PRESENCE_BY_HOUR and self.max_days != 1:
+            raise ValueError("presence by hour is of one day")
+        if len({level.name for level in self.levels}) != len(self.levels):
+            raise ValueError("a level is named twice")
+        if sum(level.share_permille for level in self.levels) != 1000:
+            raise ValueError("the shares of the levels do not add up to 1000")
+        return self
 
 
 class PresenceRules(Document):
@@ -96,6 +109,8 @@ class Charter(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Charter:
+        # Raises where a number has no canonical form.
+        self.to_bytes()
         if self.time_zone not in available_timezones():
             raise ValueError(f"time_zone {self.time_zone} is not in the time-zone database")
         if len(set(self.operators)) != len(self.operators):

@@ -68,7 +68,7 @@ def terms_of(
     Raises
     ------
     UsageProblem
-        If there is no such product, or the period is not one that the product allows.
+        If there is no such product, or the period is not one that product and charter allow.
     """
     product = charter.product(product_id)
     first_day, last_day = days
@@ -77,6 +77,13 @@ def terms_of(
         raise UsageProblem(
             f"{product_id} is released for 1 to {product.max_days} days, not for {first_day} to {last_day}",
             todo="ask for a period of that length",
+        )
+    budgets = charter.budgets
+    if not budgets.first_day <= first_day <= last_day <= budgets.last_day:
+        raise UsageProblem(
+            f"the charter has no budget outside {budgets.first_day} to {budgets.last_day}",
+            means="an unknown block has budget zero",
+            todo="ask for days that it covers",
         )
     keyset = keyset_for(charter, zoning, product.statistic, first_day)
     bounds = declare(product.statistic, keyset.hours)

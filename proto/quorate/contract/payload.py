@@ -29,10 +29,13 @@ def decode(data: bytes, cells: int) -> NDArray[np.int64]:
         If the bytes are not exactly one int64 column of that length without nulls.
     """
     try:
-        with pa.ipc.open_stream(data) as reader:
+        source = pa.BufferReader(data)
+        with pa.ipc.open_stream(source) as reader:
             if reader.schema != _SCHEMA:
                 raise UsageProblem("the contribution is not one int64 column called value")
             table = reader.read_all()
+        if source.tell() != len(data):
+            raise UsageProblem("the contribution goes on after its end")
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         raise UsageProblem("the contribution is not an Arrow stream") from error
     if table.num_rows != cells or table.column(0).null_count:

@@ -1,0 +1,172 @@
+"""How accurate noised counts are, by size of count, number of operators and loss; without any data.
+
+The error is that of the noise alone: the sum over k operators of a true count n carries noise of variance at
+most kσ² (Canonne, Kamath and Steinke 2020), so its coefficient of variation is σ√k/n. A hierarchy measured at
+several levels splits the loss by declared shares; every level is a Gaussian of its own, with the Δ² of its
+own bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import Level, Name
+from privacy.noise import MILLI, calibrate
+from privacy.sensitivity import Declaration
+from privacy.units import LARGEST
+
+PERMILLE = 1000
+#: δ at which ε is shown.
+DELTA = 1e-6
+#: Sizes of count, over all operators together.
+SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+#: Coefficients of variation in thousandths: reliable up to 10 %, published up to 25 %.
+WANTED = (250, 100)
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Measured(_Frozen):
+    """A level of the zoning that is measured: its share of the loss, and its own bounds."""
+
+    level: Level
+    bounds: Declaration
+
+
+class Accuracy(_Frozen):
+    """Noise of a level when so many operators answer.
+
+    Attributes
+    ----------
+    cv
+        Coefficient of variation of a count, by its size.
+    smallest
+        Smallest count that has at most a coefficient of variation, by that in thousandths.
+    """
+
+    operators: int
+    cv: dict[int, float]
+    smallest: dict[int, int]
+
+
+class LevelPlan(_Frozen):
+    """One level: its part of the loss, its noise, and what can be read in it.
+
+    Attributes
+    ----------
+    by_period
+        Part of the loss in nano-ρ, rounded down.
+    period_squared
+        Δ₂² by period.
+    sigma_milli
+        Standard deviation of the noise in thousandths.
+    accuracy
+        By number of operators.
+    """
+
+    name: Name
+    share_permille: int
+    by_period: int
+    period_squared: int
+    sigma_milli: int
+    accuracy: tuple[Accuracy, ...]
+
+
+class ErrorPoint(NamedTuple):
+    """The coefficient of variation of a count of some size at a loss of `nano` nano-ρ."""
+
+    nano: int
+    size: int
+    cv: float
+
+
+def _level(
+    part: Measured, by_period: int, grid_milli: int, asked: tuple[Sequence[int], Sequence[int], Sequence[int]]
+) -> LevelPlan:
+    share = by_period * part.level.share_permille // PERMILLE
+    if share < 1:
+        raise UsageProblem(
+            f"level {part.level.name} gets less than a nano-rho",
+            todo="give it a larger share or the product a larger rho",
+        )
+    sigma_milli = calibrate(part.bounds, share, grid_milli)
+    operators, sizes, wanted = asked
+    return LevelPlan(
+        name=part.level.name,
+        share_permille=part.level.share_permille,
+        by_period=share,
+        period_squared=part.bounds.period_squared,
+        sigma_milli=sigma_milli,
+        accuracy=tuple(
+            Accuracy(
+                operators=number,
+                cv={size: cv(sigma_milli, number, size) for size in sizes},
+                smallest={limit: smallest_count(sigma_milli, number, limit) for limit in wanted},
+            )
+            for number in operators
+        ),
+    )
+
+
+def cv(sigma_milli: int, operators: int, size: int) -> float:
+    """Return σ√k/n, the coefficient of variation that noise alone gives a count of `size`."""
+    return sigma_milli * math.sqrt(operators) / (MILLI * size)
+
+
+def smallest_count(sigma_milli: int, operators: int, cv_permille: int) -> int:
+    """Return the smallest whole n with σ√k/n at most the wanted coefficient of variation, exactly."""
+    # With MILLI = PERMILLE both thousandths cancel: n² ≥ kσ²/cv².
+    squared = Fraction(operators * sigma_milli**2, cv_permille**2)
+    root = math.isqrt(math.ceil(squared))
+    return root if root**2 >= squared else root + 1
+
+
+def error_against_rho(
+    part: Measured,
+    grid_milli: int,
+    losses: Sequence[int],
+    *,
+    sizes: Sequence[int] = SIZES,
+    operators: int = 1,
+) -> list[ErrorPoint]:
+    """Return the coefficient of variation of counts at several losses, for a picture.
+
+    Parameters
+    ----------
+    part
+        The level; its share of the loss is taken.
+    grid_milli
+        Grid of σ, in thousandths.
+    losses
+        Losses of the whole period in nano-ρ.
+    sizes
+        Sizes of count, over the operators together.
+    operators
+        Number of operators that are added up.
+    """
+    _require_positive(sizes=sizes, operators=(operators,))
+    asked = ((operators,), sizes, ())
+    return [
+        ErrorPoint(nano, size, error)
+        for nano in losses
+        for size, error in _level(part, nano, grid_milli, asked).accuracy[0].cv.items()
+    ]
+
+
+def losses_around(nano: int, decades: float = 1.5, points: int = 31) -> list[int]:
+    """Return losses in nano-ρ around one, even on a logarithmic scale and with it in the middle."""
+    exponents = [decades * (2 * step / (points - 1) - 1) for step in range(points)]
+    return sorted({min(LARGEST, max(1, round(nano * 10**exponent))) for exponent in exponents} | {nano})
+
+
+def _require_positive(**numbers: Sequence[int]) -> None:
+    for name, values in numbers.items():
+        if any(value < 1 for value in values):
+            raise UsageProblem(f"{name} are not all positive", todo="ask for whole numbers from 1 on")

@@ -1,0 +1,148 @@
+"""Opening the ledger's database: by one writer at a time, or read-only by anybody of the operator."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from privacy.errors import LedgerProblem, ResourceProblem, UsageProblem
+
+SCHEMA_VERSION = 1
+#: SQLite's application id of a ledger ("QLgr").
+APPLICATION_ID = 0x514C6772
+
+
+def lock(path: Path) -> int:
+    """Return an open handle that keeps other writers away; closing it lets them in.
+
+    Raises
+    ------
+    LedgerProblem
+        If another process has the ledger open.
+    UsageProblem
+        If the place is not one where a ledger can be.
+    """
+    # The real path, so that a link to the ledger is the same ledger.
+    beside = Path(f"{path.resolve()}.lock")
+    try:
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageProblem(
+            f"there can be no ledger at {path}: {error.strerror}", todo="correct the path or its permissions"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise LedgerProblem(
+            f"the privacy ledger {path} is open in another process",
+            means="two daemons on one ledger could each spend the same budget, so the second does not start",
+            todo="stop the other quorate-node, or start this one in its own directory",
+        ) from error
+    return handle
+
+
+def open_writable(path: Path, identity: str) -> sqlite3.Connection:
+    """Open a ledger, and make it if there is none.
+
+    Raises
+    ------
+    LedgerProblem
+        If the file is damaged, something else, or somebody else's.
+    """
+    with reporting(path):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                _create(db, identity)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            _require_identity(db, path, identity)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+@contextmanager
+def open_readable(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger read-only, as it is at one moment; it may be in use.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no ledger.
+    LedgerProblem
+        If it cannot be read.
+    """
+    if not path.is_file():
+        raise UsageProblem(f"there is no ledger at {path}", todo="start the node once, or correct --dir")
+    with reporting(path):
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            _require_ledger(db, path)
+            db.execute("BEGIN")
+            yield db
+        finally:
+            db.close()
+
+
+@contextmanager
+def reporting(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into what an operator can act upon."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise ResourceProblem(
+            f"the privacy ledger {path} cannot be used now ({error.sqlite_errorname})",
+            means="nothing was charged and nothing was sent",
+            todo="make room on the disk or repair it, then start the node again",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+        raise LedgerProblem(
+            f"{path} cannot be read as a privacy ledger ({name})",
+            means="without a ledger nothing can be released",
+            todo="restore the ledger from its backup; do not delete it, or its budgets count as spent",
+        ) from error
+    except OSError as error:
+        raise UsageProblem(
+            f"there can be no ledger at {path}: {error.strerror}", todo="correct the path or its permissions"
+        ) from error
+
+
+def _create(db: sqlite3.Connection, identity: str) -> None:
+    """Make the tables in one transaction, so that a crash here leaves no ledger without an owner."""
+    schema = files("privacy.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for statement in schema.split(";\n"):
+        db.execute(statement)
+    db.execute("INSERT INTO ledger VALUES (1, ?, ?)", (SCHEMA_VERSION, identity))
+    db.execute("COMMIT")
+
+
+def _require_ledger(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise LedgerProblem(
+            f"{path} is a database of something else, not a privacy ledger",
+            todo="point the node at its own ledger",
+        )
+
+
+def _require_identity(db: sqlite3.Connection, path: Path, identity: str) -> None:
+    _require_ledger(db, path)
+    version, owner = db.execute("SELECT version, identity FROM ledger").fetchone()
+    if (version, owner) != (SCHEMA_VERSION, identity):
+        raise LedgerProblem(
+            f"{path} is version {version} of {owner}; expected version {SCHEMA_VERSION} of {identity}",
+            means="its budgets are somebody else's, so it is not used",
+            todo="point the node at its own ledger",
+        )
