@@ -118,7 +118,7 @@ def serve(root: Path, listen: str | None) -> None:
     """Run the service until it is stopped. Its address is in the file `address` of the directory."""
     from hub.server import serve as run
 
-    shell.log_to_stderr()
+    shell.daemon()
     run(root, listen)
 
 
@@ -147,7 +147,7 @@ def audit(root: Path, as_json: bool) -> None:
     """Print the audit trail: requests, refusals and rejected calls."""
     lines = _store(root).audit_lines()
     value = [dict(zip(("at", "who", "what", "detail"), line, strict=True)) for line in lines]
-    _print(value, as_json, "\n".join("  ".join(line) for line in lines) or "nothing yet")
+    _print(value, as_json, "\n".join(shell.printable("  ".join(line)) for line in lines) or "nothing yet")
 
 
 def _store(root: Path) -> Any:

@@ -66,6 +66,10 @@ class Federation(FederationServiceServicer):
 
     async def PutChunk(self, request: fed.PutChunkRequest, context: Context) -> fed.PutChunkResponse:
         """Keep one piece of a contribution."""
+        if request.offset % CHUNK:
+            raise Malformed(
+                f"a piece starts at a multiple of {CHUNK}", todo="send full pieces, only the last is shorter"
+            )
         if not 0 < len(request.data) <= CHUNK or hashlib.sha256(request.data).digest() != request.sha256:
             raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
         operator, order = caller.get().name, _hex(request.order_digest)

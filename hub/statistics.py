@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
@@ -66,6 +67,7 @@ class Statistics(StatisticsServiceServicer):
         self, request: stat.RequestReleaseRequest, context: Context
     ) -> stat.RequestReleaseResponse:
         """Open a release, or return the one there is."""
+        _require_name(request.product_id)
         try:
             days = date.fromisoformat(request.first_day), date.fromisoformat(request.last_day)
         except ValueError:
@@ -81,6 +83,7 @@ class Statistics(StatisticsServiceServicer):
         self, request: stat.WatchReleaseRequest, context: Context
     ) -> AsyncIterator[stat.WatchReleaseResponse]:
         """Stream the state of a release until it has ended."""
+        _require_name(request.release_id)
         shown: ReleaseView | None = None
         while shown is None or shown.state not in ENDED:
             view = await asyncio.to_thread(self._store.view, request.release_id)
@@ -94,6 +97,7 @@ class Statistics(StatisticsServiceServicer):
         self, request: stat.GetEstimatesRequest, context: Context
     ) -> AsyncIterator[stat.GetEstimatesResponse]:
         """Stream the estimates of a release."""
+        _require_name(request.release_id)
         data = await asyncio.to_thread(self._store.estimates, request.release_id)
         if data is None:
             raise NotFound(
@@ -113,6 +117,13 @@ async def advance_forever(own: Agreement, store: Store, bell: Bell) -> None:
         except Exception:
             log.exception("ending releases failed; trying again")
         await bell.wait(1.0)
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
+        raise Malformed(
+            "a product or release has a name of up to 100 lower-case letters, digits, '.', '_' and '-'"
+        )
 
 
 def _shown(view: ReleaseView) -> stat.WatchReleaseResponse:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, delete, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,8 @@ from hub.errors import Conflict, HubRefusal, Malformed, NotFound
 from hub.life import ANSWERED, COLLECTING, COMMITTED, ENDED, LATE, OFFERED, REFUSED
 from hub.models import AuditLine, Base, Chunk, Contribution, Release, Task
 from privacy.errors import ResourceProblem, UsageProblem
+
+_READING = "quorate_reading"
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,10 @@ class Store:
         self._engine.dispose()
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self, *, reading: bool = False) -> Iterator[Session]:
+        engine = self._engine.execution_options(**{_READING: reading})
         try:
-            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            with Session(engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except OperationalError as error:
             raise ResourceProblem(
@@ -84,11 +87,11 @@ class Store:
     def audit(self, who: str, what: str, detail: str) -> None:
         """Append a line to the audit trail."""
         with self._session() as session:
-            session.add(AuditLine(at=datetime.now(UTC), who=who, what=what, detail=detail))
+            session.add(AuditLine(at=datetime.now(UTC), who=who[:200], what=what[:100], detail=detail[:500]))
 
     def audit_lines(self) -> list[tuple[str, str, str, str]]:
         """Return the audit trail: when, who, what, detail."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             lines = session.scalars(select(AuditLine).order_by(AuditLine.number))
             return [
                 (line.at.replace(tzinfo=UTC).isoformat(timespec="seconds"), line.who, line.what, line.detail)
@@ -116,7 +119,7 @@ class Store:
 
     def next_order(self, operator: str) -> bytes | None:
         """Return the oldest order that this operator has neither answered nor missed."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             query = (
                 select(Task.payload)
                 .join(Release)
@@ -172,7 +175,7 @@ class Store:
 
     def held(self, operator: str, order_digest: str) -> Held:
         """Return an order of this operator and the bytes that were put for it."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             task = _own_task(session, operator, order_digest)
             chunks = session.scalars(
                 select(Chunk.data).where(Chunk.order_digest == order_digest).order_by(Chunk.offset)
@@ -181,7 +184,7 @@ class Store:
 
     def accepted(self, operator: str, order_digest: str) -> tuple[str, bytes] | None:
         """Return (digest, receipt) of the contribution that was accepted for an order, if there is one."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             _own_task(session, operator, order_digest)
             contribution = session.get(Contribution, order_digest)
             return (contribution.result_sha256, contribution.receipt) if contribution else None
@@ -211,25 +214,25 @@ class Store:
 
     def collecting(self) -> list[tuple[ReleaseView, bool]]:
         """Return the releases that wait for operators, each with whether its time is over."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             rows = session.scalars(select(Release).where(Release.state == COLLECTING)).all()
             return [(_view(session, row), row.deadline <= time.time()) for row in rows]
 
     def view(self, release_id: str) -> ReleaseView:
         """Return a release (NotFound if there is none)."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             return _view(session, _release(session, release_id))
 
     def releases(self) -> list[ReleaseView]:
         """Return every release, oldest first."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             return [
                 _view(session, row) for row in session.scalars(select(Release).order_by(Release.deadline))
             ]
 
     def contributions(self, release_id: str) -> list[tuple[bytes, bytes]]:
         """Return (order, contribution) of every operator that answered, by operator."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             query = (
                 select(Task.payload, Contribution.data)
                 .join(Contribution, Contribution.order_digest == Task.order_digest)
@@ -247,7 +250,7 @@ class Store:
 
     def estimates(self, release_id: str) -> bytes | None:
         """Return the estimates of a release as an Arrow stream, or None if it has none (yet)."""
-        with self._session() as session:
+        with self._session(reading=True) as session:
             return _release(session, release_id).estimates
 
 
@@ -261,8 +264,14 @@ def _engine(path: Path) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", on_connect)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(engine, "begin", _begin)
     return engine
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction: a writer takes its lock at once, a reader none that keeps a writer waiting."""
+    reading = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _own_task(session: Session, operator: str, order_digest: str) -> Task:

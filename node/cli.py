@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _DIRECTORY = click.option(
     help="The node's directory.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program instead of text.")
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 def _print(value: Any, as_json: bool, text: str) -> None:
@@ -90,11 +92,17 @@ def check(root: Path, as_json: bool) -> None:
 @_DIRECTORY
 def ingest(root: Path) -> None:
     """Build presence of every offered day, and stop at the first day that cannot be used."""
+    from contextlib import closing
+
     from node.daemon import ingest as build
+    from node.daemon import open_ledger
     from node.enrolment import load
 
     home = Home(root)
-    days = build(home, load(home), lambda day: click.echo(f"building presence of {day}", err=True))
+    own = load(home)
+    # The ledger's lock keeps a daemon from building at the same time.
+    with closing(open_ledger(home, own)):
+        days = build(home, own, lambda day: click.echo(f"building presence of {day}", err=True))
     click.echo(f"presence of {len(days)} day(s) is ready; quality counts are in {home.quality}")
 
 
@@ -112,7 +120,7 @@ def run(root: Path, hub: str | None, patience: float) -> None:
     """Run the daemon: build presence, wait for orders, answer those that were agreed to."""
     from node.daemon import Daemon
 
-    shell.log_to_stderr()
+    shell.daemon()
     Daemon(Home(root), hub, patience).run()
 
 
@@ -124,6 +132,47 @@ def algorithms(as_json: bool) -> None:
 
     found = installed()
     _print(found, as_json, "\n".join(f"{name}  {digest}" for name, digest in found.items()))
+
+
+@commands.command()
+@_DIRECTORY
+@click.argument("product")
+@click.option("--from", "first", type=_DAY, required=True, help="First local day.")
+@click.option("--to", "last", type=_DAY, show_default="the first day", help="Last local day.")
+@click.option(
+    "--revision", type=click.IntRange(0), default=0, help="A higher number is measured and charged again."
+)
+@_JSON
+@click.option(
+    "--picture",
+    "image",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw error against privacy loss into this .svg, .png or .html file.",
+)
+def plan(
+    root: Path,
+    product: str,
+    first: datetime,
+    last: datetime | None,
+    revision: int,
+    as_json: bool,
+    image: Path | None,
+) -> None:
+    """Say what a release of PRODUCT would cost, how accurate it would be, and what would remain.
+
+    Reads charter and ledger only: no data are touched, nothing is computed or charged.
+    """
+    from rich.console import Console
+
+    from node.planning import picture, planned, print_plan, write_picture
+
+    found = planned(Home(root), product, (first.date(), (last or first).date()), revision)
+    if image:
+        write_picture(picture(found), image)
+    if as_json:
+        click.echo(found.as_json())
+    else:
+        print_plan(found, Console(markup=False, emoji=False, highlight=False))
 
 
 @commands.group()
@@ -152,12 +201,47 @@ def show(root: Path, as_json: bool) -> None:
 
 @ledger.command()
 @_DIRECTORY
+@click.argument("sequence", type=click.IntRange(1))
+@_JSON
+def card(root: Path, sequence: int, as_json: bool) -> None:
+    """Print the release card of ledger entry SEQUENCE: what it protects, how strongly, by what means."""
+    from rich.console import Console
+
+    from node.cards import card_of, print_card
+
+    found = card_of(Home(root), sequence)
+    if as_json:
+        click.echo(found.model_dump_json(indent=1))
+    else:
+        print_card(found, Console(markup=False, emoji=False, highlight=False))
+
+
+@ledger.command()
+@_DIRECTORY
 def verify(root: Path) -> None:
     """Recompute every entry, the chain and the totals; name the first that does not hold."""
     from privacy.ledger import verify as recompute
 
     count, head = recompute(Home(root).ledger)
     click.echo(f"ok: {count} entries, head {head}")
+
+
+@ledger.command()
+@_DIRECTORY
+def restore(root: Path) -> None:
+    """Add to a ledger that was restored from a backup the charges that its witness has.
+
+    Charges can only be added. The bytes of these releases are gone: they cannot be sent again by this node.
+    """
+    from node.enrolment import keeper_of, load
+    from privacy.ledger import restore as add
+
+    home = Home(root)
+    own = load(home)
+    count = add(home.ledger, own.ledger_identity, keeper_of(home, own.config))
+    click.echo(
+        f"added {count} charge(s) from the witness" if count else "the ledger has every charge already"
+    )
 
 
 def main() -> None:

@@ -71,9 +71,18 @@ class Engine(_Strict):
 
 
 class NodeConfig(_Strict):
-    """`node.toml`."""
+    """`node.toml`.
+
+    Attributes
+    ----------
+    hub
+        host:port of the hub.
+    witness
+        File of the ledger's signed heads; best on another disk than the ledger.
+    """
 
     hub: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
+    witness: str = Field(default="witness.jsonl", min_length=1)
     source: Source
     engine: Engine = Engine()
 
@@ -117,6 +126,7 @@ class Home:
         self.hub_root = root / "hub-root.pem"
         self.secret = root / "secret.key"
         self.ledger = root / "ledger.db"
+        self.operator_key = root / "operator.key"
         self.presence = root / "presence"
         self.quality = root / "quality"
         self.receipts = root / "receipts"

@@ -8,20 +8,23 @@ import math
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime
 from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from node.config import Home
-from node.enrolment import Agreement, load
+from node.enrolment import Agreement, keeper_of, load
 from node.jobs import BuildJob, run
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
 from node.uplink import Stopped, Uplink
-from privacy.errors import QuorateError, Unreachable, UsageProblem
+from privacy.errors import QuorateError, UsageProblem
 from privacy.ledger import Ledger
 from privacy.ledger.store import Seam, no_seam
 from quorate.contract.calendar import days_between
@@ -53,8 +56,14 @@ def ingest(home: Home, own: Agreement, progress: Callable[[str], None]) -> tuple
         If a day cannot be used.
     """
     days = offered_days(own)
-    run(BuildJob(home=home.root.resolve(), days=days), progress)
+    run(BuildJob(home=home.root.resolve(), charter=own.charter_digest, days=days), progress)
     return days
+
+
+def open_ledger(home: Home, own: Agreement, seam: Seam = no_seam) -> Ledger:
+    """Open the node's ledger for writing, with the operator's key and witness."""
+    keeper = keeper_of(home, own.config)
+    return Ledger(home.ledger, own.ledger_identity, own.budgets, keeper=keeper, seam=seam)
 
 
 class Daemon:
@@ -87,20 +96,22 @@ class Daemon:
             If the data cannot be used, the ledger cannot be opened, or the hub does not know this operator.
         """
         own, home = self._own, self._home
-        with closing(Ledger(home.ledger, own.ledger_identity, own.budgets, seam=self._seam)) as ledger:
-            days = ingest(home, own, lambda day: log.info("building presence of %s", day))
-            log.info("presence of %d day(s) is ready", len(days))
-            channel = open_channel(self._address, home.hub_root, home.key, home.certificate)
-            with channel:
-                uplink = Uplink(channel, self._address, self._stop, log.warning)
-                signal.signal(signal.SIGTERM, lambda *_: uplink.cancel())
-                releasing = Releasing(home.root.resolve(), own, algorithms(), ledger, self._today)
-                try:
-                    self._greet(uplink, ledger)
-                    while True:
-                        self._serve_one(uplink, releasing)
-                except Stopped:
-                    log.info("stopped")
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            with closing(open_ledger(home, own, self._seam)) as ledger:
+                days = ingest(home, own, lambda day: log.info("building presence of %s", day))
+                log.info("presence of %d day(s) is ready", len(days))
+                with open_channel(self._address, home.hub_root, home.key, home.certificate) as channel:
+                    self._work(Uplink(channel, self._address, self._stop, log.warning), ledger)
+        except Stopped:
+            log.info("stopped")
+
+    def _work(self, uplink: Uplink, ledger: Ledger) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: uplink.cancel())
+        releasing = Releasing(self._home.root.resolve(), self._own, algorithms(), ledger, self._today)
+        self._greet(uplink, ledger)
+        while True:
+            self._serve_one(uplink, releasing)
 
     def _today(self) -> date:
         return datetime.now(ZoneInfo(self._own.charter.time_zone)).date()
@@ -117,38 +128,55 @@ class Daemon:
         log.info("connected to the hub of %s at %s", answer.network, self._address)
 
     def _serve_one(self, uplink: Uplink, releasing: Releasing) -> None:
-        payload = uplink.next_order(POLL_SECONDS)
+        """Wait for an order and answer it; whatever is wrong with it does not end the daemon."""
+        try:
+            payload = uplink.next_order(POLL_SECONDS)
+        except QuorateError as error:
+            log.error("%s; trying again in %d s", error, POLL_SECONDS)
+            self._wait_for_tick(time.monotonic(), POLL_SECONDS)
+            return
         if payload is None:
             return
         came = time.monotonic()
-        order_digest = hashlib.sha256(payload).digest()
         try:
-            order = TaskOrder.from_bytes(payload, "the task order")
-            log.info("order for %s of %s", order.terms.product, order.terms.first_day)
-            recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
-            self._seam("before upload")
-            self._wait_for_tick(came)
-            receipt = uplink.upload(order_digest, recorded)
-            self._keep(receipt.to_bytes(), order_digest.hex())
-            log.info("delivered %s, ledger entry %d", order.terms.product, receipt.ledger_sequence)
-        except Refusal as refusal:
-            log.warning("refused: %s", refusal)
-            uplink.refuse(order_digest, refusal.reason)
-        except UsageProblem as error:
-            log.warning("refused: %s", error)
-            uplink.refuse(order_digest, pb.REFUSAL_REASON_CHARTER_MISMATCH)
-        except Unreachable:
+            self._answer(payload, uplink, releasing, came)
+        except Stopped:
             raise
         except QuorateError as error:
             # The order stays open at the hub and comes again; whatever was committed is sent then.
-            log.error("%s; trying again in %d s", error, POLL_SECONDS)  # noqa: TRY400 - the text is the message
-            self._stop.wait(POLL_SECONDS)
+            log.error("%s; trying again", error)
+            self._wait_for_tick(came, POLL_SECONDS)
+        except Exception as error:  # noqa: BLE001 - no order may end the daemon; the text may quote data
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("a defect: %s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
+            self._wait_for_tick(came, POLL_SECONDS)
 
-    def _wait_for_tick(self, came: float) -> None:
-        """Wait for the next multiple of the policy's tick since the order came."""
+    def _answer(self, payload: bytes, uplink: Uplink, releasing: Releasing, came: float) -> None:
+        order_digest = hashlib.sha256(payload).digest()
+        try:
+            order = TaskOrder.from_wire(payload, "the task order")
+            log.info("order for %s of %s", order.terms.product, order.terms.first_day)
+            recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
+        except Refusal as refusal:
+            log.warning("refused: %s", refusal)
+            uplink.refuse(order_digest, refusal.reason)
+            return
+        except UsageProblem as error:
+            log.warning("refused: %s", error)
+            uplink.refuse(order_digest, pb.REFUSAL_REASON_CHARTER_MISMATCH)
+            return
+        self._seam("before upload")
+        self._wait_for_tick(came)
+        receipt = uplink.upload(order_digest, recorded)
+        self._keep(receipt.to_bytes(), order_digest.hex())
+        log.info("delivered %s, ledger entry %d", order.terms.product, receipt.ledger_sequence)
+
+    def _wait_for_tick(self, came: float, at_least: float = 0.0) -> None:
+        """Wait for a multiple of the policy's tick since an order came, so that no answer tells how long it took."""
         tick = self._own.policy.answer_tick_seconds
         elapsed = time.monotonic() - came
-        if self._stop.wait(math.ceil(elapsed / tick) * tick - elapsed):
+        until = math.ceil(max(elapsed, at_least) / tick) * tick
+        if self._stop.wait(until - elapsed):
             raise Stopped
 
     def _keep(self, receipt: bytes, name: str) -> None:
@@ -156,6 +184,10 @@ class Daemon:
         path = self._home.receipts / f"{name}.json"
         if not path.exists():
             write_private(path, receipt)
+
+
+def _stop(*_signal: object) -> NoReturn:
+    raise Stopped
 
 
 def check(home: Home, own: Agreement) -> list[str]:
@@ -177,7 +209,7 @@ def check(home: Home, own: Agreement) -> list[str]:
     for statistic, digest in approved.items():
         if installed.get(statistic) != digest:
             raise QuorateError(f"the installed code of {statistic} is not the code that the charter approved")
-    Ledger(home.ledger, own.ledger_identity, own.budgets).close()
+    open_ledger(home, own).close()
     return [
         "charter, zoning, policy and certificate are the enrolled ones",
         f"{len(offered_days(own))} day(s) of events and the cell table are readable",

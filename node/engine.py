@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import hmac
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import ibis
 from ibis.backends.duckdb import Backend
-from ibis.expr.types import IntegerScalar, IntegerValue
+from ibis.expr.types import IntegerScalar, IntegerValue, Table
 
 from node.config import Engine
 
@@ -31,6 +32,11 @@ def connect(engine: Engine, scratch: Path) -> Iterator[Backend]:
         yield connection
     finally:
         connection.disconnect()
+
+
+def read_one(connection: Backend, path: Path) -> Table:
+    """Return exactly one Parquet file as a table: its path is no pattern, and adds no columns."""
+    return connection.read_parquet(glob.escape(str(path)), hive_partitioning=False)
 
 
 def hash_key(secret: bytes, purpose: str) -> int:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from node.config import Home, NodeConfig, Policy, parse_toml, read_toml
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
+from privacy.ledger import Keeper
 from privacy.ledger.entry import Digest, Name
 from quorate.contract.canonical import Document, digest, read_bytes
 from quorate.contract.charter import Charter
@@ -20,7 +21,9 @@ from quorate.contract.identity import (
     Identity,
     certificate_identity,
     load_certificate,
+    load_signing_key,
     new_key,
+    new_signing_key,
     signing_request,
     write_private,
 )
@@ -83,8 +86,14 @@ def initialise(home: Home, network: str, operator: str) -> Path:
     home.root.mkdir(parents=True, exist_ok=True)
     key = new_key(home.key)
     write_private(home.secret, os.urandom(32))
+    write_private(home.operator_key, new_signing_key())
     home.request.write_bytes(signing_request(key, Identity(network, OPERATOR, operator)))
     return home.request
+
+
+def keeper_of(home: Home, config: NodeConfig) -> Keeper:
+    """Return the operator's signing key and witness (UsageProblem if the key cannot be read)."""
+    return Keeper(load_signing_key(read_bytes(home.operator_key)), home.root / config.witness)
 
 
 def enrol(home: Home, operator: str, network: str, root_fingerprint: str) -> Enrolment:

@@ -1,7 +1,7 @@
 """Work for the worker process, and the side of the daemon that starts it and reads its answer.
 
 The worker is a process of its own for every job: exact counts exist in it alone, its memory goes with it,
-and it dies with the daemon because its pipes close. It answers in JSON lines, the last of which announces
+and it dies with the daemon (node.worker). It answers in JSON lines, the last of which announces
 the bytes that follow.
 """
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from privacy import errors
 from privacy.errors import QuorateError
-from privacy.ledger.entry import Terms
+from privacy.ledger.entry import Digest, Terms
 from privacy.noise import Sampler
 
 Progress = Callable[[str], None]
@@ -35,6 +35,7 @@ class BuildJob(_Job):
     """Build presence of local days from the operator's events, where it is not built yet."""
 
     kind: Literal["build"] = "build"
+    charter: Digest
     days: tuple[date, ...]
 
 
@@ -42,6 +43,7 @@ class ReleaseJob(_Job):
     """Compute a statistic and return its noised bytes."""
 
     kind: Literal["release"] = "release"
+    charter: Digest
     terms: Terms
 
 

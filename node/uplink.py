@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from privacy.errors import PeerProblem, Refused
+from privacy.errors import PeerProblem, Refused, UsageProblem
 from privacy.ledger import Recorded
 from quorate.contract.canonical import digest
 from quorate.contract.order import CHUNK, ENTRY_TYPE, Receipt
@@ -105,7 +105,10 @@ class Uplink:
             ledger_entry=envelope,
         )
         response = self._call(lambda: self._stub.CommitContribution.future(request, timeout=CALL_SECONDS))
-        receipt = Receipt.from_bytes(response.receipt.payload, "the receipt")
+        try:
+            receipt = Receipt.from_wire(response.receipt.payload, "the receipt")
+        except UsageProblem as error:
+            raise Refused(error.what, todo="report it to the hub operator") from error
         if (receipt.order, receipt.result_sha256, receipt.ledger_head) != (
             order_digest.hex(),
             digest(data),
@@ -163,4 +166,6 @@ class Uplink:
 
 
 def _unavailable(error: BaseException) -> bool:
-    return isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.UNAVAILABLE
+    """Return whether a call may be made again: nobody answered, or not in time; every call is idempotent."""
+    passing = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+    return isinstance(error, grpc.RpcError) and error.code() in passing

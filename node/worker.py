@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
+import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -33,14 +36,16 @@ from node.sources.events import (
     judged,
     read_cells,
 )
-from node.statistics.registry import Inputs, exact_vector
-from privacy.errors import DataUnavailable, QuorateError
+from node.statistics.registry import Inputs, exact_vector, presence_code
+from privacy.errors import DataUnavailable, PrivacyProblem, QuorateError, UsageProblem
 from privacy.ledger.entry import Terms
 from privacy.noise import gaussian, noised
 from quorate.contract.calendar import days_between
+from quorate.contract.order import keyset_for
 from quorate.contract.payload import encode
 
 Say = Callable[[Answer], None]
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -113,15 +118,19 @@ class Builder:
             "cells": _file_digest(self.home.root / source.cells),
             "source": source.model_dump_json(),
             "charter": self.own.charter_digest,
+            "code": presence_code(),
         }
 
 
 def build(job: BuildJob, say: Say) -> None:
     """Build presence of every day of the job that is not built from the same files and rules yet."""
     home = Home(job.home)
-    own = load(home)
+    own = _agreed(home, job.charter)
     home.presence.mkdir(mode=0o700, exist_ok=True)
     home.quality.mkdir(mode=0o700, exist_ok=True)
+    for left in home.presence.glob(f"{tempfile.gettempprefix()}*"):
+        # Of a worker that was killed: what the engine had spilled is personal data.
+        shutil.rmtree(left)
     cells = read_cells(own.config.source, home.root, own.zoning.codes)
     with tempfile.TemporaryDirectory(dir=home.presence) as scratch:
         builder = Builder(cells, own, home, Path(scratch))
@@ -133,7 +142,8 @@ def build(job: BuildJob, say: Say) -> None:
 def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     """Return what is told of a release, with the snapshot's digest, and the noised bytes."""
     home, terms = Home(job.home), job.terms
-    own = load(home)
+    own = _agreed(home, job.charter)
+    keyset = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day)
     days = days_between(terms.first_day, terms.last_day)
     paths = [home.presence / f"{day}.parquet" for day in days]
     for path in paths:
@@ -145,9 +155,23 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     ):
         inputs = Inputs(db, paths, len(own.zoning.zones), own.charter.time_zone, _home_key(home, terms))
         exact = exact_vector(terms, inputs)
+    if keyset.digest() != terms.keyset or exact.size != keyset.size:
+        raise PrivacyProblem("the statistic does not have the cells that its bounds are for")
     snapshot = hashlib.sha256("".join(_file_digest(path) for path in paths).encode()).hexdigest()
     result = noised(exact, terms.bounds, gaussian(terms.sigma_milli), terms.by_period)
     return Answer(snapshot=snapshot, sampler=result.sampler), encode(result.values)
+
+
+def _agreed(home: Home, charter: str) -> Agreement:
+    """Return what this node decides by, if it is still what the daemon agreed to when it gave the job."""
+    own = load(home)
+    if own.charter_digest != charter:
+        raise UsageProblem(
+            "the node was enrolled again while its daemon runs",
+            means="the daemon works under another charter; nothing was computed",
+            todo="start the daemon again",
+        )
+    return own
 
 
 def _home_key(home: Home, terms: Terms) -> int:
@@ -171,8 +195,16 @@ def _failure(error: BaseException) -> Answer:
     )
 
 
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its daemon ends, however it ends (Linux; prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """Read a job from standard input and answer on standard output."""
+    _die_with_parent()
+    os.umask(0o077)
     # What libraries print must not mix with the answer, and may quote data: it goes nowhere.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -29,6 +29,7 @@ SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 #: Coefficients of variation in thousandths: reliable up to 10 %, published up to 25 %.
 WANTED = (250, 100)
 
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,31 +88,60 @@ class ErrorPoint(NamedTuple):
     cv: float
 
 
-def _level(
-    part: Measured, by_period: int, grid_milli: int, asked: tuple[Sequence[int], Sequence[int], Sequence[int]]
+def level_plan(
+    part: Measured,
+    by_period: int,
+    grid_milli: int,
+    *,
+    operators: Sequence[int],
+    sizes: Sequence[int] = SIZES,
+    wanted: Sequence[int] = WANTED,
 ) -> LevelPlan:
-    share = by_period * part.level.share_permille // PERMILLE
+    """Return noise and accuracy of a level.
+
+    Parameters
+    ----------
+    part
+        The level.
+    by_period
+        Loss in nano-ρ of the whole period, over all levels.
+    grid_milli
+        Grid of σ, in thousandths.
+    operators, sizes, wanted
+        Numbers of operators, sizes of count over them together, and coefficients of variation in thousandths.
+
+    Raises
+    ------
+    UsageProblem
+        If the level's part of the loss is less than a nano-ρ.
+    """
+    share = _share(part, by_period)
     if share < 1:
         raise UsageProblem(
             f"level {part.level.name} gets less than a nano-rho",
-            todo="give it a larger share or the product a larger rho",
+            todo="give it a larger share, or the product a larger rho",
         )
     sigma_milli = calibrate(part.bounds, share, grid_milli)
-    operators, sizes, wanted = asked
     return LevelPlan(
         name=part.level.name,
         share_permille=part.level.share_permille,
         by_period=share,
         period_squared=part.bounds.period_squared,
         sigma_milli=sigma_milli,
-        accuracy=tuple(
-            Accuracy(
-                operators=number,
-                cv={size: cv(sigma_milli, number, size) for size in sizes},
-                smallest={limit: smallest_count(sigma_milli, number, limit) for limit in wanted},
-            )
-            for number in operators
-        ),
+        accuracy=tuple(_accuracy(sigma_milli, number, sizes, wanted) for number in operators),
+    )
+
+
+def _share(part: Measured, by_period: int) -> int:
+    """Return a level's part of the loss; rounded down, so that the parts are never more than the whole."""
+    return by_period * part.level.share_permille // PERMILLE
+
+
+def _accuracy(sigma_milli: int, operators: int, sizes: Sequence[int], wanted: Sequence[int]) -> Accuracy:
+    return Accuracy(
+        operators=operators,
+        cv={size: cv(sigma_milli, operators, size) for size in sizes},
+        smallest={limit: smallest_count(sigma_milli, operators, limit) for limit in wanted},
     )
 
 
@@ -141,7 +171,7 @@ def error_against_rho(
     Parameters
     ----------
     part
-        The level; its share of the loss is taken.
+        The level; its share of the loss is taken, and losses of which that is no whole nano-ρ are left out.
     grid_milli
         Grid of σ, in thousandths.
     losses
@@ -151,12 +181,11 @@ def error_against_rho(
     operators
         Number of operators that are added up.
     """
-    _require_positive(sizes=sizes, operators=(operators,))
-    asked = ((operators,), sizes, ())
+    require_positive(sizes=sizes, operators=(operators,))
+    shares = {nano: _share(part, nano) for nano in losses}
+    sigmas = {nano: calibrate(part.bounds, share, grid_milli) for nano, share in shares.items() if share > 0}
     return [
-        ErrorPoint(nano, size, error)
-        for nano in losses
-        for size, error in _level(part, nano, grid_milli, asked).accuracy[0].cv.items()
+        ErrorPoint(nano, size, cv(sigma, operators, size)) for nano, sigma in sigmas.items() for size in sizes
     ]
 
 
@@ -166,7 +195,8 @@ def losses_around(nano: int, decades: float = 1.5, points: int = 31) -> list[int
     return sorted({min(LARGEST, max(1, round(nano * 10**exponent))) for exponent in exponents} | {nano})
 
 
-def _require_positive(**numbers: Sequence[int]) -> None:
+def require_positive(**numbers: Sequence[int]) -> None:
+    """Refuse a list in which not every number is positive (UsageProblem)."""
     for name, values in numbers.items():
         if any(value < 1 for value in values):
             raise UsageProblem(f"{name} are not all positive", todo="ask for whole numbers from 1 on")

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.errors import BudgetExhausted
 from privacy.sensitivity import Declaration
@@ -24,6 +25,10 @@ from privacy.units import NanoRho, nano_rho
 
 DAY = 1
 MONTH = 31
+
+
+#: A local day; the bounds keep every window and conversion inside what dates can be.
+LocalDay = Annotated[date, Field(ge=date(1970, 2, 1), le=date(2199, 12, 1))]
 
 
 class Charge(BaseModel):
@@ -39,8 +44,8 @@ class Charge(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    first_day: date
-    last_day: date
+    first_day: LocalDay
+    last_day: LocalDay
     by_period: NanoRho
     by_day: NanoRho
 
@@ -69,8 +74,8 @@ class Budgets(BaseModel):
 
     day: NanoRho
     month: NanoRho
-    first_day: date
-    last_day: date
+    first_day: LocalDay
+    last_day: LocalDay
 
     def caps(self) -> tuple[tuple[int, int], ...]:
         """Return (length in days, cap in nano-ρ) of each filter."""

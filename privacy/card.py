@@ -20,20 +20,6 @@ from privacy.registry_record import POST_PROCESSING, Loss, Setting, record
 from privacy.sensitivity import Declaration
 from privacy.units import NANO, epsilon
 
-#: What the hub does with the noised numbers; none of it reads data again.
-POST_PROCESSING = (
-    "contributions of the operators that answered are added, and so are their variances",
-    "the sum is calibrated to public population registers",
-    "sums over published areas of the zoning, with standard error and 95 % interval",
-    "the lower end of an interval is cut at zero as the last step",
-    "values whose coefficient of variation is above 25 % are suppressed",
-)
-NEIGHBOURS = "add or remove one subscriber of one operator within the privacy unit"
-_SAMPLERS: dict[str, str] = {
-    "opendp": "OpenDP's own exact sampler",
-    "table": "an exact inversion sampler driven by AES-256-CTR, wrapped as an OpenDP measurement",
-}
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -169,5 +155,3 @@ def _noise(entry: Entry, setting: Setting) -> Noise:
         zoning=terms.zoning,
         weights=terms.weights,
     )
-
-

@@ -7,6 +7,7 @@ QuorateError
 ├── PrivacyProblem       a privacy rule forbids what was asked
 │   ├── BudgetExhausted  a block or a window has no budget left
 │   └── LedgerProblem    the ledger is damaged, behind, or in use by another process
+│       └── NonceConflict   a nonce comes with other terms than before
 ├── PeerProblem          the other side cannot be reached, or refuses
 │   ├── Unreachable      nobody answers
 │   └── Refused          somebody answers, and says no
@@ -116,6 +117,10 @@ class LedgerProblem(PrivacyProblem):
     """The ledger is damaged, behind its witness, of another charter, or in use by another process."""
 
     exit_code = ExitCode.LEDGER
+
+
+class NonceConflict(LedgerProblem):
+    """A nonce comes with other terms than before: a forgery, or a defect of the hub."""
 
 
 class PeerProblem(QuorateError):

@@ -1,28 +1,50 @@
-"""What a release would cost and how accurate it would be, before any data are touched.
+"""What a release would cost, how accurate it would be and what would remain, before any data are touched.
 
-Everything here follows from declared bounds, the agreed loss and what was spent before. The error is that of
-the noise alone: the sum over k operators of a true count n carries noise of variance at most kσ² (Canonne,
-Kamath and Steinke 2020), so its coefficient of variation is σ√k/n. A hierarchy measured at several levels
-splits the loss by declared shares; every level is a Gaussian of its own, with the Δ² of its own bounds, and
-the losses add up.
+Everything follows from declared bounds, the agreed loss and what the ledger has spent. Losses of the levels
+of a hierarchy add up; accuracy is that of privacy.accuracy.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict
 
+from privacy.accuracy import (
+    DELTA,
+    PERMILLE,
+    SIZES,
+    WANTED,
+    ErrorPoint,
+    LevelPlan,
+    Measured,
+    error_against_rho,
+    level_plan,
+    losses_around,
+    require_positive,
+)
 from privacy.calculus import Budgets, Charge, require_room
 from privacy.errors import BudgetExhausted, UsageProblem
-from privacy.ledger.entry import Level, Name
-from privacy.noise import MILLI, calibrate
-from privacy.sensitivity import Declaration
-from privacy.units import LARGEST, NANO, NanoRho, epsilon, nano_rho
+from privacy.ledger.entry import Name
+from privacy.units import LARGEST, NANO, epsilon, nano_rho
+
+__all__ = [
+    "ErrorPoint",
+    "LevelPlan",
+    "Measured",
+    "Plan",
+    "Proposal",
+    "Room",
+    "Spent",
+    "charge_of",
+    "error_against_rho",
+    "losses_around",
+    "plan",
+    "rooms",
+]
 
 Spent = Mapping[tuple[int, date], int]
 """Nano-ρ spent so far, by window length in days and first day."""
@@ -32,7 +54,8 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Proposal(_Frozen):
+@dataclass(frozen=True)
+class Proposal:
     """A release as it would be asked for.
 
     Attributes
@@ -47,20 +70,32 @@ class Proposal(_Frozen):
         Grid of σ, in thousandths.
     measured
         Levels; their shares add up to 1000.
+
+    Raises
+    ------
+    UsageProblem
+        If the days are in the wrong order, the loss is out of range, or the shares do not add up.
     """
 
-    product: Name
+    product: str
     first_day: date
     last_day: date
-    by_period: NanoRho
-    grid_milli: int = Field(strict=True, ge=1)
-    measured: tuple[Measured, ...] = Field(min_length=1)
+    by_period: int
+    grid_milli: int
+    measured: tuple[Measured, ...]
 
-    @model_validator(mode="after")
-    def _whole(self) -> Proposal:
-        if sum(part.level.share_permille for part in self.measured) != PERMILLE:
-            raise ValueError("the shares of the levels do not add up to 1000 thousandths")
-        return self
+    def __post_init__(self) -> None:
+        if self.last_day < self.first_day:
+            raise UsageProblem(f"the period ends on {self.last_day}, before it begins on {self.first_day}")
+        if not 0 < self.by_period <= LARGEST:
+            raise UsageProblem(f"a loss of {self.by_period} nano-rho is not between 0 and {LARGEST}")
+        shares = sum(part.level.share_permille for part in self.measured)
+        if shares != PERMILLE:
+            raise UsageProblem(
+                f"the shares of the levels add up to {shares} thousandths of the loss, not to 1000",
+                means="the levels together would cost another loss than the agreed one",
+                todo="correct the levels of the product in the charter",
+            )
 
 
 class Room(_Frozen):
@@ -136,7 +171,7 @@ def plan(
         If a size, a number of operators or a coefficient of variation is not positive, or a share of the
         loss is less than a nano-ρ.
     """
-    _require_positive(sizes=sizes, operators=operators, wanted=wanted)
+    require_positive(sizes=sizes, operators=operators, wanted=wanted)
     cost = charge_of(proposal)
     return Plan(
         product=proposal.product,
@@ -145,7 +180,14 @@ def plan(
         epsilon_by_period=epsilon(cost.by_period, delta),
         epsilon_by_day=epsilon(cost.by_day, delta),
         levels=tuple(
-            _level(part, proposal.by_period, proposal.grid_milli, (operators, sizes, wanted))
+            level_plan(
+                part,
+                proposal.by_period,
+                proposal.grid_milli,
+                operators=operators,
+                sizes=sizes,
+                wanted=wanted,
+            )
             for part in proposal.measured
         ),
         rooms=rooms(cost, budgets, spent),
@@ -197,5 +239,3 @@ def _refusal(cost: Charge, budgets: Budgets, spent: Spent) -> str | None:
     except BudgetExhausted as error:
         return error.what
     return None
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from privacy.planner import PERMILLE, WANTED, ErrorPoint
+from privacy.accuracy import PERMILLE, WANTED, ErrorPoint
 from privacy.units import NANO
 
 Spec = dict[str, Any]
@@ -25,27 +25,29 @@ _X: Spec = {"field": "rho", "type": "quantitative", "scale": {"type": "log", "ni
 _Y: Spec = {"field": "cv", "type": "quantitative", "scale": {"type": "log", "domain": [LOWEST, HIGHEST]}}
 
 
-def chart(points: Sequence[ErrorPoint], planned: int, title: str, subtitle: str = "") -> Spec:
+def panel(points: Sequence[ErrorPoint], planned: int, title: str, subtitle: str = "") -> Spec:
     """Return a line for every size of count, with the planned loss and the limits of quality marked.
 
     Parameters
     ----------
     points
-        As `privacy.planner.error_against_rho` returns them.
+        As `privacy.accuracy.error_against_rho` returns them.
     planned
         The planned loss in nano-ρ.
     title, subtitle
-        Above the picture.
+        Above the panel.
     """
     return {
-        "$schema": SCHEMA,
         "title": {"text": title, "subtitle": subtitle, "anchor": "start"},
         "width": 520,
         "height": 320,
-        "background": "white",
-        "config": _CONFIG,
         "layer": [_limits(), _lines(points), _names(points), *_planned(planned)],
     }
+
+
+def chart(panels: Sequence[Spec]) -> Spec:
+    """Return the picture of one or more panels, one below the other."""
+    return {"$schema": SCHEMA, "background": "white", "config": _CONFIG, "vconcat": list(panels)}
 
 
 def _row(point: ErrorPoint) -> Spec:

@@ -116,8 +116,8 @@ def _basic(entry: Entry, setting: Setting) -> Basic:
         name=f"{setting.title}, {terms.first_day} to {terms.last_day}",
         data_curators=(Curator(data_curator_name=setting.operator, data_curator_type="Industry"),),
         description=(
-            f"Noised counts of statistic {terms.statistic} by one mobile network operator of network "
-            f"{setting.network}, revision {terms.revision}."
+            f"Noised counts of the statistic {terms.statistic} by one mobile network operator, revision "
+            f"{terms.revision}; the hub of network {setting.network} combines them with those of others."
         ),
         intended_use=(
             "Official statistics: combined with the contributions of the network's other operators and "
@@ -154,8 +154,8 @@ def _privacy_loss(losses: tuple[Loss, ...]) -> PrivacyLoss:
     return PrivacyLoss(
         privacy_unit="Subscriber-day" if whole is day else f"Subscriber, {whole.days} local days",
         privacy_unit_details=(
-            f"Adjacent data sets: {NEIGHBOURS}. A subscriber is a pseudonymous subscription; somebody with a "
-            "subscriptions at an operator pays a² times the loss."
+            f"Adjacent data sets: {NEIGHBOURS}. A subscriber is a pseudonymous subscription; somebody with n "
+            "subscriptions at the operator has n² times the loss."
         ),
         privacy_parameters=Parameters(rho=whole.rho, epsilon=whole.epsilon, delta=whole.delta),
         privacy_parameters_details=(
@@ -189,9 +189,9 @@ def _implementation(entry: Entry) -> Implementation:
     publishable, reliable = (smallest_count(terms.sigma_milli, 1, limit) for limit in WANTED)
     return Implementation(
         preprocessing_and_hyperparameter_tuning=(
-            f"One subscriber fills at most {bounds.cells_by_period} cells in the period and changes at most "
-            f"{bounds.cells_by_day} by one day's data, each by at most {bounds.cell_maximum}. Rows are "
-            "accepted one by one by public rules. Nothing was tuned on the data."
+            f"Cells that all data of one subscriber can fill: {bounds.cells_by_period}; cells that one day's "
+            f"data can change: {bounds.cells_by_day}; largest change of a cell: {bounds.cell_maximum}. Rows "
+            "are accepted one by one by public rules. Nothing was tuned on the data."
         ),
         mechanisms=(
             f"{terms.mechanism}, σ = {terms.sigma_milli / MILLI:g}, independent in every cell; Δ₂² = "

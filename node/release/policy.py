@@ -17,7 +17,9 @@ from collections.abc import Mapping
 
 from node.enrolment import Agreement
 from privacy.errors import QuorateError, UsageProblem
+from privacy.ledger.entry import Terms
 from quorate.contract.calendar import days_between
+from quorate.contract.canonical import canonical
 from quorate.contract.order import TaskOrder, terms_of
 from quorate.v1 import federation_pb2 as pb
 
@@ -32,8 +34,11 @@ class Refusal(QuorateError):
         self.reason = reason
 
 
-def require_agreed(order: TaskOrder, own: Agreement, algorithms: Mapping[str, str]) -> None:
-    """Refuse an order that this node has not agreed to.
+def require_agreed(order: TaskOrder, own: Agreement, algorithms: Mapping[str, str]) -> Terms:
+    """Refuse an order that this node has not agreed to; return the terms that it has.
+
+    The returned terms are the node's own. The order's are only compared with them, byte for byte in their
+    canonical form: to Python `true` equals `1`, to a hash it does not.
 
     Parameters
     ----------
@@ -50,11 +55,12 @@ def require_agreed(order: TaskOrder, own: Agreement, algorithms: Mapping[str, st
         With the first reason that applies.
     """
     _require_own_charter(order, own)
-    _require_own_terms(order, own)
+    terms = _own_terms(order, own)
     _require_own_code(order, own, algorithms)
-    if order.terms.product not in own.policy.products:
-        raise Refusal(pb.REFUSAL_REASON_POLICY, f"the operator's policy does not list {order.terms.product}")
+    if terms.product not in own.policy.products:
+        raise Refusal(pb.REFUSAL_REASON_POLICY, f"the operator's policy does not list {terms.product}")
     _require_days(order, own)
+    return terms
 
 
 def _require_own_charter(order: TaskOrder, own: Agreement) -> None:
@@ -66,7 +72,7 @@ def _require_own_charter(order: TaskOrder, own: Agreement) -> None:
         )
 
 
-def _require_own_terms(order: TaskOrder, own: Agreement) -> None:
+def _own_terms(order: TaskOrder, own: Agreement) -> Terms:
     asked = order.terms
     try:
         expected = terms_of(
@@ -74,10 +80,11 @@ def _require_own_terms(order: TaskOrder, own: Agreement) -> None:
         )
     except UsageProblem as error:
         raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, error.what) from error
-    if asked != expected:
-        theirs, ours = asked.model_dump(), expected.model_dump()
-        field = next(name for name in ours if ours[name] != theirs[name])
-        raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, f"the order's {field} is not the charter's")
+    theirs, ours = asked.model_dump(mode="json"), expected.model_dump(mode="json")
+    for field, value in ours.items():
+        if canonical(theirs[field]) != canonical(value):
+            raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, f"the order's {field} is not the charter's")
+    return expected
 
 
 def _require_own_code(order: TaskOrder, own: Agreement, algorithms: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from node.enrolment import Agreement
 from node.jobs import ReleaseJob, run
 from node.release.policy import Refusal, require_agreed
 from privacy.calculus import charge
-from privacy.errors import BudgetExhausted
+from privacy.errors import BudgetExhausted, NonceConflict
 from privacy.ledger import Ledger, Recorded, Request
 from quorate.contract.order import TaskOrder
 from quorate.v1 import federation_pb2 as pb
@@ -51,17 +51,22 @@ class Releasing:
         Refusal
             If the node has not agreed, or a budget cannot bear it.
         """
-        require_agreed(order, self.own, self.algorithms)
-        known = self.ledger.find(order.terms, order.nonce)
+        terms = require_agreed(order, self.own, self.algorithms)
+        try:
+            known = self.ledger.find(terms, order.nonce)
+        except NonceConflict as error:
+            raise Refusal(pb.REFUSAL_REASON_CONFLICT, error.what) from error
         if known:
             phase("known")
+            self.ledger.remember(terms, order.nonce)
             return known
-        terms = order.terms
         cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
         try:
             self.ledger.require_room(cost)
             phase("computing")
-            told, result = run(ReleaseJob(home=self.home, terms=terms), phase)
+            told, result = run(
+                ReleaseJob(home=self.home, charter=self.own.charter_digest, terms=terms), phase
+            )
             request = Request(terms, cost, order.nonce, result, bytes.fromhex(told.snapshot), told.sampler)
             return self.ledger.commit(request, self.today())
         except BudgetExhausted as error:

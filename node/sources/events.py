@@ -14,6 +14,7 @@ from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
 
 from node.config import Source
+from node.engine import read_one
 from node.tables import CELL, COUNT, REASON, SUBSCRIBER, TIME, ZONE
 from privacy.errors import DataProblem, DataUnavailable
 from quorate.contract.calendar import midnight_us
@@ -22,7 +23,15 @@ from quorate.contract.calendar import midnight_us
 INTEGERS = frozenset({"subscriber", "time", "cell"})
 _UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 #: Reasons in the order in which they are looked for; a row has the first that applies.
-REASONS = ("null_subscriber", "null_time", "outside_day", "null_cell", "unknown_cell", "duplicate")
+REASONS = (
+    "null_subscriber",
+    "negative_subscriber",
+    "null_time",
+    "outside_day",
+    "null_cell",
+    "unknown_cell",
+    "duplicate",
+)
 
 
 @dataclass(frozen=True)
@@ -126,19 +135,21 @@ def judged(connection: Backend, source: Source, root: Path, day: Day, cells: Tab
     """
     path, names = events_path(source, root, day.local), source.columns
     check_parquet(path, names.model_dump(), INTEGERS)
-    raw = connection.read_parquet(str(path))
+    raw = read_one(connection, path)
     unit = _UNITS[source.time_unit]
     rows = raw.select(
         **{
-            SUBSCRIBER: raw[names.subscriber].cast("int64"),
-            "time": raw[names.time].cast("int64"),
-            CELL: raw[names.cell].cast("int64"),
+            # What does not fit into 64 bits becomes null, and is rejected as such.
+            SUBSCRIBER: raw[names.subscriber].try_cast("int64"),
+            "time": raw[names.time].try_cast("int64"),
+            CELL: raw[names.cell].try_cast("int64"),
         }
     )
     rows = rows.left_join(cells.rename(known_cell=CELL), [(CELL, "known_cell")])
     inside = (rows.time >= -(-day.start_us // unit)) & (rows.time < -(-day.end_us // unit))
     reason = ibis.cases(
         (rows[SUBSCRIBER].isnull(), "null_subscriber"),
+        (rows[SUBSCRIBER] < 0, "negative_subscriber"),
         (rows.time.isnull(), "null_time"),
         (~inside, "outside_day"),
         (rows[CELL].isnull(), "null_cell"),

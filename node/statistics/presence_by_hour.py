@@ -14,6 +14,7 @@ from ibis.expr.types import Table
 from numpy.typing import NDArray
 
 from node.tables import COUNT, HOUR, MASK, SUBSCRIBER, ZONE
+from privacy.errors import PrivacyProblem
 
 
 def counted(presence: Table, hours: int) -> Table:
@@ -31,4 +32,6 @@ def vector(presence: Table, zones: int, hours: int) -> NDArray[np.int64]:
     counts[table[ZONE].to_numpy(), table[HOUR].to_numpy()] = table[COUNT].to_numpy()
     seen = presence.select(SUBSCRIBER).distinct().count().to_pyarrow().as_py()
     counts[zones] = seen - counts[:zones].sum(axis=0)
+    if (counts < 0).any():
+        raise PrivacyProblem("presence has a subscriber in two zones at one hour; build it again")
     return counts.reshape(-1)

@@ -78,13 +78,13 @@ class Inputs:
 
 
 def _presence_by_hour(terms: Terms, inputs: Inputs) -> NDArray[np.int64]:
-    table = inputs.connection.read_parquet(str(inputs.presence[0]))
+    table = engine.read_one(inputs.connection, inputs.presence[0])
     return presence_by_hour.vector(table, inputs.zones, hours_of(terms.first_day, inputs.time_zone))
 
 
 def _residents(terms: Terms, inputs: Inputs) -> NDArray[np.int64]:
     parameters = _parameters(terms)
-    days = [inputs.connection.read_parquet(str(path)) for path in inputs.presence]
+    days = [engine.read_one(inputs.connection, path) for path in inputs.presence]
     nights = [
         _night(day, parameters, inputs.time_zone) for day in days_between(terms.first_day, terms.last_day)
     ]
@@ -116,6 +116,11 @@ def exact_vector(terms: Terms, inputs: Inputs) -> NDArray[np.int64]:
 def algorithms() -> dict[str, str]:
     """Return the digest of the code of every statistic: its own file and all that it runs through."""
     return {name: _digest((module, *_SHARED)) for name, (module, _vector) in sorted(_VECTORS.items())}
+
+
+def presence_code() -> str:
+    """Return the digest of the code that presence is built with."""
+    return _digest((events, build, engine, tables, quorate.contract.calendar))
 
 
 def _digest(modules: Sequence[ModuleType]) -> str:

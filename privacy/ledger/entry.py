@@ -9,7 +9,7 @@ from typing import Annotated
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from privacy.calculus import Charge, charge
+from privacy.calculus import Charge, LocalDay, charge
 from privacy.noise import Sampler
 from privacy.sensitivity import Declaration
 from privacy.units import NanoRho
@@ -59,14 +59,14 @@ class Terms(BaseModel):
     zoning: Digest
     keyset: Digest
     levels: tuple[Level, ...] = Field(min_length=1)
-    first_day: date
-    last_day: date
+    first_day: LocalDay
+    last_day: LocalDay
     bounds: Declaration
     mechanism: Name
     sigma_milli: int = Field(strict=True, ge=1)
     by_period: NanoRho
-    charter_version: int = Field(strict=True, ge=1)
-    revision: int = Field(default=0, strict=True, ge=0)
+    charter_version: int = Field(strict=True, ge=1, le=2**31)
+    revision: int = Field(default=0, strict=True, ge=0, le=2**31)
     weights: Digest | None = None
 
     def release_id(self) -> str:
@@ -105,14 +105,14 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sequence: int = Field(strict=True, ge=1)
+    sequence: int = Field(strict=True, ge=1, le=2**53)
     previous: Digest
     release_id: Digest
     terms: Terms
     charge: Charge
     sampler: Sampler
     result_sha256: Digest
-    result_length: int = Field(strict=True, ge=1)
+    result_length: int = Field(strict=True, ge=1, le=2**53)
     commitment: Digest
     recorded_on: date
 

@@ -28,7 +28,7 @@ def lock(path: Path) -> int:
         If the place is not one where a ledger can be.
     """
     # The real path, so that a link to the ledger is the same ledger.
-    beside = Path(f"{path.resolve()}.lock")
+    beside = f"{os.path.realpath(path)}.lock"
     try:
         handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -59,12 +59,13 @@ def open_writable(path: Path, identity: str) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         db = sqlite3.connect(path, isolation_level=None)
         try:
-            if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            if _is_blank(db):
                 _create(db, identity)
+            # Before the first pragma that writes, so that nobody else's file is changed.
+            _require_identity(db, path, identity)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
-            _require_identity(db, path, identity)
         except BaseException:
             db.close()
             raise
@@ -82,9 +83,9 @@ def open_readable(path: Path) -> Iterator[sqlite3.Connection]:
     LedgerProblem
         If it cannot be read.
     """
-    if not path.is_file():
-        raise UsageProblem(f"there is no ledger at {path}", todo="start the node once, or correct --dir")
     with reporting(path):
+        if not path.is_file():
+            raise UsageProblem(f"there is no ledger at {path}", todo="start the node once, or correct --dir")
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
             _require_ledger(db, path)
@@ -99,14 +100,15 @@ def reporting(path: Path) -> Iterator[None]:
     """Turn what SQLite and the file system say into what an operator can act upon."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise ResourceProblem(
-            f"the privacy ledger {path} cannot be used now ({error.sqlite_errorname})",
-            means="nothing was charged and nothing was sent",
-            todo="make room on the disk or repair it, then start the node again",
-        ) from error
     except sqlite3.DatabaseError as error:
+        # Without a name, or with that of any wrong statement: the tables or texts are not a ledger's.
         name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+        if isinstance(error, sqlite3.OperationalError) and name != "SQLITE_ERROR":
+            raise ResourceProblem(
+                f"the privacy ledger {path} cannot be used now ({name})",
+                means="nothing was charged and nothing was sent",
+                todo="make room on the disk or repair it, then start the node again",
+            ) from error
         raise LedgerProblem(
             f"{path} cannot be read as a privacy ledger ({name})",
             means="without a ledger nothing can be released",
@@ -116,6 +118,12 @@ def reporting(path: Path) -> Iterator[None]:
         raise UsageProblem(
             f"there can be no ledger at {path}: {error.strerror}", todo="correct the path or its permissions"
         ) from error
+
+
+def _is_blank(db: sqlite3.Connection) -> bool:
+    """Return whether this is a new file: without tables, and without another application's mark."""
+    tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    return not tables and db.execute("PRAGMA application_id").fetchone() == (0,)
 
 
 def _create(db: sqlite3.Connection, identity: str) -> None:
@@ -139,7 +147,7 @@ def _require_ledger(db: sqlite3.Connection, path: Path) -> None:
 
 def _require_identity(db: sqlite3.Connection, path: Path, identity: str) -> None:
     _require_ledger(db, path)
-    version, owner = db.execute("SELECT version, identity FROM ledger").fetchone()
+    version, owner = db.execute("SELECT version, identity FROM ledger").fetchone() or ("none", "nobody")
     if (version, owner) != (SCHEMA_VERSION, identity):
         raise LedgerProblem(
             f"{path} is version {version} of {owner}; expected version {SCHEMA_VERSION} of {identity}",

@@ -10,11 +10,15 @@ CREATE TABLE entry (
     release_id TEXT NOT NULL UNIQUE,
     entry      BLOB NOT NULL,
     head       TEXT NOT NULL,
-    opening    BLOB NOT NULL  -- r of the snapshot commitment; never leaves the node
+    opening    BLOB NOT NULL, -- r of the snapshot commitment; never leaves the node
+    signature  BLOB NOT NULL  -- of the head, by the operator's own key; empty without one
 ) STRICT;
 CREATE TABLE result (
     release_id TEXT PRIMARY KEY REFERENCES entry (release_id),
     bytes      BLOB NOT NULL
+) STRICT;
+CREATE TABLE lost (
+    release_id TEXT PRIMARY KEY REFERENCES entry (release_id)  -- charged, its bytes gone with a backup
 ) STRICT;
 CREATE TABLE nonce (
     nonce      TEXT PRIMARY KEY,

@@ -20,11 +20,15 @@ from datetime import date
 from pathlib import Path
 
 from privacy.calculus import Budgets, Charge, charge, require_room
-from privacy.errors import LedgerProblem, PrivacyProblem
+from privacy.errors import LedgerProblem, NonceConflict, PrivacyProblem
+from privacy.ledger import witness
 from privacy.ledger.entry import GENESIS, Entry, Terms, head_after
 from privacy.ledger.files import lock, open_writable, reporting
+from privacy.ledger.witness import Keeper, Line
 from privacy.noise import Sampler
 
+#: Adds a cost to the running total of a window.
+CHARGE = "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET nano = nano + excluded.nano"
 Seam = Callable[[str], None]
 
 
@@ -78,15 +82,37 @@ class Ledger:
         Whose ledger it is; a ledger of somebody else is refused.
     budgets
         Caps by day and month, and the days that have a budget.
+    keeper
+        The operator's signing key and witness; without one, heads are not signed and a restored ledger is not
+        recognised.
     seam
         Called with the name of each point that tests make fail.
+
+    Raises
+    ------
+    LedgerProblem
+        If another process has it open, it is damaged or somebody else's, or it ends before its witness.
     """
 
-    def __init__(self, path: Path, identity: str, budgets: Budgets, *, seam: Seam = no_seam) -> None:
-        self._path, self._budgets, self._seam = path, budgets, seam
+    def __init__(
+        self,
+        path: Path,
+        identity: str,
+        budgets: Budgets,
+        *,
+        keeper: Keeper | None = None,
+        seam: Seam = no_seam,
+    ) -> None:
+        self._path, self._identity, self._budgets = path, identity, budgets
+        self._keeper, self._seam = keeper, seam
         self._lock = lock(path)
         try:
             self._db = open_writable(path, identity)
+            try:
+                self._meet_witness()
+            except BaseException:
+                self._db.close()
+                raise
         except BaseException:
             os.close(self._lock)
             raise
@@ -109,23 +135,37 @@ class Ledger:
 
         Raises
         ------
-        LedgerProblem
+        NonceConflict
             If the nonce was used for other terms.
+        LedgerProblem
+            If these terms were charged, but their bytes are lost.
         """
         release_id = terms.release_id()
         with reporting(self._path):
+            lost = self._db.execute("SELECT 1 FROM lost WHERE release_id = ?", (release_id,)).fetchone()
             used = self._db.execute("SELECT release_id FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
             row = self._db.execute(
                 "SELECT entry, head, bytes FROM entry JOIN result USING (release_id) WHERE release_id = ?",
                 (release_id,),
             ).fetchone()
         if used and used[0] != release_id:
-            raise LedgerProblem(
+            raise NonceConflict(
                 "the nonce of this order was used for another release",
                 means="the order is a forgery or a defect of the hub; nothing was charged or sent",
                 todo="report it to the hub operator",
             )
+        if lost:
+            raise LedgerProblem(
+                "this release was charged, but its bytes were lost with a restored backup",
+                means="it cannot be sent again, and drawing new noise for it would cost a new charge",
+                todo="the hub may have the bytes; otherwise ask for a revision of the release",
+            )
         return Recorded(*row) if row else None
+
+    def remember(self, terms: Terms, nonce: str) -> None:
+        """Note that a nonce belongs to a release that was recorded before."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO nonce VALUES (?, ?)", (nonce, terms.release_id()))
 
     def require_room(self, charge: Charge) -> None:
         """Refuse a charge that the budgets cannot bear (BudgetExhausted); changes nothing."""
@@ -161,6 +201,8 @@ class Ledger:
             )
             self._seam("before commit")
         self._seam("after commit")
+        self._tell_witness()
+        self._seam("witnessed")
         return known
 
     def totals(self, length: int) -> dict[date, int]:
@@ -195,16 +237,46 @@ class Ledger:
         recorded = Recorded(entry.to_bytes(), head_after(entry.to_bytes()), request.result)
         self._charge(request.charge)
         self._seam("charged")
-        row = (entry.sequence, entry.release_id, recorded.entry, recorded.head, opening)
-        self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", row)
+        signature = self._keeper.sign(self._identity, entry.sequence, recorded.head) if self._keeper else b""
+        row = (entry.sequence, entry.release_id, recorded.entry, recorded.head, opening, signature)
+        self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", row)
         self._seam("chained")
         self._db.execute("INSERT INTO result VALUES (?, ?)", (entry.release_id, recorded.result))
         self._seam("stored")
         return recorded
 
+    def _lines(self, after: int) -> list[Line]:
+        rows = self._db.execute(
+            "SELECT entry, head, signature FROM entry WHERE sequence > ? ORDER BY sequence", (after,)
+        )
+        return [Line(*row) for row in rows]
+
+    def _meet_witness(self) -> None:
+        """Compare with the witness; tell it what it lacks, and stop if it knows more."""
+        if self._keeper is None:
+            return
+        witnessed = witness.read(self._keeper.witness)
+        witness.require_chain(witnessed, self._identity, self._keeper.key.public_key())
+        with reporting(self._path):
+            untold, lacking = witness.missing(self._lines(0), witnessed)
+        if lacking:
+            raise witness.behind(len(lacking))
+        self._told = len(witnessed)
+        if untold:
+            self._tell_witness()
+
+    def _tell_witness(self) -> None:
+        """Append what was committed since the last time; durable before anything is sent."""
+        if self._keeper is None:
+            return
+        with reporting(self._path):
+            lines = self._lines(self._told)
+            witness.append(self._keeper.witness, lines)
+        self._told += len(lines)
+
     def _charge(self, charge: Charge) -> None:
         self._db.executemany(
-            "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET nano = nano + excluded.nano",
+            CHARGE,
             [
                 (length, first.isoformat(), cost)
                 for length, _cap in self._budgets.caps()

@@ -45,7 +45,7 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
             for length in (DAY, MONTH)
         }
     return {
-        "charges": [_line(entry) for entry, _head in rows],
+        "charges": [_line(number, entry) for number, (entry, _head) in enumerate(rows, 1)],
         "days": totals[DAY],
         "windows": totals[MONTH],
         "caps": {"day": budgets.day, "window": budgets.month, "window_days": MONTH},
@@ -54,12 +54,12 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
     }
 
 
-def _line(raw: bytes) -> dict[str, Any]:
+def _line(number: int, raw: bytes) -> dict[str, Any]:
     try:
         entry = Entry.model_validate_json(raw)
     except ValueError:
         raise LedgerProblem(
-            "an entry of the ledger cannot be read", todo="run quorate-node ledger verify"
+            f"entry {number} of the ledger cannot be read", todo="run quorate-node ledger verify"
         ) from None
     return {
         "sequence": entry.sequence,

@@ -12,8 +12,8 @@ from privacy.errors import LedgerProblem
 from privacy.ledger.entry import GENESIS, Entry, head_after
 from privacy.ledger.files import open_readable
 
-_ROWS = """SELECT sequence, release_id, entry, head, bytes
-           FROM entry LEFT JOIN result USING (release_id) ORDER BY sequence"""
+_ROWS = """SELECT sequence, release_id, entry, head, bytes, lost.release_id IS NOT NULL
+           FROM entry LEFT JOIN result USING (release_id) LEFT JOIN lost USING (release_id) ORDER BY sequence"""
 
 
 def verify(path: Path) -> tuple[int, str]:
@@ -42,22 +42,22 @@ def verify(path: Path) -> tuple[int, str]:
 
 def _verify(db: sqlite3.Connection) -> tuple[int, str]:
     head, count, totals = GENESIS, 0, Counter[tuple[int, str]]()
-    for sequence, release_id, raw, stored_head, result in db.execute(_ROWS):
+    for sequence, release_id, raw, stored_head, result, lost in db.execute(_ROWS):
         count += 1
         if sequence != count:
             raise _broken(f"entry {count}: it is missing")
         entry = _entry(raw, count)
-        if problem := _problem(entry, result, (count, release_id, head)):
+        if problem := _problem(entry, (count, release_id, head)) or _bytes_problem(entry, result, lost):
             raise _broken(f"entry {count}: {problem}")
         head = head_after(raw)
         if stored_head != head:
             raise _broken(f"entry {count}: its stored head is not its hash")
         for length in (DAY, MONTH):
             totals.update({(length, first.isoformat()): cost for first, cost in entry.charge.windows(length)})
-    for table, what in (("result", "bytes"), ("nonce", "a nonce")):
+    for table, what in (("result", "are bytes"), ("nonce", "is a nonce")):
         orphans = f"SELECT count(*) FROM {table} WHERE release_id NOT IN (SELECT release_id FROM entry)"  # noqa: S608
         if db.execute(orphans).fetchone()[0]:
-            raise _broken(f"there is {what} without a charge")
+            raise _broken(f"there {what} without a charge")
     stored = {(int(n), str(first)): int(nano) for n, first, nano in db.execute("SELECT * FROM spent")}
     for key in sorted(stored.keys() | totals.keys()):
         if stored.get(key) != totals.get(key):
@@ -76,13 +76,15 @@ def _entry(raw: bytes, count: int) -> Entry:
     return entry
 
 
-def _problem(entry: Entry, result: bytes | None, expected: tuple[int, str, str]) -> str:
+def _problem(entry: Entry, expected: tuple[int, str, str]) -> str:
     if (entry.sequence, entry.release_id, entry.previous) != expected:
         return "it does not continue the chain"
-    if contradiction := entry.problem():
-        return contradiction
+    return entry.problem()
+
+
+def _bytes_problem(entry: Entry, result: bytes | None, lost: int) -> str:
     if result is None:
-        return "it was charged, but its bytes are missing"
+        return "" if lost else "it was charged, but its bytes are missing"
     if (hashlib.sha256(result).hexdigest(), len(result)) != (entry.result_sha256, entry.result_length):
         return "its bytes are not the ones that were recorded"
     return ""

@@ -18,7 +18,7 @@ from privacy.ledger import Entry, Recorded
 from quorate.contract.canonical import digest
 from quorate.contract.order import Receipt
 from quorate.contract.payload import encode
-from quorate.contract.shell import log_to_stderr
+from quorate.contract.shell import daemon
 from quorate.v1 import federation_pb2 as pb
 from tests.exact import exact_of
 
@@ -72,5 +72,5 @@ FAULTS = {
 
 if __name__ == "__main__":
     home, hub = Home(Path(sys.argv[2])), sys.argv[3]
-    log_to_stderr()
+    daemon()
     FAULTS[sys.argv[1]]()

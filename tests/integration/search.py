@@ -107,7 +107,8 @@ def decoded(messages: Iterable[bytes]) -> Iterator[bytes]:
 
 def arrow_numbers(data: bytes) -> bytes:
     """Return the int64 values of an Arrow stream as bytes, decompressed."""
-    with pa.ipc.open_stream(data) as reader:
+    plain = pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
+    with pa.ipc.open_stream(plain) as reader:
         return np.asarray(reader.read_all().column(0).to_numpy(), dtype="<i8").tobytes()
 
 

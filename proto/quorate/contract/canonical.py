@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +15,20 @@ from privacy.errors import UsageProblem
 def digest(data: bytes) -> str:
     """Return SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical JSON (RFC 8785) of a JSON value.
+
+    Raises
+    ------
+    UsageProblem
+        If it has a number without a canonical form.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except ValueError as error:
+        raise UsageProblem("a number has no canonical form") from error
 
 
 class Document(BaseModel):
@@ -55,6 +69,24 @@ class Document(BaseModel):
             ) from error
 
     @classmethod
+    def from_wire(cls, data: bytes, where: str) -> Self:
+        """Read a document that somebody else hashed: only its one canonical form is accepted.
+
+        Raises
+        ------
+        UsageProblem
+            If it is malformed, or has another form.
+        """
+        document = cls.from_bytes(data, where)
+        try:
+            canonical = document.to_bytes()
+        except ValueError as error:
+            raise UsageProblem(f"{where} has a number without a canonical form") from error
+        if canonical != data:
+            raise UsageProblem(f"{where} is not in canonical form")
+        return document
+
+    @classmethod
     def read(cls, path: Path) -> Self:
         """Read a document from a file (UsageProblem if missing or malformed)."""
         return cls.from_bytes(read_bytes(path), str(path))
@@ -64,7 +96,8 @@ def first_problem(error: ValidationError) -> str:
     """Return the first problem of a validation as `field: message`, without the offending value."""
     first = error.errors(include_url=False, include_input=False)[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{'.'.join(str(part) for part in first['loc']) or 'document'}: {first['msg']}{more}"
+    place = ".".join(str(part) for part in first["loc"])[:100] or "document"
+    return f"{place!r}: {first['msg'][:200]}{more}"
 
 
 def read_bytes(path: Path) -> bytes:

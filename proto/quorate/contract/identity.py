@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.errors import UsageProblem
 
@@ -104,6 +105,24 @@ def new_key(path: Path) -> ec.EllipticCurvePrivateKey:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     write_private(path, pem)
+    return key
+
+
+def new_signing_key() -> bytes:
+    """Return a new Ed25519 key as unencrypted PEM; what a party states is signed with it."""
+    return Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def load_signing_key(pem: bytes) -> Ed25519PrivateKey:
+    """Read an Ed25519 key (UsageProblem if it is not one)."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise UsageProblem("the operator's signing key is not a PEM private key") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageProblem("the operator's signing key is not an Ed25519 key")
     return key
 
 

@@ -63,4 +63,6 @@ def keyset_of(statistic: str, zoning: Zoning, first_day: date, time_zone: str) -
     if statistic not in SPECIAL:
         raise UsageProblem(f"there is no statistic called {statistic}")
     hours = hours_of(first_day, time_zone) if statistic == PRESENCE_BY_HOUR else 1
+    if hours not in {1, 23, 24, 25}:
+        raise UsageProblem(f"{first_day} has {hours} hours in {time_zone}; only 23, 24 and 25 are supported")
     return Keyset(zoning=zoning.digest(), zones=len(zoning.zones), special=SPECIAL[statistic], hours=hours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -50,8 +51,23 @@ def _defect(error: Exception) -> str:
     return QuorateError(f"a defect of Quorate: {place}", todo="report it, with this line").explain()
 
 
-def log_to_stderr() -> None:
-    """Let a daemon's messages go to standard error, one line each."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+class OneLine(logging.Formatter):
+    """Formats a message as one line: what the other side sent cannot look like a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, control characters escaped; a traceback stays as it is."""
+        record.msg, record.args = printable(record.getMessage()), None
+        return super().format(record)
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def daemon() -> None:
+    """Prepare a daemon: messages go to standard error, and files that it makes are its owner's alone."""
+    os.umask(0o077)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -39,6 +39,8 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     REFUSAL_REASON_DATA_UNAVAILABLE: _RefusalReason.ValueType  # 5
     REFUSAL_REASON_DATA_QUALITY: _RefusalReason.ValueType  # 6
     REFUSAL_REASON_DECLINED: _RefusalReason.ValueType  # 7
+    REFUSAL_REASON_CONFLICT: _RefusalReason.ValueType  # 8
+    """The nonce was used with other terms before."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper): ...
 
@@ -50,6 +52,8 @@ REFUSAL_REASON_POLICY: RefusalReason.ValueType  # 4
 REFUSAL_REASON_DATA_UNAVAILABLE: RefusalReason.ValueType  # 5
 REFUSAL_REASON_DATA_QUALITY: RefusalReason.ValueType  # 6
 REFUSAL_REASON_DECLINED: RefusalReason.ValueType  # 7
+REFUSAL_REASON_CONFLICT: RefusalReason.ValueType  # 8
+"""The nonce was used with other terms before."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final

@@ -74,21 +74,21 @@ def test_a_document_cannot_be_changed() -> None:
         (b"", "Invalid JSON"),
         (b"{", "Invalid JSON"),
         (b"\xff\xfe", "Invalid JSON"),
-        (b"null", "document"),
-        (b"[]", "document"),
-        (b'"text"', "document"),
-        (b"{}", "name: Field required (and 1 more)"),
+        (b"null", "'document'"),
+        (b"[]", "'document'"),
+        (b'"text"', "'document'"),
+        (b"{}", "'name': Field required (and 1 more)"),
         (b'{"name": "a", "day": "2026-10-25"} trailing', "Invalid JSON"),
         (b"[" * 100_000, "Invalid JSON"),
-        (json.dumps(GOOD | {"extra": 1}).encode(), "extra: Extra inputs are not permitted"),
-        (json.dumps(GOOD | {"day": "2026-02-30"}).encode(), "day: "),
-        (json.dumps(GOOD | {"name": 1}).encode(), "name: "),
-        (json.dumps(GOOD | {"name": None}).encode(), "name: "),
-        (json.dumps(GOOD | {"inner": [{"number": 1}, {"number": "2"}]}).encode(), "inner.1.number: "),
-        (json.dumps(GOOD | {"inner": [{"number": -1}]}).encode(), "inner.0.number: "),
-        (json.dumps(GOOD | {"inner": [{"number": 1.0}]}).encode(), "inner.0.number: "),
-        (json.dumps(GOOD | {"inner": [{"number": True}]}).encode(), "inner.0.number: "),
-        (json.dumps(GOOD | {"inner": {"number": 1}}).encode(), "inner: "),
+        (json.dumps(GOOD | {"extra": 1}).encode(), "'extra': Extra inputs are not permitted"),
+        (json.dumps(GOOD | {"day": "2026-02-30"}).encode(), "'day': "),
+        (json.dumps(GOOD | {"name": 1}).encode(), "'name': "),
+        (json.dumps(GOOD | {"name": None}).encode(), "'name': "),
+        (json.dumps(GOOD | {"inner": [{"number": 1}, {"number": "2"}]}).encode(), "'inner.1.number': "),
+        (json.dumps(GOOD | {"inner": [{"number": -1}]}).encode(), "'inner.0.number': "),
+        (json.dumps(GOOD | {"inner": [{"number": 1.0}]}).encode(), "'inner.0.number': "),
+        (json.dumps(GOOD | {"inner": [{"number": True}]}).encode(), "'inner.0.number': "),
+        (json.dumps(GOOD | {"inner": {"number": 1}}).encode(), "'inner': "),
     ],
 )
 def test_a_malformed_document_is_refused_at_its_field(data: bytes, says: str) -> None:
@@ -116,14 +116,14 @@ def test_a_problem_tells_the_field_and_not_the_value() -> None:
     assert "geheim" not in caught.value.explain()
     assert (
         caught.value.what
-        == "it is not a valid paper: name: String should have at most 5 characters (and 1 more)"
+        == "it is not a valid paper: 'name': String should have at most 5 characters (and 1 more)"
     )
 
 
 def test_the_first_problem_is_told_with_the_number_of_others() -> None:
     with pytest.raises(ValidationError) as caught:
         Paper.model_validate({"inner": [{"number": "x"}], "name": "abcdef"})
-    assert first_problem(caught.value) == "name: String should have at most 5 characters (and 2 more)"
+    assert first_problem(caught.value) == "'name': String should have at most 5 characters (and 2 more)"
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def judge(
     pq.write_table(table, root / f"{day}.parquet")
     cells = loaded(db, "cells", {"cell": list(ZONE_OF), "zone": list(ZONE_OF.values())})
     rows = judged(db, source_of(unit), root, Day.of(day, BRUSSELS), cells)
+    # All columns of all rows, so that times far outside the day are converted as well.
+    assert rows.to_pyarrow().num_rows == table.num_rows
     events = accepted(rows).to_pyarrow()
     kept = [
         tuple(event[name] for name in ("subscriber", "t_us", "cell", "zone")) for event in events.to_pylist()
@@ -85,6 +87,8 @@ def reason(row: Row, day: date, unit: str) -> str:
     start, end = limits(day)
     if subscriber is None:
         return "null_subscriber"
+    if subscriber < 0:
+        return "negative_subscriber"
     if time is None:
         return "null_time"
     if not start <= time * UNITS[unit] < end:
@@ -101,7 +105,7 @@ def deliveries(draw: st.DrawFn) -> tuple[date, str, list[Row]]:
     edges = st.sampled_from((start - 1, start, start + 1, end - 1, end, end + 1))
     extremes = st.sampled_from((LOWEST, LOWEST + 1, -1, 0, 1, HIGHEST // 10**3, HIGHEST // 10**6, HIGHEST))
     times = st.none() | extremes | edges | edges | st.integers(start, end - 1)
-    subscribers = st.none() | st.sampled_from((0, 1, 2, HIGHEST))
+    subscribers = st.none() | st.sampled_from((0, 1, 2, HIGHEST, -1, LOWEST))
     cells = st.none() | st.sampled_from((*ZONE_OF, *ZONE_OF, 5, -1, HIGHEST, LOWEST))
     return day, unit, draw(st.lists(st.tuples(subscribers, times, cells), min_size=1, max_size=40))
 
@@ -136,6 +140,8 @@ NOON = instant(ORDINARY_DAY, 12 * 3600) // 1000
     ("row", "expected"),
     [
         ((None, NOON, 1), "null_subscriber"),
+        ((-1, NOON, 1), "negative_subscriber"),
+        ((-1, None, 1), "negative_subscriber"),
         ((7, None, 1), "null_time"),
         ((7, NOON - 86_400_000, 1), "outside_day"),
         ((7, NOON + 86_400_000, 1), "outside_day"),
@@ -187,6 +193,13 @@ def test_integers_of_any_width_are_read_as_int64(db: Backend, folder: Path, type
     found, kept = judge(db, folder, ORDINARY_DAY, "s", as_table([(7, seconds, 1)], type_))
     assert kept == {(7, NOON * 1000, 1, 0)}
     assert found["accepted"] == 1
+
+
+def test_a_number_above_63_bits_is_no_number_of_ours(db: Backend, folder: Path) -> None:
+    whole: list[Row] = [(7, NOON, 1), (2**63, NOON, 1), (7, 2**64 - 1, 1), (7, NOON, 2**63)]
+    found, kept = judge(db, folder, ORDINARY_DAY, "ms", as_table(whole, pa.uint64()))
+    assert kept == {(7, NOON * 1000, 1, 0)}
+    assert (found["null_subscriber"], found["null_time"], found["null_cell"]) == (1, 1, 1)
 
 
 def test_columns_that_are_not_asked_for_are_not_looked_at(db: Backend, folder: Path) -> None:

@@ -50,7 +50,7 @@ def home(network: Network, tmp_path: Path) -> Home:
 
 
 def building(home: Home) -> BuildJob:
-    return BuildJob(home=home.root, days=(LONG_DAY,))
+    return BuildJob(home=home.root, charter=load(home).charter_digest, days=(LONG_DAY,))
 
 
 def silent(_phase: str) -> None:
@@ -101,7 +101,7 @@ def test_a_release_that_no_budget_can_bear_starts_no_worker(
 
 
 def test_a_problem_of_the_worker_comes_back_with_its_class_and_its_words(home: Home) -> None:
-    found = failure(BuildJob(home=home.root, days=(BEFORE,)))
+    found = failure(building(home).model_copy(update={"days": (BEFORE,)}))
     assert type(found) is DataUnavailable
     assert found.exit_code == ExitCode.DATA_MISSING
     assert f"{BEFORE}.parquet is not there" in found.what
@@ -110,7 +110,7 @@ def test_a_problem_of_the_worker_comes_back_with_its_class_and_its_words(home: H
 
 
 def test_a_directory_that_is_no_node_comes_back_as_a_problem_of_usage(tmp_path: Path) -> None:
-    found = failure(BuildJob(home=tmp_path, days=(LONG_DAY,)))
+    found = failure(BuildJob(home=tmp_path, charter="0" * 64, days=(LONG_DAY,)))
     assert type(found) is UsageProblem
     assert found.what == f"{tmp_path} is not an enrolled node"
 
@@ -188,7 +188,7 @@ def test_a_worker_without_a_complete_answer_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, says: str
 ) -> None:
     pretend(tmp_path, monkeypatch, script)
-    found = failure(BuildJob(home=tmp_path, days=(LONG_DAY,) * 20_000))
+    found = failure(BuildJob(home=tmp_path, charter="0" * 64, days=(LONG_DAY,) * 20_000))
     assert type(found) is WorkerFailed
     assert says in found.what
 
@@ -202,7 +202,7 @@ def test_a_complete_answer_is_the_snapshot_and_the_bytes(
         f"cat > /dev/null; echo '{{\"progress\": \"one\"}}'; echo '{ANSWER}'; printf abc",
     )
     said: list[str] = []
-    told, data = run(BuildJob(home=tmp_path, days=()), said.append)
+    told, data = run(BuildJob(home=tmp_path, charter="0" * 64, days=()), said.append)
     assert (told.snapshot, data) == ("00ff", b"abc")
     assert said == ["one"]
 
@@ -212,7 +212,7 @@ def test_an_error_of_an_unknown_class_is_a_plain_error_with_its_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     pretend(tmp_path, monkeypatch, f'cat > /dev/null; echo \'{{"error": ["{name}", "what", "", ""]}}\'')
-    found = failure(BuildJob(home=tmp_path, days=()))
+    found = failure(BuildJob(home=tmp_path, charter="0" * 64, days=()))
     assert type(found) is QuorateError
     assert found.what == "what"
 

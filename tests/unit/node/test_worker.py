@@ -19,6 +19,7 @@ from node.enrolment import enrol, load
 from node.jobs import Answer, BuildJob, ReleaseJob
 from node.worker import build, release
 from privacy.errors import DataProblem, DataUnavailable, UsageProblem
+from privacy.ledger.entry import Terms
 from quorate.contract.payload import decode
 from tests.support_node import (
     LONG_DAY,
@@ -62,8 +63,12 @@ def made(home: Home) -> dict[date, int]:
 def ingest(home: Home, *days: date) -> list[str | None]:
     """Build days in this process and return the progress that was reported."""
     said: list[Answer] = []
-    build(BuildJob(home=home.root, days=days or DAYS), said.append)
+    build(BuildJob(home=home.root, charter=load(home).charter_digest, days=days or DAYS), said.append)
     return [answer.progress for answer in said]
+
+
+def releasing(home: Home, terms: Terms) -> ReleaseJob:
+    return ReleaseJob(home=home.root, charter=load(home).charter_digest, terms=terms)
 
 
 @pytest.fixture
@@ -217,7 +222,7 @@ class Case:
 def test_a_release_is_the_references_counts_and_noise_of_the_agreed_scale(built: Home, case: Case) -> None:
     own = load(built)
     terms = order_of(own, case.product, (case.days[0], case.days[-1])).terms
-    told, data = release(ReleaseJob(home=built.root, terms=terms))
+    told, data = release(releasing(built, terms))
     days = [expected(built, day) for day in case.days]
     if case.product == "presence":
         exact = presence_counts(days[0], 3, HOURS[LONG_DAY])
@@ -236,7 +241,7 @@ def test_a_release_is_the_references_counts_and_noise_of_the_agreed_scale(built:
 
 def test_every_release_draws_fresh_noise_over_the_same_snapshot(built: Home) -> None:
     terms = order_of(load(built), "presence", (LONG_DAY, LONG_DAY)).terms
-    first, second = (release(ReleaseJob(home=built.root, terms=terms)) for _ in range(2))
+    first, second = (release(releasing(built, terms)) for _ in range(2))
     assert first[0].snapshot == second[0].snapshot
     assert first[1] != second[1]
 
@@ -245,7 +250,7 @@ def test_a_day_that_was_never_built_is_named_with_what_to_do(home: Home) -> None
     ingest(home, DAYS[0])
     terms = order_of(load(home), "residents", DAYS).terms
     with pytest.raises(DataUnavailable) as caught:
-        release(ReleaseJob(home=home.root, terms=terms))
+        release(releasing(home, terms))
     assert caught.value.what == "presence of 2026-10-25 is not built"
     assert caught.value.todo == "run quorate-node ingest"
 
@@ -253,7 +258,7 @@ def test_a_day_that_was_never_built_is_named_with_what_to_do(home: Home) -> None
 def test_a_release_leaves_nothing_behind_in_the_directory(built: Home) -> None:
     before = sorted(built.root.rglob("*"))
     terms = order_of(load(built), "residents", DAYS).terms
-    release(ReleaseJob(home=built.root, terms=terms))
+    release(releasing(built, terms))
     assert sorted(built.root.rglob("*")) == before
 
 

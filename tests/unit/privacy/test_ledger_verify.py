@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from privacy.errors import LedgerProblem, QuorateError
+from privacy.errors import LedgerProblem, UsageProblem
 from privacy.ledger import Ledger, verify
 from privacy.ledger.entry import GENESIS, head_after
+from privacy.ledger.summary import summary
 from tests.unit.privacy.builders import BUDGETS, IDENTITY, TODAY, UNIT, presence, request_for, residents
 
 FEBRUARY = date(2026, 2, 1), date(2026, 2, 28)
@@ -121,7 +123,7 @@ _MISSING = "it was charged, but its bytes are missing"
     [
         (rewrite(2, lambda entry: entry.update(recorded_on="2026-06-02")), f"entry 2: {_HEAD}"),
         (rewrite(2, lambda entry: entry.update(commitment="0" * 64)), f"entry 2: {_HEAD}"),
-        (rewrite(2, lambda entry: entry.update(result_length=99)), f"entry 2: {_HEAD}"),
+        (rewrite(2, lambda entry: entry.update(result_length=99)), f"entry 2: {_BYTES}"),
         (rewrite(2, lambda entry: entry.update(result_sha256="0" * 64)), f"entry 2: {_BYTES}"),
         (rewrite(2, lambda entry: entry["terms"].update(revision=1)), f"entry 2: {_TERMS}"),
         (rewrite(2, lambda entry: entry["terms"].update(sigma_milli=1)), f"entry 2: {_TERMS}"),
@@ -146,7 +148,57 @@ def test_an_entry_whose_bytes_were_changed_is_named(path: Path, change: Tamper, 
 
 def test_an_entry_that_says_the_same_in_other_bytes_is_named(path: Path) -> None:
     tamper(path, run("UPDATE entry SET entry = CAST(entry || ' ' AS BLOB) WHERE sequence = 3"))
-    assert problem(path) == f"entry 3: {_TERMS}"
+    assert problem(path) == "entry 3: it is not in canonical form"
+
+
+def put(name: str, value: str) -> Tamper:
+    """Put any text in the place of a number of entry 2."""
+
+    def change(db: sqlite3.Connection) -> None:
+        (raw,) = db.execute("SELECT entry FROM entry WHERE sequence = 2").fetchone()
+        fresh, count = re.subn(rf'"{name}":[0-9]+', f'"{name}":{value}', raw.decode())
+        assert count == 1, "the test tampers with nothing"
+        db.execute("UPDATE entry SET entry = ? WHERE sequence = 2", (fresh.encode(),))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        run("UPDATE entry SET entry = x'' WHERE sequence = 2"),
+        run("UPDATE entry SET entry = x'ff' WHERE sequence = 2"),
+        run("UPDATE entry SET entry = CAST('{}' AS BLOB) WHERE sequence = 2"),
+        run("UPDATE entry SET entry = CAST(substr(entry, 1, 200) AS BLOB) WHERE sequence = 2"),
+        rewrite(2, lambda entry: entry.pop("commitment")),
+        rewrite(2, lambda entry: entry.update(more=1)),
+        rewrite(2, lambda entry: entry["charge"].update(by_day=0)),
+        put("min_nights", "NaN"),
+        put("min_nights", "-Infinity"),
+        put("min_nights", str(2**60)),
+        put("min_nights", "[" * 10_000 + "]" * 10_000),
+        put("sequence", str(2**60)),
+        put("sequence", "NaN"),
+    ],
+    ids=[
+        "empty",
+        "no text",
+        "no fields",
+        "half",
+        "a field too few",
+        "a field too many",
+        "no charge",
+        "NaN",
+        "infinity",
+        "2**60",
+        "deep",
+        "sequence 2**60",
+        "sequence NaN",
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_named(path: Path, change: Tamper) -> None:
+    tamper(path, change)
+    assert problem(path) == "entry 2: it cannot be read"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +226,7 @@ def test_bytes_heads_and_names_that_were_changed_beside_an_entry_are_named(
 @pytest.mark.parametrize("sequence", [1, 2, 3])
 def test_a_deleted_entry_is_named_by_its_place(path: Path, sequence: int) -> None:
     tamper(path, run("DELETE FROM entry WHERE sequence = ?", sequence))
-    assert problem(path) == f"entry {sequence}: {_CHAIN}"
+    assert problem(path) == f"entry {sequence}: it is missing"
 
 
 def test_a_deleted_entry_is_found_though_the_others_were_numbered_again(path: Path) -> None:
@@ -192,11 +244,21 @@ def test_a_deleted_last_entry_is_found_by_the_bytes_that_it_leaves_behind(path: 
     assert problem(path) == "there are bytes without a charge"
 
 
-def test_a_last_entry_that_was_deleted_with_its_bytes_is_found_by_the_totals(path: Path) -> None:
+def test_a_last_entry_that_was_deleted_with_its_bytes_is_found_by_its_nonce(path: Path) -> None:
     tamper(
         path,
         run("DELETE FROM entry WHERE sequence = 4"),
         run("DELETE FROM result WHERE release_id = ?", release_id(4)),
+    )
+    assert problem(path) == "there is a nonce without a charge"
+
+
+def test_a_last_entry_that_was_deleted_with_its_bytes_and_nonce_is_found_by_the_totals(path: Path) -> None:
+    tamper(
+        path,
+        run("DELETE FROM entry WHERE sequence = 4"),
+        run("DELETE FROM result WHERE release_id = ?", release_id(4)),
+        run("DELETE FROM nonce WHERE release_id = ?", release_id(4)),
     )
     assert problem(path) == "the total of the 1 day(s) from 2026-03-02 is not the sum of the charges"
 
@@ -218,7 +280,7 @@ def test_entries_that_were_all_moved_back_are_missed_at_their_place(path: Path) 
 
 def test_a_first_entry_that_was_moved_to_the_end_is_found(path: Path) -> None:
     tamper(path, run("UPDATE entry SET sequence = 5 WHERE sequence = 1"))
-    assert problem(path) == f"entry 1: {_CHAIN}"
+    assert problem(path) == "entry 1: it is missing"
 
 
 def test_of_two_entries_that_do_not_hold_the_first_is_named(path: Path) -> None:
@@ -234,6 +296,11 @@ def test_of_two_entries_that_do_not_hold_the_first_is_named(path: Path) -> None:
 def test_bytes_that_nobody_was_charged_for_are_found(path: Path) -> None:
     tamper(path, run("INSERT INTO result VALUES (?, x'00')", "f" * 64))
     assert problem(path) == "there are bytes without a charge"
+
+
+def test_a_nonce_of_nothing_that_was_charged_is_found(path: Path) -> None:
+    tamper(path, run("INSERT INTO nonce VALUES ('a nonce', ?)", "f" * 64))
+    assert problem(path) == "there is a nonce without a charge"
 
 
 # --- totals -----------------------------------------------------------------------------------------------
@@ -254,6 +321,9 @@ def test_bytes_that_nobody_was_charged_for_are_found(path: Path) -> None:
         (run("DELETE FROM spent WHERE length = 31 AND first_day = '2026-01-30'"), (31, "2026-01-30")),
         (run("DELETE FROM spent"), (1, "2026-02-01")),
         (run("INSERT INTO spent VALUES (1, '2026-12-24', 5)"), (1, "2026-12-24")),
+        (run("INSERT INTO spent VALUES (1, '2026-12-24', 0)"), (1, "2026-12-24")),
+        (run("INSERT INTO spent VALUES (31, '2025-01-01', 0)"), (31, "2025-01-01")),
+        (run("UPDATE spent SET first_day = 'soon' WHERE first_day = '2026-03-02'"), (1, "2026-03-02")),
         (run("INSERT INTO spent VALUES (7, '2026-02-01', 5)"), (7, "2026-02-01")),
         (
             run("UPDATE spent SET first_day = '2027-01-01' WHERE first_day = '2026-03-02' AND length = 1"),
@@ -269,19 +339,143 @@ def test_a_total_that_is_not_the_sum_of_its_charges_is_named(
     assert problem(path) == f"the total of the {length} day(s) from {first} is not the sum of the charges"
 
 
-# --- no ledger --------------------------------------------------------------------------------------------
+# --- other files ------------------------------------------------------------------------------------------
+
+READERS: list[Callable[[Path], object]] = [verify, lambda path: summary(path, BUDGETS)]
+both = pytest.mark.parametrize("read", READERS, ids=["verify", "summary"])
 
 
-def test_a_file_that_is_no_ledger_does_not_hold(tmp_path: Path) -> None:
-    (tmp_path / "notes.db").write_bytes(b"some notes\n" * 1000)
-    (tmp_path / "empty.db").write_bytes(b"")
-    with closing(sqlite3.connect(tmp_path / "other.db")) as db:
+def other_application(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE something (else_ TEXT)")
-    for name in ("notes.db", "empty.db", "other.db"):
-        assert problem(tmp_path / name).startswith("it cannot be read (")
+        db.execute("INSERT INTO something VALUES ('precious')")
+        db.commit()
 
 
-def test_a_ledger_that_is_not_there_is_an_error_and_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(QuorateError):
-        verify(tmp_path / "nowhere.db")
-    assert list(tmp_path.iterdir()) == []
+@both
+@pytest.mark.parametrize(
+    ("write", "what"),
+    [
+        (lambda path: path.write_bytes(b""), "is a database of something else, not a privacy ledger"),
+        (other_application, "is a database of something else, not a privacy ledger"),
+        (
+            lambda path: path.write_bytes(b"some notes\n" * 1000),
+            "cannot be read as a privacy ledger (SQLITE_NOTADB)",
+        ),
+        (lambda path: path.write_bytes(b"ab"), "cannot be read as a privacy ledger (SQLITE_NOTADB)"),
+    ],
+    ids=["empty", "another application's", "text", "two bytes"],
+)
+def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(
+    tmp_path: Path, read: Callable[[Path], object], write: Callable[[Path], object], what: str
+) -> None:
+    path = tmp_path / "other.db"
+    write(path)
+    before = path.read_bytes()
+    with pytest.raises(LedgerProblem) as caught:
+        read(path)
+    assert caught.value.what == f"{path} {what}"
+    assert caught.value.todo
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["other.db"]
+
+
+@both
+@pytest.mark.parametrize(
+    "change",
+    [
+        run("UPDATE spent SET first_day = CAST(x'ff' AS TEXT) WHERE first_day = '2026-03-02'"),
+        run("UPDATE entry SET head = CAST(x'ff' AS TEXT) WHERE sequence = 2"),
+        lambda db: db.execute("DROP TABLE spent"),
+        lambda db: db.execute("DROP TABLE entry"),
+    ],
+    ids=["a day that is no text", "a head that is no text", "no totals", "no entries"],
+)
+def test_a_ledger_whose_tables_are_damaged_is_an_error_about_the_ledger(
+    path: Path, read: Callable[[Path], object], change: Tamper
+) -> None:
+    tamper(path, change)
+    with pytest.raises(LedgerProblem, match="cannot be read as a privacy ledger") as caught:
+        read(path)
+    assert "do not delete it" in caught.value.todo
+
+
+@both
+@pytest.mark.parametrize("kept", [100, 512, 4096, 8192])
+def test_a_ledger_that_lost_its_pages_is_an_error_about_the_ledger(
+    path: Path, read: Callable[[Path], object], kept: int
+) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:kept] + b"\xff" * (len(whole) - kept))
+    with pytest.raises(LedgerProblem, match=r"cannot be read as a privacy ledger \(SQLITE_(CORRUPT|NOTADB)"):
+        read(path)
+
+
+@both
+def test_a_ledger_that_was_cut_short_is_an_error_about_the_ledger(
+    path: Path, read: Callable[[Path], object]
+) -> None:
+    path.write_bytes(path.read_bytes()[:4096])
+    with pytest.raises(LedgerProblem, match="cannot be read as a privacy ledger"):
+        read(path)
+
+
+@both
+@pytest.mark.parametrize(
+    "where", ["nowhere.db", "nowhere/ledger.db", "ledger.db/ledger.db", ".", "x" * 300, "loop"]
+)
+def test_a_ledger_that_is_not_there_is_a_wrong_path_and_is_not_made(
+    path: Path, read: Callable[[Path], object], where: str
+) -> None:
+    (path.parent / "loop").symlink_to(path.parent / "loop")
+    before = sorted(path.parent.iterdir())
+    with pytest.raises(UsageProblem, match=r"there (is|can be) no ledger at") as caught:
+        read(path.parent / where)
+    assert caught.value.todo
+    assert sorted(path.parent.iterdir()) == before
+
+
+@both
+@pytest.mark.parametrize("name", ["a#b.db", "a?b.db", "a%41b.db", "a b c.db", "a&mode=rw;x.db", "file:é.db"])
+def test_a_ledger_is_found_under_any_name_and_no_file_beside_it_is_made(
+    tmp_path: Path, read: Callable[[Path], object], name: str
+) -> None:
+    path = tmp_path / "a #?%41 directory" / name
+    path.parent.mkdir()
+    with closing(Ledger(path, IDENTITY, BUDGETS)) as ledger:
+        ledger.commit(request_for(TERMS[0], "n"), TODAY)
+        head = ledger.head
+    assert verify(path) == head
+    assert summary(path, BUDGETS)["chain_head"] == head[1]
+    read(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["a #?%41 directory"]
+    own = {name, f"{name}.lock", f"{name}-wal", f"{name}-shm"}
+    assert {file.name for file in path.parent.iterdir()} <= own
+
+
+@both
+def test_a_reader_closes_the_database_whether_the_ledger_holds_or_not(
+    path: Path, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def noting(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*arguments, **options))
+        return opened[-1]
+
+    with closing(Ledger(path, IDENTITY, BUDGETS)):
+        monkeypatch.setattr(sqlite3, "connect", noting)
+        read(path)
+        monkeypatch.undo()
+        tamper(path, run("UPDATE entry SET entry = x'00' WHERE sequence = 2"))
+        monkeypatch.setattr(sqlite3, "connect", noting)
+        with pytest.raises(LedgerProblem, match="entry 2"):
+            read(path)
+        monkeypatch.undo()
+    assert len(opened) == 2
+    for db in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            db.execute("SELECT 1")
+    left = {file.name for file in path.parent.iterdir()}
+    assert left == {"ledger.db", "ledger.db.lock"}, "the last one to close takes the log away"

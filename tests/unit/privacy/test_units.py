@@ -67,16 +67,31 @@ def test_a_rounded_loss_is_the_smallest_that_is_not_below(rho: float) -> None:
         5e-324,
         2.0**-1023,
         math.nextafter(2.0**-1022, 0),
+    ],
+)
+def test_a_loss_that_is_no_positive_normal_number_is_an_error(rho: float) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        nano_rho(rho)
+    assert caught.value.what == f"a loss of rho = {rho} is not a positive, normal number"
+
+
+@pytest.mark.parametrize(
+    "rho",
+    [
         math.nextafter(1000.0, math.inf),
         1e300,
         Fraction(0),
         Fraction(-1, 10),
         Fraction(1000) + Fraction(1, 10**12),
+        Fraction(10**400),
+        0,
+        1001,
     ],
 )
-def test_a_loss_that_is_no_positive_normal_number_is_an_error(rho: Fraction | float) -> None:
-    with pytest.raises(UsageProblem, match="a loss of rho = "):
+def test_a_loss_outside_its_bounds_is_an_error(rho: Fraction | float) -> None:
+    with pytest.raises(UsageProblem) as caught:
         nano_rho(rho)
+    assert caught.value.what == "the loss is outside 0 < rho <= 1000"
 
 
 def test_numbers_of_numpy_are_held_to_the_same_rule() -> None:

@@ -1,0 +1,83 @@
+"""The card of a release in this operator's ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from rich.console import Console
+from rich.table import Table
+
+from node.config import Home
+from node.enrolment import Agreement, load
+from privacy.card import Card, card
+from privacy.errors import UsageProblem
+from privacy.ledger.entry import Entry
+from privacy.ledger.files import open_readable
+from privacy.registry_record import Setting
+from quorate.contract.order import keyset_for
+
+
+def card_of(home: Home, sequence: int) -> Card:
+    """Return the card of an entry; the ledger may be in use.
+
+    Raises
+    ------
+    UsageProblem
+        If the node is not enrolled, or there is no such entry.
+    LedgerProblem
+        If the ledger cannot be read.
+    """
+    own = load(home)
+    with open_readable(home.ledger) as db:
+        row = db.execute("SELECT entry FROM entry WHERE sequence = ?", (sequence,)).fetchone()
+    if row is None:
+        raise UsageProblem(
+            f"the ledger has no entry {sequence}", todo="quorate-node ledger show --json lists the entries"
+        )
+    entry = Entry.model_validate_json(row[0])
+    return card(entry, _setting(own, entry))
+
+
+def _setting(own: Agreement, entry: Entry) -> Setting:
+    """Return what the present charter says of a release, as far as it is the charter of the release."""
+    terms = entry.terms
+    product = next((p for p in own.charter.products if p.product_id == terms.product), None)
+    if terms.charter_version != own.charter.version:
+        product = None
+    keyset = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day)
+    return Setting(
+        network=own.charter.network,
+        operator=own.operator,
+        title=product.title if product else terms.product,
+        region=own.zoning.name,
+        cells=keyset.size if keyset.digest() == terms.keyset else None,
+        algorithm=product.algorithm if product else None,
+        software=f"quorate {version('quorate')}",
+    )
+
+
+def print_card(found: Card, console: Console) -> None:
+    """Print what a person asks first: unit, loss, noise and bounds."""
+    console.print(found.registry.deployment.basic.name, style="bold")
+    table = Table("what", show_header=False)
+    table.add_column("this release", overflow="fold")
+    for name, text in _lines(found):
+        table.add_row(name, text)
+    console.print(table)
+
+
+def _lines(found: Card) -> Iterator[tuple[str, str]]:
+    noise = found.noise
+    yield "release", found.release.release_id
+    yield "ledger", f"entry {found.release.ledger_sequence}, recorded on {found.release.recorded_on}"
+    for loss in found.losses:
+        days = "1 local day" if loss.days == 1 else f"{loss.days} local days"
+        yield f"{loss.unit}, {days}", f"ρ = {loss.rho:g}, ε = {loss.epsilon:.3f} at δ = {loss.delta:g}"
+    yield "neighbours", found.losses[0].neighbours
+    yield "noise", f"{noise.mechanism}, σ = {noise.sigma:g}, sampler {noise.sampler}"
+    yield "Δ₂²", f"{noise.period_squared} by period, {noise.day_squared} by day"
+    yield "levels", ", ".join(f"{level.name} ({level.share_permille} ‰)" for level in noise.levels)
+    yield "keyset", noise.keyset if noise.cells is None else f"{noise.keyset}, {noise.cells} cells"
+    yield "afterwards", "\n".join(found.post_processing)
+    yield "software", found.software
