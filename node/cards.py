@@ -11,7 +11,7 @@ from rich.table import Table
 from node.config import Home
 from node.enrolment import Agreement, load
 from privacy.card import Card, card
-from privacy.errors import UsageProblem
+from privacy.errors import LedgerProblem, UsageProblem
 from privacy.ledger.entry import Entry
 from privacy.ledger.files import open_readable
 from privacy.registry_record import Setting
@@ -26,7 +26,7 @@ def card_of(home: Home, sequence: int) -> Card:
     UsageProblem
         If the node is not enrolled, or there is no such entry.
     LedgerProblem
-        If the ledger cannot be read.
+        If the ledger cannot be read, or the entry does not hold.
     """
     own = load(home)
     with open_readable(home.ledger) as db:
@@ -35,8 +35,24 @@ def card_of(home: Home, sequence: int) -> Card:
         raise UsageProblem(
             f"the ledger has no entry {sequence}", todo="quorate-node ledger show --json lists the entries"
         )
-    entry = Entry.model_validate_json(row[0])
+    entry = _entry(sequence, row[0])
     return card(entry, _setting(own, entry))
+
+
+def _entry(sequence: int, raw: bytes) -> Entry:
+    """Return an entry that does not contradict itself."""
+    try:
+        entry = Entry.model_validate_json(raw)
+        problem = entry.problem()
+    except ValueError:
+        problem = "it cannot be read"
+    if problem:
+        raise LedgerProblem(
+            f"entry {sequence} of the ledger does not hold: {problem}",
+            means="a card of it would state what was not released",
+            todo="run quorate-node ledger verify",
+        )
+    return entry
 
 
 def _setting(own: Agreement, entry: Entry) -> Setting:

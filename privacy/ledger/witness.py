@@ -13,12 +13,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from privacy.errors import LedgerProblem
 from privacy.ledger.entry import GENESIS, Entry, head_after
+
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,24 @@ def append(path: Path, lines: Sequence[Line]) -> None:
     )
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(handle, "r+b") as file:
-        finished = file.read().rfind(b"\n") + 1
-        file.seek(finished)
+        file.seek(_finished(file))
         file.write(text)
         file.truncate()
         file.flush()
         os.fsync(file.fileno())
+
+
+def _finished(file: BinaryIO) -> int:
+    """Return where the last finished line ends; nearly always that is the end of the file."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        place = file.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0
 
 
 def require_chain(lines: Sequence[Line], identity: str, key: Ed25519PublicKey) -> None:

@@ -76,6 +76,15 @@ def test_a_charter_survives_its_own_bytes() -> None:
         (lambda c: c["products"][0].update(title=""), "products.0.title"),
         (lambda c: c["products"][0].update(levels=[]), "products.0.levels"),
         (lambda c: c["products"][0]["levels"][0].update(share_permille=1001), "products.0.levels.0"),
+        (lambda c: c["products"][0]["levels"][0].update(share_permille=999), "do not add up to 1000"),
+        (
+            lambda c: c["products"][0].update(levels=[{"name": "zone", "share_permille": 500}] * 2),
+            "a level is named twice",
+        ),
+        (lambda c: c["products"][0].update(statistic="flows"), "there is no statistic called flows"),
+        (lambda c: c["products"][1].update(max_days=2), "presence by hour is of one day"),
+        (lambda c: c["products"][1].update(parameters={"x": math.nan}), "not representable"),
+        (lambda c: c["products"][1].update(parameters={"x": 2**53}), "safe integer"),
         (lambda c: c["products"][0].update(algorithm="none"), "products.0.algorithm"),
         (lambda c: c["products"][0].update(parameters=[1]), "products.0.parameters"),
         (lambda c: c["calibration"].update(model_cv_permille=1001), "calibration.model_cv_permille"),
@@ -150,6 +159,13 @@ def test_a_period_is_as_long_as_the_product_allows(product: str, length: int, al
         with pytest.raises(UsageProblem, match=f"{product} is released for 1 to") as caught:
             terms_of(CHARTER, ZONING, product, days, 0)
         assert str(days[1]) in caught.value.what
+
+
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(2025, 12, 31), date(2027, 1, 1), date(9999, 12, 31)])
+def test_days_without_a_budget_have_no_terms(day: date) -> None:
+    for product in ("presence", "residents"):
+        with pytest.raises(UsageProblem, match="no budget outside 2026-01-01 to 2026-12-31"):
+            terms_of(CHARTER, ZONING, product, (day, day), 0)
 
 
 def test_terms_of_an_unknown_product_are_refused() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import Field, JsonValue, ValidationError
 
 from privacy.errors import ExitCode, UsageProblem
-from quorate.contract.canonical import Document, digest, first_problem, read_bytes
+from quorate.contract.canonical import Document, canonical, digest, first_problem, read_bytes
 
 DOCUMENTS = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
@@ -46,10 +46,10 @@ plain = st.recursive(
 def test_the_bytes_are_sorted_json_without_spaces(more: dict[str, JsonValue]) -> None:
     paper = Paper(name="a", day=date(2026, 10, 25), more=more)
     document = {"name": "a", "day": "2026-10-25", "inner": [], "more": more}
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert paper.to_bytes() == canonical
-    assert paper.digest() == digest(canonical) == hashlib.sha256(canonical).hexdigest()
-    assert Paper.from_bytes(canonical, "it") == paper
+    expected = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert paper.to_bytes() == canonical(document) == expected
+    assert paper.digest() == digest(expected) == hashlib.sha256(expected).hexdigest()
+    assert Paper.from_bytes(expected, "it") == paper
 
 
 def test_the_digest_does_not_depend_on_how_a_document_was_written(tmp_path: Path) -> None:
@@ -108,6 +108,40 @@ def test_bytes_of_any_kind_are_a_document_or_a_problem(data: bytes) -> None:
     except UsageProblem:
         return
     assert Paper.from_bytes(paper.to_bytes(), "it") == paper
+
+
+def test_the_wire_carries_a_document_in_its_canonical_form_and_no_other() -> None:
+    paper = Paper.from_bytes(json.dumps(GOOD).encode(), "it")
+    one = paper.to_bytes()
+    assert Paper.from_wire(one, "the order") == paper
+    others = [
+        json.dumps(GOOD).encode(),
+        json.dumps(dict(reversed(GOOD.items())), separators=(",", ":")).encode(),
+        one + b"\n",
+        one.replace(b'"number":1', b'"number":1,"number":1'),
+        one.replace(b'"name":"a"', b'"name":"\\u0061"'),
+        one.replace(b'"a":1', b'"a":1.0'),
+        one.replace(b',"inner":[{"number":1}]', b""),
+    ]
+    for other in others:
+        assert other != one
+        with pytest.raises(UsageProblem, match="the order is not in canonical form"):
+            Paper.from_wire(other, "the order")
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e400", str(2**53), str(-(2**53)), str(10**30)]
+)
+def test_a_number_that_has_no_canonical_form_is_refused_on_the_wire(number: str) -> None:
+    data = (
+        Paper.from_bytes(json.dumps(GOOD).encode(), "it")
+        .to_bytes()
+        .replace(b'"a":1', f'"a":{number}'.encode())
+    )
+    with pytest.raises(UsageProblem, match=r"canonical form|not a valid paper"):
+        Paper.from_wire(data, "the order")
+    with pytest.raises(UsageProblem, match="a number has no canonical form"):
+        canonical(json.loads(data))
 
 
 def test_a_problem_tells_the_field_and_not_the_value() -> None:

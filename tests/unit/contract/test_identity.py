@@ -21,7 +21,9 @@ from quorate.contract.identity import (
     Identity,
     certificate_identity,
     load_certificate,
+    load_signing_key,
     new_key,
+    new_signing_key,
     parse_identity,
     signing_request,
     write_private,
@@ -197,6 +199,27 @@ def test_a_key_is_on_the_agreed_curve_and_its_owners_alone(tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "node.key").stat().st_mode) == 0o600
     read = serialization.load_pem_private_key((tmp_path / "node.key").read_bytes(), password=None)
     assert read.public_key() == key.public_key()
+
+
+def test_a_signing_key_is_read_back_and_any_other_key_is_refused(tmp_path: Path) -> None:
+    pem = new_signing_key()
+    key = load_signing_key(pem)
+    key.public_key().verify(key.sign(b"head"), b"head")
+    assert load_signing_key(pem).public_key() == key.public_key()
+    assert load_signing_key(new_signing_key()).public_key() != key.public_key()
+    new_key(tmp_path / "node.key")
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"x"),
+    )
+    for other, says in (
+        (b"", "not a PEM private key"),
+        (locked, "not a PEM private key"),
+        ((tmp_path / "node.key").read_bytes(), "not an Ed25519 key"),
+    ):
+        with pytest.raises(UsageProblem, match=says):
+            load_signing_key(other)
 
 
 def test_a_private_file_is_written_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ CODES = {
     "Refused": 7,
     "ResourceProblem": 8,
     "LedgerProblem": 9,
+    "NonceConflict": 9,
     "PrivacyProblem": 10,
     "BudgetExhausted": 10,
 }
@@ -135,3 +137,19 @@ def test_a_defect_ends_with_1_and_tells_its_place_but_no_traceback_and_no_value(
 def test_a_command_may_choose_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ends(lambda: ExitCode.NOT_QUORATE, monkeypatch, "work") == 11
     assert ends(lambda: click.get_current_context().exit(5), monkeypatch, "work") == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("plain: 1 < 2", "plain: 1 < 2"),
+        ("é € 中", "é € 中"),
+        ("one\ntwo\r\n", "one\\ntwo\\r\\n"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\u2028b\u202ec", "a\\u2028b\\u202ec"),
+    ],
+)
+def test_a_message_of_the_other_side_stays_on_its_line(text: str, line: str) -> None:
+    assert shell.printable(text) == line
+    record = logging.LogRecord("quorate", logging.INFO, "x.py", 1, "refused: %s", (text,), None)
+    assert shell.OneLine("%(levelname)s %(message)s").format(record) == f"INFO refused: {line}"

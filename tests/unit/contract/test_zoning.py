@@ -131,6 +131,11 @@ def test_the_cells_of_a_day_depend_on_the_time_zone_and_the_zoning_alone() -> No
     assert Keyset.from_bytes(found.to_bytes(), "keyset") == found
 
 
+def test_a_day_that_the_calendar_of_a_country_left_out_has_no_cells() -> None:
+    with pytest.raises(UsageProblem, match="2011-12-30 has 0 hours in Pacific/Apia"):
+        keyset_of(PRESENCE_BY_HOUR, read(SMALL), date(2011, 12, 30), "Pacific/Apia")
+
+
 def test_a_statistic_without_cells_is_refused() -> None:
     with pytest.raises(UsageProblem, match="no statistic called flows"):
         keyset_of("flows", read(SMALL), PLAIN, BRUSSELS)

@@ -12,15 +12,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import (
-    Criticality,
-    ExtensionPolicy,
-    Policy,
-    PolicyBuilder,
-    Store,
-    VerificationError,
-)
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from hub.authority import CLIENT_DAYS, HUB_DAYS, ROOT_DAYS, found, sign
 from hub.config import Home
@@ -61,44 +54,20 @@ def west(home: Home) -> x509.Certificate:
     return issue(home, WEST)
 
 
-def verifier(root: x509.Certificate, purpose: x509.ObjectIdentifier) -> PolicyBuilder:
-    """Return a verifier that trusts one root and asks for a purpose.
-
-    The rules are those of the web's certificates, but that the purpose may be a critical extension and that
-    leaves of this private network need not name their issuer's key.
-    """
-
-    def require_purpose(
-        _policy: Policy, _certificate: x509.Certificate, usage: x509.ExtendedKeyUsage
-    ) -> None:
-        if purpose not in usage:
-            raise ValueError("not for this purpose")
-
-    leaf = (
-        ExtensionPolicy.webpki_defaults_ee()
-        .require_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, require_purpose)
-        .may_be_present(x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None)
-    )
-    return (
-        PolicyBuilder()
-        .store(Store([root]))
-        .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=leaf)
-    )
-
-
 def verify_server(root: x509.Certificate, certificate: x509.Certificate, host: str) -> None:
+    """Verify the hub's certificate as a browser would, by the unchanged rules of the web."""
     try:
         subject: x509.DNSName | x509.IPAddress = x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         subject = x509.DNSName(host)
-    verifier(root, SERVER).build_server_verifier(subject).verify(certificate, [])
+    PolicyBuilder().store(Store([root])).build_server_verifier(subject).verify(certificate, [])
 
 
 def verify_client(
     root: x509.Certificate, certificate: x509.Certificate, at: datetime | None = None
 ) -> list[str]:
-    """Verify a client's certificate and return the URIs that it was verified for."""
-    builder = verifier(root, CLIENT)
+    """Verify a client's certificate by the same rules and return the URIs that it was verified for."""
+    builder = PolicyBuilder().store(Store([root]))
     if at is not None:
         builder = builder.time(at)
     names = builder.build_client_verifier().verify(certificate, []).subjects or []
@@ -184,7 +153,7 @@ def test_an_operators_key_can_issue_no_certificate(home: Home, root: x509.Certif
     forged = builder.sign(operators_key, hashes.SHA256())
     forged.verify_directly_issued_by(operators)
     with pytest.raises(VerificationError):
-        verifier(root, CLIENT).build_client_verifier().verify(forged, [operators])
+        PolicyBuilder().store(Store([root])).build_client_verifier().verify(forged, [operators])
 
 
 # --- what is in them --------------------------------------------------------------------------------------
@@ -213,7 +182,9 @@ def test_the_root_signs_certificates_and_lists_of_revoked_ones_and_nothing_else(
     assert limits.critical
     assert limits.value == x509.BasicConstraints(ca=True, path_length=0)
     (name,) = root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    assert name.value == "Quorate root of small"
+    (network,) = root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    assert (name.value, network.value) == ("Quorate root", "small")
+    assert len(list(root.subject)) == 2
     root.verify_directly_issued_by(root)
 
 
@@ -299,11 +270,37 @@ def test_founding_twice_is_refused_and_keeps_the_root(home: Home) -> None:
     assert (home.root_key.read_bytes(), home.root_certificate.read_bytes()) == before
 
 
+def test_a_network_with_the_longest_name_is_founded_and_verified(tmp_path: Path) -> None:
+    home, network = Home(tmp_path), "n" * 64
+    found(home, network, ("localhost",))
+    root = load_certificate(home.root_certificate)
+    verify_server(root, load_certificate(home.certificate), "localhost")
+    operator = Identity(network, OPERATOR, "o" * 64, 9999)
+    assert verify_client(root, issue(home, operator)) == [operator.uri]
+    (name,) = root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    assert name.value == network
+
+
+@pytest.mark.parametrize("hosts", [("hüb.example.org",), ("localhost", "hub.örg"), ("ｈｕｂ",)], ids=str)
+def test_a_host_that_is_not_ascii_is_refused_and_nothing_is_left_behind(
+    tmp_path: Path, hosts: tuple[str, ...]
+) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        found(Home(tmp_path), NETWORK, hosts)
+    assert caught.value.what == f"{hosts[-1]!r} is not a host name in ASCII"
+    assert caught.value.todo == "give its Punycode form"
+    assert list(tmp_path.iterdir()) == [], "a second attempt finds no key in its way"
+    found(Home(tmp_path), NETWORK, ("xn--hb-xka.example.org",))
+
+
 # --- requests ---------------------------------------------------------------------------------------------
 
 
 def key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
+
+
+_OTHER_KEY = "the request's key is not an elliptic-curve key on P-256 or P-384"
 
 
 def uri(text: str) -> x509.UniformResourceIdentifier:
@@ -379,6 +376,27 @@ def test_a_request_for_none_or_several_identities_is_refused(
     )
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\x00",
+        b"\x04\x00",
+        b"\x30\x05\x86",
+        b"\x30\x03\x86\x01\xff",
+        b"\x30\x03\x87\x01\x01",
+        b"\x30\x02\x8f\x00",
+        b"spiffe://small/operator/west/node/0",
+    ],
+    ids=["empty", "zero", "no sequence", "cut", "not ASCII", "half an address", "of no kind", "text"],
+)
+def test_a_request_whose_names_are_malformed_is_refused(home: Home, value: bytes) -> None:
+    names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, value)
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, True)
+    pem = request.sign(key(), hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    assert refusal(home, pem) == "the extensions of the signing request are malformed"
+
+
 def test_a_host_name_in_a_request_is_not_certified(home: Home, root: x509.Certificate) -> None:
     request = request_of(key(), uri(WEST.uri), x509.DNSName("localhost"))
     certificate = x509.load_pem_x509_certificate(sign(home, request, WEST))
@@ -389,7 +407,34 @@ def test_a_host_name_in_a_request_is_not_certified(home: Home, root: x509.Certif
 
 def test_a_request_of_an_rsa_key_is_refused(home: Home) -> None:
     request = request_of(rsa.generate_private_key(public_exponent=65537, key_size=2048), uri(WEST.uri))
-    assert refusal(home, request) == "the request's key is not an elliptic-curve key"
+    assert refusal(home, request) == _OTHER_KEY
+
+
+@pytest.mark.parametrize("size", [192, 224])
+def test_a_request_of_a_key_on_a_weaker_curve_is_refused(home: Home, size: int) -> None:
+    curve = {192: ec.SECP192R1, 224: ec.SECP224R1}[size]()
+    request = request_of(ec.generate_private_key(curve), uri(WEST.uri))
+    assert refusal(home, request) == _OTHER_KEY
+
+
+@pytest.mark.parametrize(
+    "curve", [ec.SECP256K1(), ec.SECP521R1(), ec.BrainpoolP256R1()], ids=lambda c: c.name
+)
+def test_a_request_of_a_key_on_a_curve_that_was_not_agreed_is_refused(
+    home: Home, curve: ec.EllipticCurve
+) -> None:
+    request = request_of(ec.generate_private_key(curve), uri(WEST.uri))
+    assert refusal(home, request) == _OTHER_KEY
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()], ids=lambda c: c.name)
+def test_a_key_on_an_agreed_curve_is_certified_and_verified(
+    home: Home, root: x509.Certificate, curve: ec.EllipticCurve
+) -> None:
+    certificate = x509.load_pem_x509_certificate(
+        sign(home, request_of(ec.generate_private_key(curve), uri(WEST.uri)), WEST)
+    )
+    assert verify_client(root, certificate) == [WEST.uri]
 
 
 def test_a_request_that_is_not_signed_by_its_own_key_is_refused(home: Home) -> None:

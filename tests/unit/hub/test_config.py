@@ -13,7 +13,7 @@ import pytest
 from hub.config import Home, load_agreement, load_config, read_register
 from privacy.errors import UsageProblem
 from privacy.ledger.entry import Level
-from privacy.statistics import RESIDENTS
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from tests.support_hub import (
     PHONE_OWNERS,
     POPULATION,
@@ -86,8 +86,97 @@ def test_a_field_of_the_charter_that_is_wrong_is_named(home: Home) -> None:
     charter["products"][1]["rho"] = 0
     home.charter.write_text(json.dumps(charter), encoding="utf-8")
     assert refusal(home) == (
-        f"{home.charter} is not a valid charter: products.1.rho: Input should be greater than 0"
+        f"{home.charter} is not a valid charter: 'products.1.rho': Input should be greater than 0"
     )
+
+
+def charter_refusal(home: Home, change: Callable[[dict[str, Any]], object], number: str = "") -> str:
+    """Change the charter's document, or put any text in the place of the number 54321, and read it."""
+    charter = json.loads(home.charter.read_bytes())
+    change(charter)
+    text = json.dumps(charter)
+    assert ("54321" in text) == bool(number)
+    home.charter.write_text(text.replace("54321", number), encoding="utf-8")
+    return refusal(home).removeprefix(f"{home.charter} is not a valid charter: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda c: c["products"][0].update(max_days=7),
+            "'products.0': Value error, presence by hour is of one day",
+        ),
+        (
+            lambda c: c["products"][0].update(statistic="flows"),
+            "'products.0': Value error, there is no statistic called flows",
+        ),
+        (
+            lambda c: c["products"][1].update(statistic=PRESENCE_BY_HOUR),
+            "'products.1': Value error, presence by hour is of one day",
+        ),
+        (
+            lambda c: c["products"][1].update(levels=levels(("zone", 500), ("zone", 500))),
+            "'products.1': Value error, a level is named twice",
+        ),
+        (
+            lambda c: c["products"][1].update(levels=levels(("zone", 999))),
+            "'products.1': Value error, the shares of the levels do not add up to 1000",
+        ),
+        (
+            lambda c: c["products"][1].update(levels=levels(("zone", 600), ("district", 401))),
+            "'products.1': Value error, the shares of the levels do not add up to 1000",
+        ),
+        (
+            lambda c: c["products"][1].update(levels=levels(("zone", 600), ("district", 399))),
+            "'products.1': Value error, the shares of the levels do not add up to 1000",
+        ),
+    ],
+    ids=[
+        "presence of a week",
+        "unknown statistic",
+        "presence of a month",
+        "a level twice",
+        "one level of 999",
+        "1001",
+        "999",
+    ],
+)
+def test_a_product_that_cannot_be_released_is_refused_when_the_charter_is_read(
+    home: Home, change: Callable[[dict[str, Any]], object], says: str
+) -> None:
+    assert charter_refusal(home, change) == says
+
+
+def levels(*shares: tuple[str, int]) -> list[dict[str, Any]]:
+    return [{"name": name, "share_permille": share} for name, share in shares]
+
+
+_NUMBERS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a parameter": lambda c: c["products"][1]["parameters"].update(min_nights=54321),
+    "a parameter's part": lambda c: c["products"][1]["parameters"].update(hours=[0, {"last": 54321}]),
+    "version": lambda c: c.update(version=54321),
+    "min_operators": lambda c: c["publication"].update(min_operators=54321),
+    "rho": lambda c: c["products"][0].update(rho=54321),
+}
+
+
+@pytest.mark.parametrize("number", ["9007199254740993", str(2**60), str(-(2**60)), "9" * 400, "NaN", "1e400"])
+@pytest.mark.parametrize("field", _NUMBERS)
+def test_a_number_that_has_no_canonical_form_is_refused_when_the_charter_is_read(
+    home: Home, field: str, number: str
+) -> None:
+    assert charter_refusal(home, _NUMBERS[field], number).startswith("'")
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, -(2**53) + 1])
+def test_the_largest_numbers_with_a_canonical_form_are_read(home: Home, number: int) -> None:
+    charter = json.loads(home.charter.read_bytes())
+    charter["products"][1]["parameters"]["min_nights"] = number
+    home.charter.write_text(json.dumps(charter), encoding="utf-8")
+    found = load_agreement(home)
+    assert found.charter.product("residents").parameters == {"min_nights": number}
+    assert found.charter_digest == found.charter.digest()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +242,28 @@ def test_quoted_codes_and_a_zone_without_people_are_read(home: Home) -> None:
     assert read_register(home.register, CODES).population[4] == 0
 
 
-@pytest.mark.parametrize("bad", ["-1", "nan", "inf", "-inf", "many", "", "1 000", "1,5"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(home: Home) -> None:
+    home.register.write_text(REGISTER, encoding="utf-8-sig")
+    assert home.register.read_bytes().startswith(b"\xef\xbb\xbfzone")
+    assert read_register(home.register, CODES).population.tolist() == list(POPULATION)
+
+
+def test_in_a_zone_everybody_may_own_a_phone_but_not_more_than_everybody(home: Home) -> None:
+    home.register.write_text(REGISTER.replace("B1,1400,1100", "B1,1400,1400"), encoding="utf-8")
+    assert read_register(home.register, CODES).phone_owners[2] == 1400
+    for line in ("B1,1400,1400.5", "B1,0,1"):
+        text = REGISTER.replace("B1,1400,1100", line)
+        assert register_refusal(home, text) == "register.csv: zone B1 has more phone owners than persons"
+
+
+def test_of_several_zones_with_too_many_phone_owners_the_first_by_code_is_named(home: Home) -> None:
+    text = "zone,phone_owners,population\nC2,9,1\nC1,1,1\nB1,1,1\nA2,2,1\nA1,1,1\n"
+    assert register_refusal(home, text) == "register.csv: zone A2 has more phone owners than persons"
+
+
+@pytest.mark.parametrize(
+    "bad", ["-1", "nan", "inf", "-inf", "many", "", "1 000", "1,5", "1_0", "1_000", "0x10", "1e400"]
+)
 @pytest.mark.parametrize(("column", "position"), [("population", 1), ("phone_owners", 2)])
 def test_a_number_that_is_no_number_of_persons_is_named_by_line_and_column(
     home: Home, bad: str, column: str, position: int
@@ -171,6 +281,31 @@ def test_a_line_that_stops_early_is_named(home: Home) -> None:
     assert register_refusal(home, text) == (
         "register.csv, line 4, column phone_owners: None is not a number of persons"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("B1", "register.csv, line 4, column population: None is not a number of persons"),
+        ("B1,", "register.csv, line 4, column population: '' is not a number of persons"),
+        ("B1,,1100", "register.csv, line 4, column population: '' is not a number of persons"),
+        ("B1,1400,", "register.csv, line 4, column phone_owners: '' is not a number of persons"),
+        (",1400,1100", "register.csv does not have exactly one line for each zone of the zoning: see "),
+    ],
+)
+def test_a_line_without_one_of_its_parts_is_named(home: Home, line: str, what: str) -> None:
+    assert register_refusal(home, REGISTER.replace("B1,1400,1100", line)) == what
+
+
+def test_a_line_that_stops_before_its_zone_is_refused(home: Home) -> None:
+    text = "population,phone_owners,zone\n1000,800,A1\n600,500,A2\n1400,1100\n800,600,C1\n200,100,C2\n"
+    with pytest.raises(UsageProblem, match="exactly one line for each zone of the zoning"):
+        read_register_of(home, text)
+
+
+def read_register_of(home: Home, text: str) -> object:
+    home.register.write_text(text, encoding="utf-8")
+    return read_register(home.register, CODES)
 
 
 def test_of_several_bad_numbers_the_first_is_named(home: Home) -> None:
@@ -236,15 +371,15 @@ def test_an_address_is_taken_from_hub_toml(home: Home, listen: str) -> None:
 )
 def test_an_address_that_is_none_is_refused(home: Home, listen: str) -> None:
     home.config.write_text(f'listen = "{listen}"\n', encoding="utf-8")
-    with pytest.raises(UsageProblem, match=r"hub\.toml: listen: "):
+    with pytest.raises(UsageProblem, match=r"hub\.toml: 'listen': "):
         load_config(home)
 
 
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b'port = "7443"\n', "port: "),
-        (b"listen = 7443\n", "listen: "),
+        (b'port = "7443"\n', "'port': "),
+        (b"listen = 7443\n", "'listen': "),
         (b"listen\n", "is not TOML"),
         (b"listen = '\xff'\n", "is not TOML"),
     ],

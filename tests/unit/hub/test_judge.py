@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from tests.support_hub import (
     DAY,
     LONG_DAY,
     MAY,
+    PRESENCE_RHO,
+    RESIDENTS_RHO,
     SHORT_DAY,
     entry_for,
     noised_vector,
@@ -100,7 +102,7 @@ def test_a_contribution_has_one_number_for_each_area_and_elapsed_hour(
     assert taken.result_sha256 == digest(data)
     for wrong in (cells - 1, cells + 1):
         data = encode(np.zeros(wrong, np.int64))
-        with pytest.raises(Malformed, match=f"does not have exactly {cells} values"):
+        with pytest.raises(Malformed, match=f"not an Arrow stream of {cells} values, compressed"):
             judge(OWN, order_for(terms), data, entry_for(terms, data).to_bytes())
 
 
@@ -132,13 +134,44 @@ def test_an_entry_on_other_terms_is_refused(change: dict[str, Any]) -> None:
 
 def test_an_entry_under_the_name_of_another_release_is_refused() -> None:
     entry = entry_for(TERMS, DATA, release_id="0" * 64).to_bytes()
-    assert refused(entry=entry) == "the ledger entry is for another release than the order"
+    assert refused(entry=entry) == "the ledger entry does not hold: its terms are not what its id says"
 
 
 def test_an_entry_on_other_terms_under_the_name_of_the_ordered_release_is_refused() -> None:
     terms = TERMS.model_copy(update={"by_period": 1})
     entry = entry_for(terms, DATA, release_id=TERMS.release_id()).to_bytes()
     assert refused(entry=entry) == "the ledger entry is for another release than the order"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"by_period": 1, "by_day": 1},
+        {"by_period": PRESENCE_RHO - 1},
+        {"by_day": PRESENCE_RHO - 1},
+        {"by_period": PRESENCE_RHO + 1, "by_day": PRESENCE_RHO + 1},
+        {"first_day": DAY + timedelta(days=1), "last_day": DAY + timedelta(days=1)},
+        {"last_day": DAY + timedelta(days=1)},
+    ],
+    ids=str,
+)
+def test_an_entry_that_is_not_charged_what_its_terms_cost_is_refused(change: dict[str, Any]) -> None:
+    sound = entry_for(TERMS, DATA)
+    entry = sound.model_copy(update={"charge": sound.charge.model_copy(update=change)})
+    assert refused(entry=entry.to_bytes()) == (
+        "the ledger entry does not hold: its charge is not what its terms cost"
+    )
+
+
+def test_a_period_that_is_charged_by_the_day_as_by_the_period_is_refused() -> None:
+    terms = terms_in(OWN, "residents", *MAY)
+    data = encode(noised_vector(OWN, terms))
+    sound = entry_for(terms, data)
+    assert (sound.charge.by_period, sound.charge.by_day) == (RESIDENTS_RHO, 2 * RESIDENTS_RHO)
+    wrong = sound.model_copy(update={"charge": sound.charge.model_copy(update={"by_day": RESIDENTS_RHO})})
+    with pytest.raises(Malformed, match="does not hold: its charge is not what its terms cost"):
+        judge(OWN, order_for(terms), data, wrong.to_bytes())
+    judge(OWN, order_for(terms), data, sound.to_bytes())
 
 
 @pytest.mark.parametrize("change", [{"result_sha256": "0" * 64}, {"result_length": len(DATA) + 1}], ids=str)
@@ -201,10 +234,35 @@ def test_an_entry_in_other_than_canonical_form_is_refused(entry: bytes) -> None:
         rewritten(lambda entry: entry["charge"].update(by_day=float("nan"))),
         rewritten(lambda entry: entry["terms"].update(sigma_milli=0)),
         rewritten(lambda entry: entry["terms"].update(parameters=None)),
+        *(
+            ENTRY.replace(old, old.replace(number, new))
+            for old, number in (
+                (b'"parameters":{}', b"{}"),
+                (b'"sequence":1', b"1"),
+                (b'"revision":0', b"0"),
+                (b'"by_day":20000000', b"20000000"),
+            )
+            for new in (b"NaN", b"-Infinity", str(2**60).encode(), b"1e400", b"9" * 400)
+        ),
+        *(
+            ENTRY.replace(b'"parameters":{}', b'"parameters":{"hostile":%b}' % value)
+            for value in (
+                b"NaN",
+                b"Infinity",
+                b"[-Infinity]",
+                str(2**60).encode(),
+                b'{"deeper":[%d]}' % -(2**60),
+                b"1e400",
+                b"9" * 400,
+                b"[" * 10_000 + b"]" * 10_000,
+                b'"\\ud800"',
+            )
+        ),
     ],
     ids=lambda entry: entry[-24:].decode(errors="replace") or "empty",
 )
 def test_an_entry_that_is_none_is_refused(entry: bytes) -> None:
+    assert entry != ENTRY
     assert refused(entry=entry) == "the ledger entry is malformed"
 
 
@@ -212,7 +270,7 @@ def test_an_entry_that_is_none_is_refused(entry: bytes) -> None:
 
 
 def stream(*columns: tuple[str, Any, pa.DataType, bool], batches: int = 1) -> bytes:
-    """Return an Arrow stream of any columns: name, values, type, whether null is allowed."""
+    """Return an uncompressed Arrow stream of any columns: name, values, type, whether null is allowed."""
     schema = pa.schema([pa.field(name, kind, nullable=free) for name, _values, kind, free in columns])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
@@ -220,6 +278,16 @@ def stream(*columns: tuple[str, Any, pa.DataType, bool], batches: int = 1) -> by
             arrays = [pa.array(values, kind) for _name, values, kind, _free in columns]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
     return bytes(sink.getvalue())
+
+
+def compressed(data: bytes) -> bytes:
+    """Return the bytes as a contribution carries its stream."""
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
+
+
+def sound() -> bytes:
+    """Return the uncompressed stream that a contribution is, made without the code under test."""
+    return stream(("value", COUNTS, pa.int64(), False))
 
 
 def file_format() -> bytes:
@@ -231,77 +299,103 @@ def file_format() -> bytes:
 
 
 COUNTS = list(range(CELLS))
-_OTHER_COLUMN = "the contribution is not one int64 column called value"
-_NO_STREAM = "the contribution is not an Arrow stream"
-_LENGTH = f"the contribution does not have exactly {CELLS} values"
+_NO_STREAM = f"the contribution is not an Arrow stream of {CELLS} values, compressed"
+_OTHER_COLUMN = f"the contribution is not one column of exactly {CELLS} 64-bit integers"
+_NO_COUNT = "the contribution has a value that no count with noise can have"
+
+OTHER_STREAMS = {
+    "float": stream(("value", [float(n) for n in COUNTS], pa.float64(), False)),
+    "nan": stream(("value", [float("nan")] * CELLS, pa.float64(), False)),
+    "int32": stream(("value", COUNTS, pa.int32(), False)),
+    "int32 of twice the length": stream(("value", COUNTS * 2, pa.int32(), False)),
+    "uint64": stream(("value", COUNTS, pa.uint64(), False)),
+    "timestamp": stream(("value", COUNTS, pa.timestamp("us"), False)),
+    "text": stream(("value", [str(n) for n in COUNTS], pa.string(), False)),
+    "nullable": stream(("value", COUNTS, pa.int64(), True)),
+    "null": stream(("value", [None, *COUNTS[1:]], pa.int64(), True)),
+    "hidden null": stream(("value", [None, *COUNTS[1:]], pa.int64(), False)),
+    "another name": stream(("count", COUNTS, pa.int64(), False)),
+    "another name as long": stream(("Value", COUNTS, pa.int64(), False)),
+    "two columns": stream(("value", COUNTS, pa.int64(), False), ("zone", COUNTS, pa.int64(), False)),
+    "no column": stream(),
+    "one too few": stream(("value", COUNTS[1:], pa.int64(), False)),
+    "one too many": stream(("value", [*COUNTS, 0], pa.int64(), False)),
+    "empty": stream(("value", [], pa.int64(), False)),
+    "twice": stream(("value", COUNTS, pa.int64(), False), batches=2),
+    "in two halves": stream(("value", COUNTS[: CELLS // 2], pa.int64(), False), batches=2),
+    "arrow file": file_format(),
+    "csv": b"value\n1\n2\n",
+    "nothing": b"",
+}
+
+
+def test_a_stream_that_anybody_wrote_is_taken_once_it_is_compressed() -> None:
+    data = compressed(sound())
+    assert judge(OWN, ORDER, data, entry_for(TERMS, data).to_bytes()).data == data
+    assert refused(sound(), entry_for(TERMS, sound()).to_bytes()) == _NO_STREAM
+
+
+@pytest.mark.parametrize("kind", OTHER_STREAMS)
+def test_a_stream_that_is_not_the_ordered_column_is_refused_though_it_was_charged_for(kind: str) -> None:
+    other = OTHER_STREAMS[kind]
+    expected = _OTHER_COLUMN if len(other) == len(sound()) else _NO_STREAM
+    data = compressed(other)
+    assert refused(data, entry_for(TERMS, data).to_bytes()) == expected
+    if other:
+        assert refused(other, entry_for(TERMS, other).to_bytes()) == _NO_STREAM
 
 
 @pytest.mark.parametrize(
-    ("data", "what"),
+    "data",
     [
-        (stream(("value", [float(n) for n in COUNTS], pa.float64(), False)), _OTHER_COLUMN),
-        (stream(("value", [float("nan")] * CELLS, pa.float64(), False)), _OTHER_COLUMN),
-        (stream(("value", COUNTS, pa.int32(), False)), _OTHER_COLUMN),
-        (stream(("value", COUNTS, pa.uint64(), False)), _OTHER_COLUMN),
-        (stream(("value", [str(n) for n in COUNTS], pa.string(), False)), _OTHER_COLUMN),
-        (stream(("value", COUNTS, pa.int64(), True)), _OTHER_COLUMN),
-        (stream(("value", [None, *COUNTS[1:]], pa.int64(), True)), _OTHER_COLUMN),
-        (stream(("count", COUNTS, pa.int64(), False)), _OTHER_COLUMN),
-        (
-            stream(("value", COUNTS, pa.int64(), False), ("zone", COUNTS, pa.int64(), False)),
-            _OTHER_COLUMN,
-        ),
-        (stream(), _OTHER_COLUMN),
-        (encode(np.arange(CELLS - 1, dtype=np.int64)), _LENGTH),
-        (encode(np.arange(CELLS + 1, dtype=np.int64)), _LENGTH),
-        (encode(np.zeros(0, np.int64)), _LENGTH),
-        (stream(("value", COUNTS, pa.int64(), False), batches=2), _LENGTH),
-        (DATA[: len(DATA) // 2], _NO_STREAM),
-        (DATA[:-20], _NO_STREAM),
-        (DATA[:10], _NO_STREAM),
-        (DATA[1:], _NO_STREAM),
-        (b"\x00", _NO_STREAM),
-        (b"value\n1\n2\n", _NO_STREAM),
-        (file_format(), _NO_STREAM),
+        DATA + b"\x00",
+        DATA + b"more",
+        DATA + DATA,
+        DATA + sound(),
+        DATA + compressed(b"more"),
+        compressed(sound() + b"\x00"),
+        compressed(sound() + sound()),
+        compressed(sound() + sound()[-8:]),
     ],
-    ids=[
-        "float",
-        "nan",
-        "int32",
-        "uint64",
-        "text",
-        "nullable",
-        "null",
-        "another name",
-        "two columns",
-        "no column",
-        "one too few",
-        "one too many",
-        "empty",
-        "twice",
-        "half",
-        "cut at the end",
-        "cut at the start",
-        "without its first byte",
-        "one byte",
-        "csv",
-        "arrow file",
-    ],
+    ids=["zero", "text", "twice", "a stream", "a frame", "inside", "twice inside", "ended twice"],
 )
-def test_bytes_that_are_not_the_ordered_column_are_refused_though_they_were_charged_for(
-    data: bytes, what: str
-) -> None:
-    assert refused(data, entry_for(TERMS, data).to_bytes()) == what
+def test_a_contribution_that_goes_on_after_its_end_is_refused(data: bytes) -> None:
+    assert refused(data, entry_for(TERMS, data).to_bytes()) == _NO_STREAM
 
 
-def test_a_contribution_cut_anywhere_is_refused_or_has_all_its_numbers() -> None:
+@pytest.mark.parametrize(
+    "data",
+    [DATA[1:], b"\x00", bytes(100), compressed(bytes(1 << 26)), DATA[:4] + bytes(len(DATA) - 4)],
+    ids=["without its first byte", "one byte", "zeros", "a bomb", "only the mark of the format"],
+)
+def test_bytes_that_are_no_compressed_stream_are_refused(data: bytes) -> None:
+    assert refused(data, entry_for(TERMS, data).to_bytes()) == _NO_STREAM
+
+
+def test_a_contribution_cut_anywhere_is_refused() -> None:
     for length in range(1, len(DATA)):
         data = DATA[:length]
-        try:
-            judge(OWN, ORDER, data, entry_for(TERMS, data).to_bytes())
-        except Malformed:
-            continue
-        assert length >= len(DATA) - 8, "only the mark of the end may be missing"
+        assert refused(data, entry_for(TERMS, data).to_bytes()) == _NO_STREAM
+
+
+@pytest.mark.parametrize("at", ["start", "middle", "end"])
+def test_a_stream_with_another_frame_of_the_same_length_is_refused(at: str) -> None:
+    other = bytearray(sound())
+    other[{"start": 0, "middle": 100, "end": -1}[at]] ^= 1
+    data = compressed(bytes(other))
+    assert refused(data, entry_for(TERMS, data).to_bytes()) == _OTHER_COLUMN
+
+
+@pytest.mark.parametrize("value", [2**55 + 1, -(2**55) - 1, 2**63 - 1, -(2**63)])
+def test_a_value_that_could_overflow_the_sum_of_operators_is_refused(value: int) -> None:
+    data = compressed(stream(("value", [*COUNTS[1:], value], pa.int64(), False)))
+    assert refused(data, entry_for(TERMS, data).to_bytes()) == _NO_COUNT
+
+
+@pytest.mark.parametrize("value", [2**55, -(2**55)])
+def test_values_up_to_the_largest_of_either_sign_are_taken(value: int) -> None:
+    data = compressed(stream(("value", [value] * CELLS, pa.int64(), False)))
+    assert judge(OWN, ORDER, data, entry_for(TERMS, data).to_bytes()).data == data
 
 
 def test_a_contribution_of_incompressible_numbers_is_within_the_largest() -> None:

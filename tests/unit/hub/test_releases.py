@@ -13,12 +13,13 @@ import pyarrow as pa
 import pytest
 
 from hub.estimation.table import SCHEMA
-from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, OFFERED, REFUSED
-from hub.releases import advance, open_release
+from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, LATE, OFFERED, REFUSED
+from hub.releases import advance, judge, open_release
 from hub.store import Store
 from privacy.errors import UsageProblem
 from quorate.contract.canonical import digest
 from quorate.contract.order import Receipt, TaskOrder
+from quorate.contract.payload import encode
 from tests.support_hub import (
     ALGORITHM,
     DAY,
@@ -26,6 +27,8 @@ from tests.support_hub import (
     OPERATORS,
     PRESENCE_RHO,
     answer,
+    entry_for,
+    noised_vector,
     publication,
     refuse,
     small_agreement,
@@ -146,18 +149,30 @@ def test_the_hub_waits_as_long_as_the_charter_says(store: Store, path: Path) -> 
     [
         (date(2025, 12, 31), date(2025, 12, 31)),
         (date(2027, 1, 1), date(2027, 1, 1)),
-        (date(1, 1, 1), date(1, 1, 1)),
+        (date.min, date.min),
+        (date.max, date.max),
     ],
+    ids=str,
 )
-def test_a_day_without_a_budget_is_refused(store: Store, days: tuple[date, date]) -> None:
+@pytest.mark.parametrize("product", ["presence", "residents"])
+def test_a_day_without_a_budget_is_refused(store: Store, product: str, days: tuple[date, date]) -> None:
     with pytest.raises(UsageProblem, match="no budget outside 2026-01-01 to 2026-12-31") as caught:
-        open_release(OWN, store, "presence", days, 0)
+        open_release(OWN, store, product, days, 0)
+    assert caught.value.means == "an unknown block has budget zero"
     assert caught.value.todo == "ask for days that it covers"
     assert store.releases() == []
 
 
 @pytest.mark.parametrize(
-    "days", [(date(2025, 12, 25), date(2026, 1, 5)), (date(2026, 12, 25), date(2027, 1, 1))]
+    "days",
+    [
+        (date(2025, 12, 25), date(2026, 1, 5)),
+        (date(2025, 12, 31), date(2026, 1, 1)),
+        (date(2026, 12, 25), date(2027, 1, 1)),
+        (date.max - timedelta(days=30), date.max),
+        (date.min, date.min + timedelta(days=30)),
+    ],
+    ids=str,
 )
 def test_a_period_that_leaves_the_budgets_days_is_refused(store: Store, days: tuple[date, date]) -> None:
     with pytest.raises(UsageProblem, match="no budget outside"):
@@ -295,6 +310,87 @@ def test_releases_end_each_for_itself(store: Store) -> None:
     refuse(store, "west")
     assert sorted(advance(OWN, store)) == sorted([first, second])
     assert [store.view(name).state for name in (first, second, third)] == [ESTIMATED, INQUORATE, COLLECTING]
+
+
+@pytest.mark.parametrize("stuck", [0, 1, 2])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE contribution SET data = x'00' WHERE order_digest = ?",
+        "UPDATE task SET payload = x'00' WHERE order_digest = ?",
+        "DELETE FROM contribution WHERE order_digest = ?",
+    ],
+    ids=["contribution", "order", "no contribution"],
+)
+def test_a_release_that_cannot_be_ended_does_not_keep_the_others(
+    store: Store, path: Path, caplog: pytest.LogCaptureFixture, stuck: int, damage: str
+) -> None:
+    own = small_agreement(publication=publication(min_operators=1))
+    releases = [open_release(own, store, "presence", (DAY, DAY), revision) for revision in range(3)]
+    for _ in releases:
+        refuse(store, "east")
+        refuse(store, "north")
+        answer(own, store, "west")
+    with closing(sqlite3.connect(path)) as db:
+        query = "SELECT order_digest, payload FROM task WHERE release_id = ? AND operator = 'west'"
+        order, payload = db.execute(query, (releases[stuck],)).fetchone()
+        saved = db.execute("SELECT * FROM contribution WHERE order_digest = ?", (order,)).fetchone()
+        assert db.execute(damage, (order,)).rowcount == 1
+        db.commit()
+
+    others = sorted(set(releases) - {releases[stuck]})
+    assert sorted(advance(own, store)) == others
+    expected = dict.fromkeys(others, ESTIMATED) | {releases[stuck]: COLLECTING}
+    assert {view.release_id: view.state for view in store.releases()} == expected
+    assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("quorate.hub", "ERROR", f"release {releases[stuck]} cannot be ended")
+    ]
+    assert caplog.records[0].exc_info, "the log says why"
+    assert advance(own, store) == [], "it stays as it is"
+
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE task SET payload = ? WHERE order_digest = ?", (payload, order))
+        db.execute("DELETE FROM contribution WHERE order_digest = ?", (order,))
+        db.execute(f"INSERT INTO contribution VALUES ({','.join('?' * len(saved))})", saved)  # noqa: S608
+        db.commit()
+    assert advance(own, store) == [releases[stuck]], "once it is repaired, it ends"
+    assert set(estimates(store, releases[stuck])["operators"].to_pylist()) == {1}
+
+
+@pytest.mark.parametrize("ended_by", ["deadline", "refusals"])
+def test_an_answer_after_the_end_is_late_has_a_receipt_and_is_in_no_estimate(
+    store: Store, path: Path, ended_by: str
+) -> None:
+    own = small_agreement(publication=publication(min_operators=2 if ended_by == "refusals" else 1))
+    release_id = open_release(own, store, "presence", (DAY, DAY), 0)
+    order = store.next_order("west")
+    assert order is not None
+    if ended_by == "refusals":
+        refuse(store, "east")
+        refuse(store, "north")
+    else:
+        answer(own, store, "east")
+        let_time_pass(path)
+    assert advance(own, store) == [release_id]
+    before = store.view(release_id).state, store.estimates(release_id)
+
+    name, terms = digest(order), TaskOrder.from_bytes(order, "the order").terms
+    data = encode(noised_vector(own, terms))
+    assert store.put_chunk("west", name, 0, data) == len(data)
+    contribution = judge(own, order, data, entry_for(terms, data).to_bytes())
+    receipt = Receipt.from_bytes(store.accept("west", contribution), "the receipt")
+    assert (receipt.operator, receipt.order) == ("west", name)
+    assert receipt.result_sha256 == digest(data)
+
+    assert states(store, release_id) == [
+        COMMITTED if ended_by == "deadline" else REFUSED,
+        OFFERED if ended_by == "deadline" else REFUSED,
+        LATE,
+    ]
+    assert advance(own, store) == []
+    assert (store.view(release_id).state, store.estimates(release_id)) == before
+    if ended_by == "deadline":
+        assert set(estimates(store, release_id)["operators"].to_pylist()) == {1}
 
 
 def test_residents_of_a_month_are_estimated_with_the_larger_cost(store: Store) -> None:

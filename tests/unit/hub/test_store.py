@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.errors import Conflict, Malformed, NotFound
-from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, OFFERED, REFUSED
+from hub.errors import Conflict, HubRefusal, Malformed, NotFound
+from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, LATE, OFFERED, REFUSED
 from hub.models import Contribution, Release
 from hub.store import NewTask, Store
 from privacy.errors import UsageProblem
@@ -220,6 +220,59 @@ def test_a_refusal_after_a_contribution_is_a_conflict(store: Store) -> None:
     assert tasks(store)["east"] == (COMMITTED, "")
 
 
+@pytest.mark.parametrize("before", [b"", b"the "], ids=["nothing sent", "half sent"])
+def test_a_contribution_after_a_refusal_is_refused(store: Store, before: bytes) -> None:
+    if before:
+        store.put_chunk("east", EAST, 0, before)
+    store.refuse("east", EAST, "POLICY")
+    for call in (
+        lambda: store.put_chunk("east", EAST, len(before), b"data"),
+        lambda: store.accept("east", contribution()),
+    ):
+        with pytest.raises(HubRefusal, match="this operator has refused the order") as caught:
+            call()
+        assert type(caught.value) is HubRefusal
+        assert caught.value.todo == "ask for a revision of the release"
+    assert tasks(store) == {"east": (REFUSED, "POLICY"), "west": (OFFERED, "")}
+    assert store.accepted("east", EAST) is None
+    assert store.contributions("r") == []
+    assert store.held("east", EAST).data == before
+    assert store.accept("west", contribution(WEST)) == b"receipt of the data", "others still may"
+
+
+@pytest.mark.parametrize("state", [ESTIMATED, INQUORATE])
+def test_a_contribution_after_the_end_is_late_and_gets_its_receipt(store: Store, state: str) -> None:
+    store.put_chunk("east", EAST, 0, b"the ")
+    store.end("r", state, b"estimates" if state == ESTIMATED else None)
+    assert store.put_chunk("east", EAST, 4, b"data") == 8, "an upload that has begun is finished"
+    assert store.accept("east", contribution()) == b"receipt of the data"
+    assert tasks(store) == {"east": (LATE, ""), "west": (OFFERED, "")}
+    assert store.accepted("east", EAST) == ("a" * 64, b"receipt of the data")
+    assert (store.view("r").state, store.collecting()) == (state, [])
+    assert store.estimates("r") == (b"estimates" if state == ESTIMATED else None)
+
+
+def test_a_late_contribution_is_kept_like_any_other(store: Store) -> None:
+    store.end("r", INQUORATE, None)
+    store.accept("east", contribution())
+    assert store.accept("east", contribution()) == b"receipt of the data", "the same again changes nothing"
+    assert tasks(store)["east"] == (LATE, "")
+    with pytest.raises(Conflict, match="another contribution was accepted"):
+        store.accept("east", contribution(data=b"other data", sha256="b" * 64))
+    with pytest.raises(Conflict, match="answered with a contribution before"):
+        store.refuse("east", EAST, "POLICY")
+    assert store.put_chunk("east", EAST, 0, b"the ") == 8
+    with pytest.raises(Conflict, match="other bytes were accepted"):
+        store.put_chunk("east", EAST, 0, b"The ")
+
+
+def test_a_contribution_before_the_end_is_not_late_afterwards(store: Store) -> None:
+    store.accept("east", contribution())
+    store.end("r", ESTIMATED, b"estimates")
+    assert store.accept("east", contribution()) == b"receipt of the data"
+    assert tasks(store)["east"] == (COMMITTED, "")
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -297,8 +350,11 @@ def test_the_audit_trail_is_in_order_and_dated_in_utc(store: Store) -> None:
         ("spiffe://small/office/statistics", "requested a release", "r"),
         ("", "rejected PutChunk", "no"),
     ]
-    at = datetime.fromisoformat(lines[0][0]).replace(tzinfo=UTC)
-    assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)
+    for line in lines:
+        assert line[0].endswith("+00:00"), "a time says which hour it is without being told"
+        at = datetime.fromisoformat(line[0])
+        assert at.utcoffset() == timedelta(0)
+        assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)
 
 
 def test_a_file_that_is_no_database_is_a_clear_error_and_left_as_it_is(path: Path) -> None:

@@ -171,6 +171,41 @@ def test_the_status_is_set_by_the_error_relative_to_the_smaller_of_estimate_and_
     assert obs_status(1e12, std_error, size=value) == status, "noise that points upward does not help"
 
 
+_BASES = {"E": 1000.0, "U": 400.0, "Q": 300.0}  # with a standard error of 100: 10 %, 25 %, 33 %
+
+
+@pytest.mark.parametrize("by_estimate", _BASES)
+@pytest.mark.parametrize("by_register", _BASES)
+def test_the_worse_of_estimate_and_register_decides(by_estimate: str, by_register: str) -> None:
+    worse = max(by_estimate, by_register, key="EUQ".index)
+    assert obs_status(_BASES[by_estimate], 100.0, _BASES[by_register]) == worse
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0])
+def test_an_area_without_registered_people_is_suppressed(size: float) -> None:
+    assert obs_status(1e6, 0.0, size) == "Q"
+    assert obs_status(1e6, 1e-9, size) == "Q"
+
+
+@pytest.mark.parametrize(("subscribers", "status"), [(100_000, "E"), (200_000, "U"), (500_000, "Q")])
+def test_a_small_zone_whose_noise_points_upward_is_held_against_its_register(
+    subscribers: int, status: str
+) -> None:
+    # Everything is 9.9 % uncertain by its own estimate. Zone C2 has 200 persons, of whom 100 own a phone; it is
+    # counted with once, twice and five times its owners, so its estimate is about 200, 290 and 540.
+    own = small_agreement(calibration=calibration(0, 99, 0))
+    terms = terms_in(own, "residents", *MAY)
+    vector = exact_vector(own, terms)
+    vector[4] = subscribers
+    zones = estimate(own, terms, [vector] * 3).to_pylist()[:5]
+    ratio = 3100 / (3_000_000 + subscribers)
+    persons = ratio * subscribers + 100
+    assert zones[4]["std_error"] == pytest.approx(0.099 * persons, rel=0.005)
+    assert obs_status(persons, zones[4]["std_error"], persons) == "E", "the estimate alone would publish it"
+    assert (zones[4]["obs_status"], zones[4]["estimate"] is None) == (status, status == "Q")
+    assert [zone["obs_status"] for zone in zones[:4]] == ["E"] * 4
+
+
 def test_a_suppressed_cell_has_no_value_but_says_how_uncertain_it_is() -> None:
     own = small_agreement(calibration=calibration(0, 300, 0))  # everything is 30 % uncertain
     table = table_of(own, "presence", DAY)

@@ -11,6 +11,7 @@ from ibis.backends.duckdb import Backend
 from node.config import Engine, Home
 from node.engine import connect
 from tests.support_node import Network, enrolled, network_at, prepare
+from tests.unit.node.two_days import ingest, laid_out
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,11 @@ def home(network: Network, tmp_path: Path) -> Home:
 def fresh(network: Network, tmp_path: Path) -> Home:
     """A node with everything in place but the enrolment."""
     return prepare(network, tmp_path / "node")
+
+
+@pytest.fixture(scope="session")
+def built(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A node with two days of presence; tests only read it."""
+    home = laid_out(network, tmp_path_factory.mktemp("built") / "node")
+    ingest(home)
+    return home

@@ -31,7 +31,7 @@ def refused(text: str, model: type[BaseModel]) -> UsageProblem:
 
 def test_a_configuration_needs_to_say_where_the_data_are_and_nothing_else() -> None:
     found = parse_toml(SMALLEST.encode(), NodeConfig, Path("node.toml"))
-    assert found.hub == "localhost:7443"
+    assert (found.hub, found.witness) == ("localhost:7443", "witness.jsonl")
     assert found.source.columns.model_dump() == {
         "subscriber": "subscriber_id",
         "time": "timestamp_ms",

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.config import Home
-from node.enrolment import enrol, initialise, load, lower_budgets
+from node.enrolment import enrol, initialise, keeper_of, load, lower_budgets
 from privacy.calculus import Budgets
+from privacy.errors import UsageProblem
 from privacy.units import LARGEST
 from tests.support_node import (
     NAME,
@@ -37,7 +38,7 @@ def mode(path: Path) -> int:
 def test_a_new_node_has_a_key_a_secret_and_a_request_that_names_it(tmp_path: Path) -> None:
     home = Home(tmp_path / "not" / "there")
     assert initialise(home, NETWORK, NAME) == home.request
-    assert mode(home.key) == mode(home.secret) == 0o600
+    assert mode(home.key) == mode(home.secret) == mode(home.operator_key) == 0o600
     assert len(home.secret.read_bytes()) == 32
     request = x509.load_pem_x509_csr(home.request.read_bytes())
     assert request.is_signature_valid
@@ -47,6 +48,14 @@ def test_a_new_node_has_a_key_a_secret_and_a_request_that_names_it(tmp_path: Pat
     ]
     key = serialization.load_pem_private_key(home.key.read_bytes(), password=None)
     assert key.public_key() == request.public_key()
+
+
+def test_the_ledger_is_kept_with_the_operators_own_key_and_a_witness_beside_it(home: Home) -> None:
+    keeper = keeper_of(home, load(home).config)
+    assert keeper.witness == home.root / "witness.jsonl"
+    home.operator_key.write_bytes(home.key.read_bytes())
+    with pytest.raises(UsageProblem, match="is not an Ed25519 key"):
+        keeper_of(home, load(home).config)
 
 
 def test_two_nodes_have_different_keys_and_secrets(tmp_path: Path) -> None:

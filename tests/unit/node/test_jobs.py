@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from node.jobs import BuildJob, ReleaseJob, WorkerFailed, run
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
+from privacy.calculus import charge
 from privacy.errors import DataUnavailable, ExitCode, QuorateError, UsageProblem
-from privacy.ledger import Ledger
+from privacy.ledger import Ledger, Request
 from quorate.contract.payload import decode
 from quorate.v1 import federation_pb2 as pb
 from tests.support_node import (
@@ -83,6 +85,25 @@ def test_an_order_is_answered_by_the_worker_once_and_by_the_ledger_from_then_on(
     assert abs(vector.reshape(4, 25)[0].mean() - 1) < 8 * order.terms.sigma_milli / 1000
     assert ledger.head[0] == 1
     ledger.close()
+
+
+def test_a_nonce_that_comes_back_for_another_release_is_refused(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = load(home)
+    first, second = (order_of(own, "presence", (LONG_DAY, LONG_DAY), revision) for revision in (0, 1))
+    assert first.nonce == second.nonce
+    with closing(Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)) as ledger:
+        terms = first.terms
+        cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
+        ledger.commit(Request(terms, cost, first.nonce, b"noised", b"snapshot"), LONG_DAY)
+        monkeypatch.setattr(sys, "executable", "/nowhere")
+        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: LONG_DAY)
+        assert releasing.answer(first, silent).result == b"noised"
+        with pytest.raises(Refusal) as caught:
+            releasing.answer(second, silent)
+        assert caught.value.reason == pb.REFUSAL_REASON_CONFLICT
+        assert ledger.head[0] == 1
 
 
 def test_a_release_that_no_budget_can_bear_starts_no_worker(

@@ -17,7 +17,6 @@ from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
 from privacy.ledger.entry import Level, Terms
 from privacy.sensitivity import Declaration
-from quorate.contract.charter import Product
 from quorate.contract.order import TaskOrder
 from quorate.v1 import federation_pb2 as pb
 from tests.support_node import (
@@ -31,7 +30,6 @@ from tests.support_node import (
     charter_of,
     config_text,
     order_of,
-    products_of,
     zoning_of,
 )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 from numpy.typing import NDArray
 
 from node.statistics import presence_by_hour
+from privacy.errors import PrivacyProblem
 from privacy.statistics import PRESENCE_BY_HOUR, declare
 from tests.support_node import instant
 from tests.unit.node.reference import Dominant, Seen, presence_counts
@@ -21,6 +23,7 @@ from tests.unit.node.worlds import (
     World,
     built,
     dominants,
+    loaded,
     stored,
     worlds,
 )
@@ -63,6 +66,13 @@ def test_somebody_seen_once_is_unobserved_in_the_other_hours(db: Backend) -> Non
     assert vector[0].tolist() == [0] * 12 + [1] + [0] * 11
     assert vector[ZONES].tolist() == [1] * 12 + [0] + [1] * 11
     assert vector[1:ZONES].sum() == 0
+
+
+def test_presence_that_is_damaged_is_not_counted(db: Backend) -> None:
+    """One subscriber in two zones at one hour would fill more cells than the bounds say."""
+    rows = {"subscriber": [7, 7], "zone": [0, 1], "hours_mask": [0b10, 0b11]}
+    with pytest.raises(PrivacyProblem, match="a subscriber in two zones at one hour"):
+        presence_by_hour.vector(loaded(db, "presence", rows), ZONES, 24)
 
 
 def test_a_day_without_anybody_is_all_zeros(db: Backend) -> None:

@@ -1,56 +1,40 @@
-"""What the worker does with a node's directory: presence once per day and rules, files that stay private."""
+"""What the worker makes of a node's directory: presence once per day and rules, files that stay private."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import stat
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from node.config import Home
+from node.engine import connect
 from node.enrolment import enrol, load
-from node.jobs import Answer, BuildJob, ReleaseJob
-from node.worker import build, release
+from node.jobs import BuildJob
+from node.statistics.registry import Inputs, exact_vector
+from node.worker import build
 from privacy.errors import DataProblem, DataUnavailable, UsageProblem
-from privacy.ledger.entry import Terms
-from quorate.contract.payload import decode
 from tests.support_node import (
+    BRUSSELS,
     LONG_DAY,
     NAME,
     NETWORK,
     POLICY_TOML,
-    Event,
     Network,
     config_text,
-    enrolled,
     instant,
     order_of,
     write_cells,
     write_events,
 )
-from tests.unit.node.reference import Seen, dominant, home_counts, key_of, masks, presence_counts
-from tests.unit.node.worlds import HOURS, ZONE_OF
-
-DAYS = (LONG_DAY - timedelta(days=1), LONG_DAY)
-LENGTH = {DAYS[0]: 24, DAYS[1]: 25}
-HOLD = 120
-
-
-def visits(day: date) -> list[Event]:
-    """Return the events of 40 subscribers who move about every hour or so."""
-    rng = np.random.default_rng(day.toordinal())
-    length = LENGTH[day] * 3600 * 1000
-    return [
-        (int(1000 + number % 40), instant(day, 0) + int(rng.integers(length)) * 1000, int(rng.integers(1, 5)))
-        for number in range(600)
-    ]
+from tests.unit.node.reference import masks, presence_counts
+from tests.unit.node.two_days import DAYS, expected, ingest, laid_out, visits
 
 
 def made(home: Home) -> dict[date, int]:
@@ -60,41 +44,10 @@ def made(home: Home) -> dict[date, int]:
     }
 
 
-def ingest(home: Home, *days: date) -> list[str | None]:
-    """Build days in this process and return the progress that was reported."""
-    said: list[Answer] = []
-    build(BuildJob(home=home.root, charter=load(home).charter_digest, days=days or DAYS), said.append)
-    return [answer.progress for answer in said]
-
-
-def releasing(home: Home, terms: Terms) -> ReleaseJob:
-    return ReleaseJob(home=home.root, charter=load(home).charter_digest, terms=terms)
-
-
 @pytest.fixture
 def home(network: Network, tmp_path: Path) -> Home:
-    """An enrolled node with two days of events, the second of 25 hours."""
-    home = enrolled(network, tmp_path / "node")
-    for day in DAYS:
-        write_events(home, day, visits(day))
-    return home
-
-
-@pytest.fixture(scope="module")
-def built(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The same with presence built; tests only read it."""
-    home = enrolled(network, tmp_path_factory.mktemp("built") / "node")
-    for day in DAYS:
-        write_events(home, day, visits(day))
-    ingest(home)
-    return home
-
-
-def expected(home: Home, day: date) -> dict[tuple[int, int], int]:
-    """Return dominant zones of a day of `home` by the reference, with the node's own secret."""
-    key = key_of(home.secret.read_bytes(), f"presence|{day}")
-    seen = {Seen(who, when, cell, ZONE_OF[cell]) for who, when, cell in visits(day) if who and when and cell}
-    return dict(dominant(seen, (instant(day, 0), instant(day, LENGTH[day] * 3600)), HOLD, key))
+    """The node before anything is built."""
+    return laid_out(network, tmp_path / "node")
 
 
 def test_presence_is_the_references_with_ties_by_the_nodes_own_secret(built: Home) -> None:
@@ -210,59 +163,60 @@ def test_a_missing_day_stops_the_building_after_the_days_before_it(home: Home) -
     assert sorted(path.suffix for path in home.presence.iterdir()) == [".parquet"]
 
 
-@dataclass(frozen=True)
-class Case:
-    product: str
-    days: tuple[date, ...]
-
-
-@pytest.mark.parametrize(
-    "case", [Case("presence", (LONG_DAY,)), Case("residents", DAYS)], ids=lambda case: case.product
-)
-def test_a_release_is_the_references_counts_and_noise_of_the_agreed_scale(built: Home, case: Case) -> None:
-    own = load(built)
-    terms = order_of(own, case.product, (case.days[0], case.days[-1])).terms
-    told, data = release(releasing(built, terms))
-    days = [expected(built, day) for day in case.days]
-    if case.product == "presence":
-        exact = presence_counts(days[0], 3, HOURS[LONG_DAY])
-    else:
-        key = key_of(built.secret.read_bytes(), f"residents|{case.days[0]}|{case.days[-1]}")
-        nights = [range(6), range(7)]  # the clock shows hour 2 twice on the long day
-        exact = home_counts(days, nights, 2, 3, key)
-    noise = decode(data, len(exact)) - np.array(exact)
-    # Eight standard deviations: not once in 10¹³ runs by chance.
-    assert np.abs(noise).max() < 8 * terms.sigma_milli / 1000
-    digests = [
-        hashlib.sha256((built.presence / f"{day}.parquet").read_bytes()).hexdigest() for day in case.days
-    ]
-    assert told.snapshot == hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def test_every_release_draws_fresh_noise_over_the_same_snapshot(built: Home) -> None:
-    terms = order_of(load(built), "presence", (LONG_DAY, LONG_DAY)).terms
-    first, second = (release(releasing(built, terms)) for _ in range(2))
-    assert first[0].snapshot == second[0].snapshot
-    assert first[1] != second[1]
-
-
-def test_a_day_that_was_never_built_is_named_with_what_to_do(home: Home) -> None:
-    ingest(home, DAYS[0])
-    terms = order_of(load(home), "residents", DAYS).terms
-    with pytest.raises(DataUnavailable) as caught:
-        release(releasing(home, terms))
-    assert caught.value.what == "presence of 2026-10-25 is not built"
-    assert caught.value.todo == "run quorate-node ingest"
-
-
-def test_a_release_leaves_nothing_behind_in_the_directory(built: Home) -> None:
-    before = sorted(built.root.rglob("*"))
-    terms = order_of(load(built), "residents", DAYS).terms
-    release(releasing(built, terms))
-    assert sorted(built.root.rglob("*")) == before
-
-
 def test_the_policy_is_pinned_for_the_worker_too(home: Home) -> None:
     home.policy.write_text(POLICY_TOML + "\n")
     with pytest.raises(UsageProblem, match="not the one that was pinned"):
         ingest(home)
+
+
+def test_a_job_of_another_charter_than_the_one_in_the_directory_is_not_done(home: Home) -> None:
+    """The daemon decides by the charter that it was started with; the worker reads the directory."""
+    job = BuildJob(home=home.root, charter="0" * 64, days=DAYS)
+    with pytest.raises(UsageProblem, match="enrolled again while its daemon runs"):
+        build(job, lambda _answer: None)
+    assert not home.presence.exists()
+
+
+def test_what_a_killed_worker_left_is_removed_before_anything_is_built(home: Home) -> None:
+    ingest(home)
+    left = home.presence / "tmpabc123"
+    left.mkdir()
+    (left / "duckdb_temp_storage-0.tmp").write_bytes(b"personal data")
+    ingest(home)
+    assert not left.exists()
+    assert sorted(made(home)) == sorted(DAYS)
+
+
+@pytest.mark.parametrize("module", ["node.presence.build", "node.sources.events", "node.engine"])
+def test_new_code_builds_presence_again(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """Presence made by old code must not be released under the digest of new code."""
+    ingest(home)
+    before = made(home)
+    changed = tmp_path / "changed.py"
+    changed.write_bytes(Path(str(sys.modules[module].__file__)).read_bytes() + b"\n")
+    monkeypatch.setattr(sys.modules[module], "__file__", str(changed))
+    ingest(home)
+    assert all(made(home)[day] != before[day] for day in DAYS)
+
+
+@pytest.mark.parametrize("name", ["zone=2", "cell_id=2", "n[ab]", "op*", "o'k", "a b#%41"])
+def test_presence_does_not_depend_on_how_a_directory_is_called(
+    network: Network, tmp_path: Path, name: str
+) -> None:
+    """Neither a pattern nor a partition: a directory is a directory."""
+    for beside in ("opX", "na"):
+        laid_out(network, tmp_path / beside)
+    home = laid_out(network, tmp_path / name)
+    ingest(home, LONG_DAY)
+    rows = pq.ParquetFile(home.presence / f"{LONG_DAY}.parquet").read().to_pylist()
+    found = {(row["subscriber"], row["zone"]): row["hours_mask"] for row in rows}
+    assert found == masks(expected(home, LONG_DAY))
+    assert json.loads((home.quality / f"{LONG_DAY}.json").read_text())["rows"]["total"] == 600
+    own = load(home)
+    terms = order_of(own, "presence", (LONG_DAY, LONG_DAY)).terms
+    with connect(own.config.engine, tmp_path / "scratch") as db:
+        inputs = Inputs(db, [home.presence / f"{LONG_DAY}.parquet"], 3, BRUSSELS, 1)
+        exact = exact_vector(terms, inputs).tolist()
+    assert exact == presence_counts(expected(home, LONG_DAY), 3, 25)

@@ -19,14 +19,14 @@ from tests.unit.node.reference import Dominant, Seen, dominant, masks
 
 #: Every run sees the same worlds, so that a failure is there for everybody.
 WORLDS = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,
     # A world is small enough to be read as it was found; shrinking it would take minutes of queries.
     phases=(Phase.explicit, Phase.generate),
 )
-FEW_WORLDS = settings(WORLDS, max_examples=15)
+FEW_WORLDS = settings(WORLDS, max_examples=10)
 ORDINARY_DAY = date(2026, 10, 20)
 ZONES = 3
 #: Two cells of one zone, so that a change of cell is not always one of zone.

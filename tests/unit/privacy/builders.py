@@ -1,8 +1,12 @@
-"""Builds releases for tests of the ledger: terms, charges and requests, without drawing any noise."""
+"""Builds releases for tests of the ledger, without drawing any noise, and tampers with what was written."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from privacy.calculus import Budgets, charge
@@ -15,6 +19,7 @@ TODAY = date(2026, 6, 1)
 #: One hundredth of rho.
 UNIT = 10_000_000
 BUDGETS = Budgets(day=4 * UNIT, month=9 * UNIT, first_day=date(2026, 1, 1), last_day=date(2026, 12, 31))
+Tamper = Callable[[sqlite3.Connection], object]
 
 
 def terms_for(
@@ -53,3 +58,21 @@ def request_for(terms: Terms, nonce: str = "n", result: bytes = b"noised bytes")
     """Return a request that charges what its terms cost."""
     cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
     return Request(terms, cost, nonce, result, snapshot=b"\x01" * 32)
+
+
+def tamper(path: Path, *changes: Tamper) -> None:
+    """Change a ledger behind its back, as somebody with the file would."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        for change in changes:
+            change(db)
+        db.commit()
+
+
+def run(statement: str, *values: object) -> Tamper:
+    """Return a change by a statement of SQL that does change something."""
+
+    def change(db: sqlite3.Connection) -> None:
+        assert db.execute(statement, values).rowcount > 0, "the test tampers with nothing"
+
+    return change

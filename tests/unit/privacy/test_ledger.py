@@ -10,13 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from privacy.calculus import Budgets
-from privacy.errors import BudgetExhausted, LedgerProblem
+from privacy.errors import BudgetExhausted, LedgerProblem, PrivacyProblem
 from privacy.ledger import Ledger, verify
 from privacy.ledger.entry import GENESIS
 from tests.unit.privacy.builders import (
@@ -182,6 +184,59 @@ def test_the_last_nano_of_a_day_and_of_a_month_can_be_spent(ledger: Ledger) -> N
     ledger.commit(request_for(presence(date(2026, 4, 2), UNIT), "n6"), TODAY)
 
 
+# --- what cannot be recorded ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"by_period": 1},
+        {"by_period": UNIT + 1},
+        {"by_day": 1},
+        {"by_day": 2 * UNIT - 1},
+        {"by_day": 2 * UNIT + 1},
+        {"first_day": JANUARY[0] + timedelta(days=1)},
+        {"last_day": JANUARY[1] - timedelta(days=1)},
+        {"last_day": JANUARY[1] + timedelta(days=1)},
+    ],
+    ids=str,
+)
+def test_a_charge_that_is_not_what_the_terms_cost_is_refused_with_nothing_written(
+    ledger: Ledger, path: Path, change: dict[str, Any]
+) -> None:
+    sound = request_for(residents(*JANUARY), "n")
+    assert ledger.head == (0, GENESIS)
+    before = path.with_name("ledger.db-wal").read_bytes()
+    with pytest.raises(PrivacyProblem) as caught:
+        ledger.commit(replace(sound, charge=sound.charge.model_copy(update=change)), TODAY)
+    assert caught.value.what == "the charge is not what the terms of the release cost"
+    assert path.with_name("ledger.db-wal").read_bytes() == before
+    assert ledger.head == verify(path) == (0, GENESIS)
+    ledger.commit(request_for(presence(DAY), "n"), TODAY)
+
+
+def test_a_release_without_bytes_is_refused_with_nothing_written(ledger: Ledger, path: Path) -> None:
+    assert ledger.head == (0, GENESIS)
+    before = path.with_name("ledger.db-wal").read_bytes()
+    with pytest.raises(PrivacyProblem) as caught:
+        ledger.commit(request_for(presence(DAY), "n", b""), TODAY)
+    assert caught.value.what == "a release without bytes cannot be recorded"
+    assert path.with_name("ledger.db-wal").read_bytes() == before
+    assert ledger.totals(1) == {}
+    ledger.commit(request_for(presence(DAY, revision=1), "n"), TODAY)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "recorded before"])
+def test_a_wrong_charge_is_refused_for_a_repeat_too(ledger: Ledger, known: bool) -> None:
+    sound = request_for(presence(DAY), "n")
+    if known:
+        ledger.commit(sound, TODAY)
+    wrong = replace(sound, charge=sound.charge.model_copy(update={"by_period": 1, "by_day": 1}))
+    with pytest.raises(PrivacyProblem, match="is not what the terms of the release cost"):
+        ledger.commit(wrong, TODAY)
+    assert ledger.totals(1) == ({DAY: UNIT} if known else {})
+
+
 # --- crashes ----------------------------------------------------------------------------------------------
 
 
@@ -214,7 +269,7 @@ def test_a_full_disk_refuses_with_nothing_written_and_the_ledger_works_again_whe
 ) -> None:
     process = child("full", path)
     refusal, state = said(process).splitlines()
-    assert refusal.startswith("ResourceProblem the privacy ledger cannot be written (SQLITE_")
+    assert refusal.startswith(f"ResourceProblem the privacy ledger {path} cannot be used now (SQLITE_")
     assert state == "0 {}"
     assert process.returncode == 0
     with closing(Ledger(path, IDENTITY, BUDGETS)) as ledger:
@@ -247,6 +302,29 @@ def test_a_second_process_is_refused_until_the_first_has_closed(path: Path) -> N
     assert verify(path)[0] == 1
 
 
+def test_a_link_to_a_ledger_is_the_same_ledger(tmp_path: Path, path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "directory").symlink_to(tmp_path)
+    (elsewhere / "link.db").symlink_to(path)
+    (elsewhere / "chain.db").symlink_to(elsewhere / "link.db")
+    links = elsewhere / "link.db", elsewhere / "chain.db", tmp_path / "directory" / path.name
+    with closing(Ledger(links[1], IDENTITY, BUDGETS)) as ledger:
+        ledger.commit(request_for(presence(DAY, 3 * UNIT), "n"), TODAY)
+        for name in (path, *links):
+            with pytest.raises(LedgerProblem, match="is open in another process"):
+                Ledger(name, IDENTITY, BUDGETS)
+        assert said(child("commit", links[0])) == (
+            f"LedgerProblem the privacy ledger {links[0]} is open in another process"
+        )
+    for name in links:
+        with closing(Ledger(name, IDENTITY, BUDGETS)) as ledger:
+            assert ledger.totals(1) == {DAY: 3 * UNIT}
+            with pytest.raises(LedgerProblem, match="is open in another process"):
+                Ledger(path, IDENTITY, BUDGETS)
+    assert sorted(file.name for file in elsewhere.iterdir()) == ["chain.db", "link.db"]
+
+
 def test_a_killed_process_does_not_keep_the_ledger_locked(path: Path) -> None:
     holder = child("hold", path)
     assert holder.stdout is not None
@@ -275,48 +353,3 @@ def test_a_ledger_that_could_not_be_opened_is_not_left_locked(path: Path) -> Non
     with pytest.raises(LedgerProblem):
         Ledger(path, "spiffe://small/operator/south/node/0", BUDGETS)
     Ledger(path, IDENTITY, BUDGETS).close()
-
-
-# --- not this ledger --------------------------------------------------------------------------------------
-
-
-def test_the_ledger_of_another_operator_is_refused(path: Path) -> None:
-    Ledger(path, IDENTITY, BUDGETS).close()
-    with pytest.raises(LedgerProblem) as caught:
-        Ledger(path, "spiffe://small/operator/south/node/0", BUDGETS)
-    assert caught.value.what == (
-        f"{path} is version 1 of {IDENTITY}; expected version 1 of spiffe://small/operator/south/node/0"
-    )
-    assert caught.value.todo == "point the node at its own ledger"
-
-
-def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
-    Ledger(path, IDENTITY, BUDGETS).close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE ledger SET version = 2")
-        db.commit()
-    with pytest.raises(LedgerProblem, match=r"is version 2 of .*; expected version 1 of"):
-        Ledger(path, IDENTITY, BUDGETS)
-
-
-def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
-    text = b"These are the notes of last Tuesday's meeting.\n" * 100
-    path.write_bytes(text)
-    with pytest.raises(
-        LedgerProblem, match=r"cannot be read as a privacy ledger \(SQLITE_NOTADB\)"
-    ) as caught:
-        Ledger(path, IDENTITY, BUDGETS)
-    assert caught.value.means == "without a ledger nothing can be released"
-    assert "do not delete it" in caught.value.todo
-    assert path.read_bytes() == text
-    path.unlink()
-    Ledger(path, IDENTITY, BUDGETS).close()
-
-
-def test_a_ledger_that_was_cut_short_is_refused(path: Path) -> None:
-    with closing(Ledger(path, IDENTITY, BUDGETS)) as ledger:
-        ledger.commit(request_for(presence(DAY), "n", b"x" * 100_000), TODAY)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:512] + bytes(len(whole) - 512))
-    with pytest.raises(LedgerProblem, match="cannot be read as a privacy ledger"):
-        Ledger(path, IDENTITY, BUDGETS)

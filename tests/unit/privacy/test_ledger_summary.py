@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from privacy.errors import UsageProblem
+from privacy.errors import LedgerProblem, UsageProblem
 from privacy.ledger import Ledger, verify
 from privacy.ledger.entry import GENESIS
 from privacy.ledger.summary import summary
@@ -83,6 +84,21 @@ def test_a_repeat_and_a_refusal_do_not_show(path: Path) -> None:
         before = summary(path, BUDGETS)
         ledger.commit(request_for(presence(date(2026, 2, 2)), "n1", b"other"), TODAY)
         assert summary(path, BUDGETS) == before, "the ledger may be open elsewhere"
+
+
+@pytest.mark.parametrize("sequence", [1, 2])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\xff", b"[" * 10_000])
+def test_an_entry_that_cannot_be_read_is_named(path: Path, sequence: int, damage: bytes) -> None:
+    with closing(Ledger(path, IDENTITY, BUDGETS)) as ledger:
+        for day in FEBRUARY:
+            ledger.commit(request_for(presence(day), f"n{day}"), TODAY)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE entry SET entry = ? WHERE sequence = ?", (damage, sequence))
+        db.commit()
+    with pytest.raises(LedgerProblem) as caught:
+        summary(path, BUDGETS)
+    assert caught.value.what == f"entry {sequence} of the ledger cannot be read"
+    assert caught.value.todo == "run quorate-node ledger verify"
 
 
 def test_a_ledger_that_is_not_there_is_a_clear_error_and_is_not_made(path: Path) -> None:

@@ -14,11 +14,21 @@ from typing import Any
 
 import pytest
 
-from privacy.errors import LedgerProblem, UsageProblem
+from privacy.errors import LedgerProblem
 from privacy.ledger import Ledger, verify
 from privacy.ledger.entry import GENESIS, head_after
-from privacy.ledger.summary import summary
-from tests.unit.privacy.builders import BUDGETS, IDENTITY, TODAY, UNIT, presence, request_for, residents
+from tests.unit.privacy.builders import (
+    BUDGETS,
+    IDENTITY,
+    TODAY,
+    UNIT,
+    Tamper,
+    presence,
+    request_for,
+    residents,
+    run,
+    tamper,
+)
 
 FEBRUARY = date(2026, 2, 1), date(2026, 2, 28)
 TERMS = (
@@ -27,7 +37,6 @@ TERMS = (
     presence(date(2026, 2, 4)),
     presence(date(2026, 3, 2), 2 * UNIT),
 )
-Tamper = Callable[[sqlite3.Connection], None]
 
 
 @pytest.fixture
@@ -37,21 +46,6 @@ def path(tmp_path: Path) -> Path:
         for number, terms in enumerate(TERMS):
             ledger.commit(request_for(terms, f"n{number}", f"result {number}".encode()), TODAY)
     return tmp_path / "ledger.db"
-
-
-def tamper(path: Path, *changes: Tamper) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA foreign_keys = OFF")
-        for change in changes:
-            change(db)
-        db.commit()
-
-
-def run(statement: str, *values: object) -> Tamper:
-    def change(db: sqlite3.Connection) -> None:
-        assert db.execute(statement, values).rowcount > 0, "the test tampers with nothing"
-
-    return change
 
 
 def rewrite(sequence: int, edit: Callable[[dict[str, Any]], object], head: bool = False) -> Tamper:
@@ -337,145 +331,3 @@ def test_a_total_that_is_not_the_sum_of_its_charges_is_named(
     tamper(path, change)
     length, first = total
     assert problem(path) == f"the total of the {length} day(s) from {first} is not the sum of the charges"
-
-
-# --- other files ------------------------------------------------------------------------------------------
-
-READERS: list[Callable[[Path], object]] = [verify, lambda path: summary(path, BUDGETS)]
-both = pytest.mark.parametrize("read", READERS, ids=["verify", "summary"])
-
-
-def other_application(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE something (else_ TEXT)")
-        db.execute("INSERT INTO something VALUES ('precious')")
-        db.commit()
-
-
-@both
-@pytest.mark.parametrize(
-    ("write", "what"),
-    [
-        (lambda path: path.write_bytes(b""), "is a database of something else, not a privacy ledger"),
-        (other_application, "is a database of something else, not a privacy ledger"),
-        (
-            lambda path: path.write_bytes(b"some notes\n" * 1000),
-            "cannot be read as a privacy ledger (SQLITE_NOTADB)",
-        ),
-        (lambda path: path.write_bytes(b"ab"), "cannot be read as a privacy ledger (SQLITE_NOTADB)"),
-    ],
-    ids=["empty", "another application's", "text", "two bytes"],
-)
-def test_a_file_that_is_no_ledger_is_named_and_left_as_it_is(
-    tmp_path: Path, read: Callable[[Path], object], write: Callable[[Path], object], what: str
-) -> None:
-    path = tmp_path / "other.db"
-    write(path)
-    before = path.read_bytes()
-    with pytest.raises(LedgerProblem) as caught:
-        read(path)
-    assert caught.value.what == f"{path} {what}"
-    assert caught.value.todo
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["other.db"]
-
-
-@both
-@pytest.mark.parametrize(
-    "change",
-    [
-        run("UPDATE spent SET first_day = CAST(x'ff' AS TEXT) WHERE first_day = '2026-03-02'"),
-        run("UPDATE entry SET head = CAST(x'ff' AS TEXT) WHERE sequence = 2"),
-        lambda db: db.execute("DROP TABLE spent"),
-        lambda db: db.execute("DROP TABLE entry"),
-    ],
-    ids=["a day that is no text", "a head that is no text", "no totals", "no entries"],
-)
-def test_a_ledger_whose_tables_are_damaged_is_an_error_about_the_ledger(
-    path: Path, read: Callable[[Path], object], change: Tamper
-) -> None:
-    tamper(path, change)
-    with pytest.raises(LedgerProblem, match="cannot be read as a privacy ledger") as caught:
-        read(path)
-    assert "do not delete it" in caught.value.todo
-
-
-@both
-@pytest.mark.parametrize("kept", [100, 512, 4096, 8192])
-def test_a_ledger_that_lost_its_pages_is_an_error_about_the_ledger(
-    path: Path, read: Callable[[Path], object], kept: int
-) -> None:
-    whole = path.read_bytes()
-    path.write_bytes(whole[:kept] + b"\xff" * (len(whole) - kept))
-    with pytest.raises(LedgerProblem, match=r"cannot be read as a privacy ledger \(SQLITE_(CORRUPT|NOTADB)"):
-        read(path)
-
-
-@both
-def test_a_ledger_that_was_cut_short_is_an_error_about_the_ledger(
-    path: Path, read: Callable[[Path], object]
-) -> None:
-    path.write_bytes(path.read_bytes()[:4096])
-    with pytest.raises(LedgerProblem, match="cannot be read as a privacy ledger"):
-        read(path)
-
-
-@both
-@pytest.mark.parametrize(
-    "where", ["nowhere.db", "nowhere/ledger.db", "ledger.db/ledger.db", ".", "x" * 300, "loop"]
-)
-def test_a_ledger_that_is_not_there_is_a_wrong_path_and_is_not_made(
-    path: Path, read: Callable[[Path], object], where: str
-) -> None:
-    (path.parent / "loop").symlink_to(path.parent / "loop")
-    before = sorted(path.parent.iterdir())
-    with pytest.raises(UsageProblem, match=r"there (is|can be) no ledger at") as caught:
-        read(path.parent / where)
-    assert caught.value.todo
-    assert sorted(path.parent.iterdir()) == before
-
-
-@both
-@pytest.mark.parametrize("name", ["a#b.db", "a?b.db", "a%41b.db", "a b c.db", "a&mode=rw;x.db", "file:é.db"])
-def test_a_ledger_is_found_under_any_name_and_no_file_beside_it_is_made(
-    tmp_path: Path, read: Callable[[Path], object], name: str
-) -> None:
-    path = tmp_path / "a #?%41 directory" / name
-    path.parent.mkdir()
-    with closing(Ledger(path, IDENTITY, BUDGETS)) as ledger:
-        ledger.commit(request_for(TERMS[0], "n"), TODAY)
-        head = ledger.head
-    assert verify(path) == head
-    assert summary(path, BUDGETS)["chain_head"] == head[1]
-    read(path)
-    assert [file.name for file in tmp_path.iterdir()] == ["a #?%41 directory"]
-    own = {name, f"{name}.lock", f"{name}-wal", f"{name}-shm"}
-    assert {file.name for file in path.parent.iterdir()} <= own
-
-
-@both
-def test_a_reader_closes_the_database_whether_the_ledger_holds_or_not(
-    path: Path, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[sqlite3.Connection] = []
-    connect = sqlite3.connect
-
-    def noting(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        opened.append(connect(*arguments, **options))
-        return opened[-1]
-
-    with closing(Ledger(path, IDENTITY, BUDGETS)):
-        monkeypatch.setattr(sqlite3, "connect", noting)
-        read(path)
-        monkeypatch.undo()
-        tamper(path, run("UPDATE entry SET entry = x'00' WHERE sequence = 2"))
-        monkeypatch.setattr(sqlite3, "connect", noting)
-        with pytest.raises(LedgerProblem, match="entry 2"):
-            read(path)
-        monkeypatch.undo()
-    assert len(opened) == 2
-    for db in opened:
-        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
-            db.execute("SELECT 1")
-    left = {file.name for file in path.parent.iterdir()}
-    assert left == {"ledger.db", "ledger.db.lock"}, "the last one to close takes the log away"
