@@ -108,7 +108,7 @@ def _requested(request: x509.CertificateSigningRequest) -> Identity:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         raise UsageProblem("the signing request asks for no identity") from None
-    except ValueError as error:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise UsageProblem("the extensions of the signing request are malformed") from error
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:

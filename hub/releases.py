@@ -6,6 +6,7 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
@@ -142,16 +143,16 @@ def advance(own: Agreement, store: Store) -> list[str]:
         if state == COLLECTING:
             continue
         try:
-            estimates = _estimates(own, store, release.release_id) if state == ESTIMATED else None
-            store.end(release.release_id, state, estimates)
-            ended.append(release.release_id)
+            contributions = store.contributions(release.release_id)
+            estimates = _estimates(own, contributions) if state == ESTIMATED else None
+            if store.end(release.release_id, state, estimates, len(contributions)):
+                ended.append(release.release_id)
         except Exception:
             log.exception("release %s cannot be ended", release.release_id)
     return ended
 
 
-def _estimates(own: Agreement, store: Store, release_id: str) -> bytes:
-    contributions = store.contributions(release_id)
+def _estimates(own: Agreement, contributions: Sequence[tuple[bytes, bytes]]) -> bytes:
     terms = TaskOrder.from_bytes(contributions[0][0], "the stored order").terms
     cells = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).size
     table = estimate(own, terms, [decode(data, cells) for _order, data in contributions])

@@ -241,12 +241,23 @@ class Store:
             )
             return [(payload, data) for payload, data in session.execute(query)]
 
-    def end(self, release_id: str, state: str, estimates: bytes | None) -> None:
-        """End a release; an ended one stays as it is."""
+    def end(self, release_id: str, state: str, estimates: bytes | None, answered: int) -> bool:
+        """End a release, unless more operators have answered than were looked at; an ended one stays as it is.
+
+        Parameters
+        ----------
+        release_id, state, estimates
+            The release, and what becomes of it.
+        answered
+            Number of contributions that were there when this was decided.
+        """
         with self._session() as session:
             release = _release(session, release_id)
-            if release.state not in ENDED:
-                release.state, release.estimates = state, estimates
+            tasks = select(func.count()).where(Task.release_id == release_id, Task.state == COMMITTED)
+            if release.state in ENDED or session.scalar(tasks) != answered:
+                return False
+            release.state, release.estimates = state, estimates
+            return True
 
     def estimates(self, release_id: str) -> bytes | None:
         """Return the estimates of a release as an Arrow stream, or None if it has none (yet)."""

@@ -216,8 +216,13 @@ class Ledger:
         """Yield the entries in order."""
         with reporting(self._path):
             rows = self._db.execute("SELECT entry FROM entry ORDER BY sequence").fetchall()
-        for (entry,) in rows:
-            yield Entry.model_validate_json(entry)
+        for number, (entry,) in enumerate(rows, start=1):
+            try:
+                yield Entry.model_validate_json(entry)
+            except ValueError:
+                raise LedgerProblem(
+                    f"entry {number} of the ledger cannot be read", todo="run quorate-node ledger verify"
+                ) from None
 
     def _record(self, request: Request, today: date) -> Recorded:
         sequence, previous = self.head

@@ -86,14 +86,14 @@ def test_an_operator_is_handed_its_own_orders_alone(store: Store) -> None:
 def test_orders_come_by_deadline_and_those_of_ended_releases_not_at_all(store: Store) -> None:
     store.open_release(release("sooner", revision=1, deadline=time.time() + 60), orders("3" * 64, "4" * 64))
     assert store.next_order("east") == b"order east 3"
-    store.end("sooner", INQUORATE, None)
+    store.end("sooner", INQUORATE, None, 0)
     assert store.next_order("east") == b"order east 1"
-    store.end("r", INQUORATE, None)
+    store.end("r", INQUORATE, None, 0)
     assert store.next_order("east") is None
 
 
 def test_a_release_that_nobody_asked_for_is_not_found(store: Store) -> None:
-    for look in (store.view, store.estimates, lambda name: store.end(name, ESTIMATED, b"")):
+    for look in (store.view, store.estimates, lambda name: store.end(name, ESTIMATED, b"", 0)):
         with pytest.raises(NotFound, match="there is no release elsewhere") as caught:
             look("elsewhere")
         assert caught.value.todo == "request it first"
@@ -103,7 +103,7 @@ def test_a_release_that_nobody_asked_for_is_not_found(store: Store) -> None:
 def test_collecting_tells_whose_time_is_over(store: Store) -> None:
     store.open_release(release("late", revision=1, deadline=time.time() - 1), orders("3" * 64, "4" * 64))
     store.open_release(release("ended", revision=2), orders("5" * 64, "6" * 64))
-    store.end("ended", INQUORATE, None)
+    store.end("ended", INQUORATE, None, 0)
     assert {view.release_id: overdue for view, overdue in store.collecting()} == {"r": False, "late": True}
 
 
@@ -243,7 +243,7 @@ def test_a_contribution_after_a_refusal_is_refused(store: Store, before: bytes) 
 @pytest.mark.parametrize("state", [ESTIMATED, INQUORATE])
 def test_a_contribution_after_the_end_is_late_and_gets_its_receipt(store: Store, state: str) -> None:
     store.put_chunk("east", EAST, 0, b"the ")
-    store.end("r", state, b"estimates" if state == ESTIMATED else None)
+    store.end("r", state, b"estimates" if state == ESTIMATED else None, 0)
     assert store.put_chunk("east", EAST, 4, b"data") == 8, "an upload that has begun is finished"
     assert store.accept("east", contribution()) == b"receipt of the data"
     assert tasks(store) == {"east": (LATE, ""), "west": (OFFERED, "")}
@@ -253,7 +253,7 @@ def test_a_contribution_after_the_end_is_late_and_gets_its_receipt(store: Store,
 
 
 def test_a_late_contribution_is_kept_like_any_other(store: Store) -> None:
-    store.end("r", INQUORATE, None)
+    store.end("r", INQUORATE, None, 0)
     store.accept("east", contribution())
     assert store.accept("east", contribution()) == b"receipt of the data", "the same again changes nothing"
     assert tasks(store)["east"] == (LATE, "")
@@ -268,7 +268,7 @@ def test_a_late_contribution_is_kept_like_any_other(store: Store) -> None:
 
 def test_a_contribution_before_the_end_is_not_late_afterwards(store: Store) -> None:
     store.accept("east", contribution())
-    store.end("r", ESTIMATED, b"estimates")
+    store.end("r", ESTIMATED, b"estimates", 1)
     assert store.accept("east", contribution()) == b"receipt of the data"
     assert tasks(store)["east"] == (COMMITTED, "")
 
@@ -300,17 +300,25 @@ def test_somebody_elses_order_is_as_unknown_as_none(
 
 def test_a_release_ends_once_and_stays_ended(store: Store) -> None:
     assert store.estimates("r") is None
-    store.end("r", ESTIMATED, b"estimates")
-    store.end("r", INQUORATE, None)
-    store.end("r", ESTIMATED, b"other estimates")
+    store.end("r", ESTIMATED, b"estimates", 0)
+    store.end("r", INQUORATE, None, 0)
+    store.end("r", ESTIMATED, b"other estimates", 0)
     assert store.view("r").state == ESTIMATED
     assert store.estimates("r") == b"estimates"
     assert store.collecting() == []
 
 
+def test_a_release_does_not_end_past_an_answer_that_came_in_between(store: Store) -> None:
+    store.accept("east", contribution())
+    assert not store.end("r", ESTIMATED, b"made of nothing", 0)
+    assert store.estimates("r") is None
+    assert store.end("r", ESTIMATED, b"made of one", 1)
+    assert store.estimates("r") == b"made of one"
+
+
 def test_an_inquorate_release_has_no_estimates(store: Store) -> None:
-    store.end("r", INQUORATE, None)
-    store.end("r", ESTIMATED, b"too late")
+    store.end("r", INQUORATE, None, 0)
+    store.end("r", ESTIMATED, b"too late", 0)
     assert (store.view("r").state, store.estimates("r")) == (INQUORATE, None)
 
 
@@ -321,7 +329,7 @@ def test_a_restart_keeps_everything(path: Path) -> None:
     with closing(Store(path)) as store:
         store.open_release(release("r"), orders())
         store.open_release(release("ended", revision=1), orders("3" * 64, "4" * 64))
-        store.end("ended", ESTIMATED, b"estimates")
+        store.end("ended", ESTIMATED, b"estimates", 0)
         store.put_chunk("west", WEST, 0, b"abc")
         receipt = store.accept("east", contribution())
         store.audit("somebody", "did", "something")

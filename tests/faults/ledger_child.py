@@ -1,0 +1,69 @@
+"""Commits releases to a ledger without end, until it is killed: python -m tests.faults.ledger_child DIRECTORY."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from privacy.calculus import Budgets, charge
+from privacy.ledger import Keeper, Ledger, Request, Terms
+from privacy.ledger.entry import Level
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+from quorate.contract.identity import load_signing_key
+
+WHOSE = "demo/mno1"
+FIRST = date(2026, 1, 1)
+BUDGETS = Budgets(day=10**11, month=10**12, first_day=FIRST, last_day=date(2026, 12, 31))
+
+
+def ledger_of(root: Path) -> Ledger:
+    """Open the ledger of a directory with its key and witness."""
+    key = load_signing_key((root / "operator.key").read_bytes())
+    return Ledger(root / "ledger.db", WHOSE, BUDGETS, keeper=Keeper(key, root / "witness.jsonl"))
+
+
+def request(number: int) -> Request:
+    """Return a request; every third one is of a period across windows, and each release is asked for twice."""
+    revision = number // 2
+    residents = revision % 3 == 0
+    first = FIRST + timedelta(days=revision % 200)
+    last = first + timedelta(days=20 if residents else 0)
+    statistic = RESIDENTS if residents else PRESENCE_BY_HOUR
+    terms = Terms(
+        product=statistic,
+        statistic=statistic,
+        parameters={},
+        zoning="0" * 64,
+        keyset="1" * 64,
+        levels=(Level(name="zone", share_permille=1000),),
+        first_day=first,
+        last_day=last,
+        bounds=declare(statistic, 24),
+        mechanism="discrete-gaussian",
+        sigma_milli=10_000,
+        by_period=1_000,
+        charter_version=1,
+        revision=revision,
+    )
+    cost = charge(terms.bounds, first, last, terms.by_period)
+    # Other bytes at every request: a release that is asked for again must keep its first ones.
+    return Request(terms, cost, f"{number:032x}", f"bytes of request {number}".encode() * 50, b"snapshot")
+
+
+def requests(start: int) -> Iterator[Request]:
+    """Yield requests for ever."""
+    number = start
+    while True:
+        yield request(number)
+        number += 1
+
+
+if __name__ == "__main__":
+    home = Path(sys.argv[1])
+    ledger = ledger_of(home)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for wanted in requests(2 * ledger.head[0]):
+        ledger.commit(wanted, FIRST)
