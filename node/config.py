@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privacy.errors import UsageProblem
 from privacy.ledger.entry import Name
@@ -61,6 +61,16 @@ class Source(_Strict):
     max_rejected_permille: int = Field(default=200, ge=0, le=1000)
     columns: EventColumns = EventColumns()
     cell_columns: CellColumns = CellColumns()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Source:
+        if self.last_day < self.first_day:
+            raise ValueError("last_day is before first_day")
+        for named in (self.columns, self.cell_columns):
+            names = list(named.model_dump().values())
+            if len(set(names)) != len(names):
+                raise ValueError("one column is named for two things")
+        return self
 
 
 class Engine(_Strict):

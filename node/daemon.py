@@ -8,12 +8,10 @@ import math
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -24,8 +22,8 @@ from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
 from node.uplink import Stopped, Uplink
-from privacy.errors import QuorateError, UsageProblem
-from privacy.ledger import Ledger
+from privacy.errors import QuorateError, UsageProblem, place_of
+from privacy.ledger import Ledger, verify
 from privacy.ledger.store import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.identity import write_private
@@ -147,8 +145,7 @@ class Daemon:
             log.error("%s; trying again", error)
             self._wait_for_tick(came, POLL_SECONDS)
         except Exception as error:  # noqa: BLE001 - no order may end the daemon; the text may quote data
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            log.error("a defect: %s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
+            log.error("a defect of Quorate: %s", place_of(error))
             self._wait_for_tick(came, POLL_SECONDS)
 
     def _answer(self, payload: bytes, uplink: Uplink, releasing: Releasing, came: float) -> None:
@@ -208,11 +205,15 @@ def check(home: Home, own: Agreement) -> list[str]:
     installed = algorithms()
     for statistic, digest in approved.items():
         if installed.get(statistic) != digest:
-            raise QuorateError(f"the installed code of {statistic} is not the code that the charter approved")
-    open_ledger(home, own).close()
+            raise UsageProblem(
+                f"the installed code of {statistic} is not the code that the charter approved",
+                means="orders for it would be refused",
+                todo="install the version that the charter was made for, or have the charter amended",
+            )
+    entries = verify(home.ledger)[0] if home.ledger.exists() else 0
     return [
         "charter, zoning, policy and certificate are the enrolled ones",
         f"{len(offered_days(own))} day(s) of events and the cell table are readable",
         f"{len(approved)} algorithm(s) are the approved ones",
-        "the ledger opens",
+        f"the ledger holds, with {entries} release(s)",
     ]

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 
 from node.config import Home, NodeConfig, Policy, parse_toml, read_toml
@@ -28,6 +29,8 @@ from quorate.contract.identity import (
     write_private,
 )
 from quorate.contract.zoning import Zoning
+
+_SECRET_BYTES = 32
 
 
 class Enrolment(Document):
@@ -85,10 +88,22 @@ def initialise(home: Home, network: str, operator: str) -> Path:
             )
     home.root.mkdir(parents=True, exist_ok=True)
     key = new_key(home.key)
-    write_private(home.secret, os.urandom(32))
+    write_private(home.secret, os.urandom(_SECRET_BYTES))
     write_private(home.operator_key, new_signing_key())
     home.request.write_bytes(signing_request(key, Identity(network, OPERATOR, operator)))
     return home.request
+
+
+def secret_of(home: Home) -> bytes:
+    """Return the node's secret for keyed hashes (UsageProblem if it is missing or not 32 bytes)."""
+    secret = read_bytes(home.secret)
+    if len(secret) != _SECRET_BYTES:
+        raise UsageProblem(
+            f"{home.secret} does not have {_SECRET_BYTES} bytes",
+            means="ties would be decided by a key that can be guessed",
+            todo="restore it from its backup",
+        )
+    return secret
 
 
 def keeper_of(home: Home, config: NodeConfig) -> Keeper:
@@ -115,13 +130,21 @@ def enrol(home: Home, operator: str, network: str, root_fingerprint: str) -> Enr
     """
     expected = Identity(network, OPERATOR, operator)
     _require_certificate(home, expected)
-    fingerprint = load_certificate(home.hub_root).fingerprint(hashes.SHA256()).hex()
+    root = load_certificate(home.hub_root)
+    fingerprint = root.fingerprint(hashes.SHA256()).hex()
     if fingerprint != root_fingerprint.lower().replace(":", ""):
         raise UsageProblem(
             f"the fingerprint of {home.hub_root} is {fingerprint}, not the one that was given",
             means="somebody may be standing between this node and the hub",
             todo="get the root certificate and its fingerprint again over different channels",
         )
+    try:
+        load_certificate(home.certificate).verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise UsageProblem(
+            f"the certificate {home.certificate} was not issued by {home.hub_root}",
+            todo="get both from the same hub operator",
+        ) from error
     charter, zoning = Charter.read(home.charter), Zoning.read(home.zoning)
     if charter.network != network or operator not in charter.operators or charter.zoning != zoning.digest():
         raise UsageProblem(
@@ -201,8 +224,8 @@ def _require_certificate(home: Home, expected: Identity) -> None:
         )
     try:
         key = serialization.load_pem_private_key(read_bytes(home.key), password=None)
-    except ValueError as error:
-        raise UsageProblem(f"{home.key} is not a PEM private key") from error
+    except (ValueError, TypeError) as error:
+        raise UsageProblem(f"{home.key} is not a PEM private key without a password") from error
     if key.public_key() != certificate.public_key():
         raise UsageProblem(
             f"the certificate {home.certificate} does not belong to the key {home.key}",

@@ -7,7 +7,6 @@ the bytes that follow.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,7 +117,10 @@ def _converse(
     except BrokenPipeError:
         return None, b""
     for line in process.stdout:
-        answer = Answer.model_validate(json.loads(line))
+        try:
+            answer = Answer.model_validate_json(line)
+        except ValueError:
+            return None, b""
         if answer.progress is None:
             return answer, process.stdout.read()
         progress(answer.progress)
@@ -127,4 +129,5 @@ def _converse(
 
 def _rebuilt(name: str, what: str, means: str, todo: str) -> QuorateError:
     kind = getattr(errors, name, QuorateError)
-    return kind(what, means=means, todo=todo) if issubclass(kind, QuorateError) else QuorateError(what)
+    known = isinstance(kind, type) and issubclass(kind, QuorateError)
+    return kind(what, means=means, todo=todo) if known else QuorateError(what)

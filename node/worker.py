@@ -10,19 +10,19 @@ import shutil
 import signal
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import ibis
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from node.config import Home
 from node.engine import connect, hash_key
-from node.enrolment import Agreement, load
+from node.enrolment import Agreement, load, secret_of
 from node.jobs import JOB, Answer, BuildJob, ReleaseJob
 from node.presence.build import presence
 from node.sources.events import (
@@ -37,7 +37,15 @@ from node.sources.events import (
     read_cells,
 )
 from node.statistics.registry import Inputs, exact_vector, presence_code
-from privacy.errors import DataUnavailable, PrivacyProblem, QuorateError, UsageProblem
+from privacy.errors import (
+    DataProblem,
+    DataUnavailable,
+    PrivacyProblem,
+    QuorateError,
+    ResourceProblem,
+    UsageProblem,
+    place_of,
+)
 from privacy.ledger.entry import Terms
 from privacy.noise import gaussian, noised
 from quorate.contract.calendar import days_between
@@ -94,11 +102,19 @@ class Builder:
     def _clean(self, db: Backend, day: date) -> tuple[ibis.Table, dict[str, int]]:
         cells = db.create_table("cells", self.cells, temp=True)
         rows = judged(db, self.own.config.source, self.home.root, self._local(day), cells)
-        events = db.create_table("events", accepted(rows), temp=True)
-        return events, counts(rows, int(events.count().to_pyarrow().as_py()))
+        try:
+            events = db.create_table("events", accepted(rows), temp=True)
+            return events, counts(rows, int(events.count().to_pyarrow().as_py()))
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error:
+            # Its text may quote data.
+            raise DataProblem(
+                f"the event file of {day} cannot be read to its end", todo="deliver it again"
+            ) from None
 
     def _presence(self, events: ibis.Table, day: date) -> ibis.Table:
-        key = hash_key(self.home.secret.read_bytes(), f"presence|{day}")
+        key = hash_key(secret_of(self.home), f"presence|{day}")
         return presence(events, self._local(day), self.own.charter.presence.max_hold_minutes, key)
 
     def _write(self, table: ibis.Table, target: Path) -> None:
@@ -175,7 +191,7 @@ def _agreed(home: Home, charter: str) -> Agreement:
 
 
 def _home_key(home: Home, terms: Terms) -> int:
-    return hash_key(home.secret.read_bytes(), f"{terms.statistic}|{terms.first_day}|{terms.last_day}")
+    return hash_key(secret_of(home), f"{terms.statistic}|{terms.first_day}|{terms.last_day}")
 
 
 def _file_digest(path: Path) -> str:
@@ -187,12 +203,18 @@ def _failure(error: BaseException) -> Answer:
     """Describe an error; of an unexpected one only its type and place, because its text may quote data."""
     if isinstance(error, QuorateError):
         return Answer(error=(type(error).__name__, error.what, error.means, error.todo))
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        return Answer(
+            error=(
+                ResourceProblem.__name__,
+                "the memory limit is too small for this day or statistic",
+                "nothing was charged or sent",
+                "raise memory_limit in node.toml",
+            )
+        )
     todo = "report it; the text of the error is kept back because it may quote data"
-    return Answer(
-        error=("QuorateError", f"the worker process failed with {place}", "nothing was charged or sent", todo)
-    )
+    what = f"the worker process failed with {place_of(error)}"
+    return Answer(error=("QuorateError", what, "nothing was charged or sent", todo))
 
 
 def _die_with_parent() -> None:

@@ -16,7 +16,9 @@ QuorateError
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -83,6 +85,14 @@ class QuorateError(Exception):
         if self.todo:
             lines.append(f"  what to do: {self.todo}")
         return "\n".join(lines)
+
+
+def place_of(error: BaseException) -> str:
+    """Return the type of an error and the last place in Quorate's own code that it came through; no text of it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    where = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"{type(error).__name__}{where}"
 
 
 class UsageProblem(QuorateError):

@@ -108,8 +108,14 @@ def read_cells(source: Source, root: Path, codes: list[str]) -> pa.Table:
     """
     path, names = root / source.cells, source.cell_columns
     check_parquet(path, {"cell": names.cell, "zone": names.zone}, {"cell"})
-    table = pq.read_table(path, columns=[names.cell, names.zone])
-    zones = table.column(names.zone).cast(pa.string()).to_pylist()
+    try:
+        table = pq.read_table(path, columns=[names.cell, names.zone])
+        zones = table.column(names.zone).cast(pa.string()).to_pylist()
+        cells = table.column(names.cell).cast(pa.int64())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataProblem(
+            f"the cell table {path} cannot be read as cells and zone codes", todo="correct the cell table"
+        ) from error
     index = {code: position for position, code in enumerate(codes)}
     unknown = sorted({str(zone) for zone in zones if zone not in index})
     if unknown:
@@ -117,7 +123,6 @@ def read_cells(source: Source, root: Path, codes: list[str]) -> pa.Table:
             f"{path} names {len(unknown)} zone(s) that the zoning does not have, for example {unknown[0]}",
             todo="assign every cell to a zone of the charter's zoning",
         )
-    cells = table.column(names.cell).cast(pa.int64())
     if not len(cells) or cells.null_count or len(cells.unique()) != len(cells):
         raise DataProblem(
             f"{path} is empty, or names a cell twice or not at all", todo="correct the cell table"

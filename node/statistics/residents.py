@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Annotated
 
 import ibis
 import numpy as np
@@ -36,7 +37,9 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    night_hours: tuple[int, ...] = Field(min_length=1, max_length=24)
+    night_hours: tuple[Annotated[int, Field(strict=True, ge=0, le=23)], ...] = Field(
+        min_length=1, max_length=24
+    )
     min_nights: int = Field(strict=True, ge=1, le=31)
 
 

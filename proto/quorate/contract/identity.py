@@ -16,7 +16,9 @@ from privacy.errors import UsageProblem
 
 HUB, OPERATOR, OFFICE = "hub", "operator", "office"
 _NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
-_URI = re.compile(rf"^spiffe://({_NAME})/(?:(hub)|operator/({_NAME})/node/([0-9]{{1,4}})|office/({_NAME}))$")
+_URI = re.compile(
+    rf"^spiffe://({_NAME})/(?:(hub)|operator/({_NAME})/node/(0|[1-9][0-9]{{0,3}})|office/({_NAME}))$"
+)
 
 
 @dataclass(frozen=True)

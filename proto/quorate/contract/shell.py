@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import traceback
-from pathlib import Path
 
 import click
 
-from privacy.errors import ExitCode, QuorateError
+from privacy.errors import ExitCode, QuorateError, place_of
 
 
 def run(command: click.Command, name: str) -> None:
@@ -46,9 +44,7 @@ def run(command: click.Command, name: str) -> None:
 
 
 def _defect(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-    return QuorateError(f"a defect of Quorate: {place}", todo="report it, with this line").explain()
+    return QuorateError(f"a defect of Quorate: {place_of(error)}", todo="report it, with this line").explain()
 
 
 class OneLine(logging.Formatter):

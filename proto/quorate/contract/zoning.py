@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -13,11 +14,14 @@ from quorate.contract.canonical import Document
 ZONE = "zone"
 
 
+Code = Annotated[str, Field(pattern=r"^[^\s,;\"]{1,32}$")]
+
+
 class Zone(Document):
     """A zone and its parents by level; a level that it lacks (Brussels has no province) is not named."""
 
-    code: str = Field(pattern=r"^[^\s,;\"]{1,32}$")
-    parents: Mapping[Name, str]
+    code: Code
+    parents: Mapping[Name, Code]
 
 
 class Zoning(Document):
@@ -33,6 +37,8 @@ class Zoning(Document):
         codes = [zone.code for zone in self.zones]
         if codes != sorted(set(codes)):
             raise ValueError("zones are not unique codes in ascending order")
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("a level is named twice")
         if self.levels[0] != ZONE:
             raise ValueError(f"the finest level is not called {ZONE}")
         taken: dict[str, str] = dict.fromkeys(codes, ZONE)
