@@ -37,8 +37,9 @@ def commands() -> None:
     \b
     A new hub, in this order:
       quorate-hub init        makes the certificate authority and the hub's certificate
+      quorate-hub check       looks whether charter.json, zoning.json and register.csv fit together
       quorate-hub sign        signs the requests of operators and offices
-      quorate-hub serve       runs the service (charter.json, zoning.json and register.csv in its directory)
+      quorate-hub serve       runs the service
 
     Exit codes are listed in docs/exit-codes.md.
     """
@@ -107,6 +108,22 @@ def sign(root: Path, request: Path, operator: str | None, office: str | None, ou
     else:
         out.write_bytes(certificate)
         click.echo(f"wrote {out}")
+
+
+@commands.command()
+@_DIRECTORY
+@_JSON
+def check(root: Path, as_json: bool) -> None:
+    """Look whether charter, zoning and register fit together, and print the digests that parties compare."""
+    from hub.config import load_agreement
+    from quorate.contract.zoning import Zoning
+
+    home = Home(root)
+    # The zoning comes first, and alone: who writes a charter needs its digest.
+    zoning = Zoning.read(home.zoning).digest()
+    click.echo(f"zoning   {zoning}", err=True)
+    charter = load_agreement(home).charter_digest
+    _print({"zoning": zoning, "charter": charter}, as_json, f"charter  {charter}")
 
 
 @commands.command()

@@ -14,10 +14,12 @@ from hub.access import AccessInterceptor
 from hub.bell import Bell
 from hub.config import Home, load_agreement, load_config
 from hub.federation import Federation
+from hub.place import only_one, require_free
 from hub.statistics import Statistics, advance_forever
 from hub.store import Store
-from privacy.errors import ResourceProblem
+from privacy.errors import ResourceProblem, UsageProblem
 from quorate.contract.canonical import read_bytes
+from quorate.contract.identity import HUB, certificate_identity, load_certificate
 from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_server
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
 
@@ -42,13 +44,17 @@ def serve(root: Path, listen: str | None) -> None:
     ResourceProblem
         If the port is taken.
     """
-    asyncio.run(_serve(Home(root), listen))
+    home = Home(root)
+    with only_one(home):
+        asyncio.run(_serve(home, listen))
 
 
 async def _serve(home: Home, listen: str | None) -> None:
     own = load_agreement(home)
     address = listen or load_config(home).listen
+    _require_own_certificate(home, own.charter.network)
     credentials = _credentials(home)
+    require_free(address)
     store, bell = Store(home.database), Bell()
 
     async def audit(who: str, what: str, detail: str) -> None:
@@ -86,6 +92,15 @@ def _credentials(home: Home) -> grpc.ServerCredentials:
         root_certificates=read_bytes(home.root_certificate),
         require_client_auth=True,
     )
+
+
+def _require_own_certificate(home: Home, network: str) -> None:
+    found = certificate_identity(load_certificate(home.certificate))
+    if (found.network, found.role) != (network, HUB):
+        raise UsageProblem(
+            f"the certificate {home.certificate} belongs to {found.uri}, but the charter is of {network}",
+            todo="put the charter of this network into the hub's directory",
+        )
 
 
 def _bind(server: aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:

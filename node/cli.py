@@ -53,7 +53,8 @@ def init(root: Path, network: str, operator: str) -> None:
     from node.enrolment import initialise
 
     request = initialise(Home(root), network, operator)
-    click.echo(f"wrote {request}; have the hub operator sign it: quorate-hub sign --request {request}")
+    click.echo(f"wrote {request}; have the hub operator sign it:")
+    click.echo(f"  quorate-hub sign --request {request} --operator {operator}")
 
 
 @commands.command()

@@ -16,14 +16,14 @@ from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from node.config import Home
-from node.enrolment import Agreement, keeper_of, load
+from node.enrolment import Agreement, keeper_of, load, secret_of
 from node.jobs import BuildJob, run
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
 from node.uplink import Stopped, Uplink
 from privacy.errors import QuorateError, UsageProblem, place_of
-from privacy.ledger import Ledger, verify
+from privacy.ledger import Ledger, verify, witness
 from privacy.ledger.store import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.identity import write_private
@@ -95,6 +95,7 @@ class Daemon:
         """
         own, home = self._own, self._home
         signal.signal(signal.SIGTERM, _stop)
+        _require_sound_ledger(home, own)
         try:
             with closing(open_ledger(home, own, self._seam)) as ledger:
                 days = ingest(home, own, lambda day: log.info("building presence of %s", day))
@@ -187,6 +188,15 @@ def _stop(*_signal: object) -> NoReturn:
     raise Stopped
 
 
+def _require_sound_ledger(home: Home, own: Agreement) -> int:
+    """Refuse a ledger that does not hold or ends before its witness; return its number of entries."""
+    entries = verify(home.ledger)[0] if home.ledger.exists() else 0
+    witnessed = len(witness.read(keeper_of(home, own.config).witness))
+    if witnessed > entries:
+        raise witness.behind(witnessed - entries)
+    return entries
+
+
 def check(home: Home, own: Agreement) -> list[str]:
     """Check what a daemon needs before it starts; return what was found to be in order.
 
@@ -195,12 +205,14 @@ def check(home: Home, own: Agreement) -> list[str]:
     QuorateError
         The first thing that is not.
     """
-    from node.sources.events import INTEGERS, check_parquet, events_path, read_cells
+    from node.sources.events import INTEGERS, check_parquet, events_path, read_cells, require_rows
 
     source = own.config.source
     read_cells(source, home.root, own.zoning.codes)
     for day in offered_days(own):
-        check_parquet(events_path(source, home.root, day), source.columns.model_dump(), INTEGERS)
+        path = events_path(source, home.root, day)
+        check_parquet(path, source.columns.model_dump(), INTEGERS)
+        require_rows(path, day)
     approved = {product.statistic: product.algorithm for product in own.charter.products}
     installed = algorithms()
     for statistic, digest in approved.items():
@@ -210,7 +222,8 @@ def check(home: Home, own: Agreement) -> list[str]:
                 means="orders for it would be refused",
                 todo="install the version that the charter was made for, or have the charter amended",
             )
-    entries = verify(home.ledger)[0] if home.ledger.exists() else 0
+    secret_of(home)
+    entries = _require_sound_ledger(home, own)
     return [
         "charter, zoning, policy and certificate are the enrolled ones",
         f"{len(offered_days(own))} day(s) of events and the cell table are readable",

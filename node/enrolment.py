@@ -151,11 +151,11 @@ def enrol(home: Home, operator: str, network: str, root_fingerprint: str) -> Enr
             f"the charter is not one of {network} with {operator} over this zoning",
             todo="get charter and zoning from the hub operator",
         )
-    read_toml(home.policy, Policy)
+    _require_products(read_toml(home.policy, Policy), charter, home.policy)
     pinned = Enrolment(
         operator=operator,
         network=network,
-        charter=digest(read_bytes(home.charter)),
+        charter=charter.digest(),
         zoning=zoning.digest(),
         policy=digest(read_bytes(home.policy)),
         hub_root=digest(read_bytes(home.hub_root)),
@@ -177,15 +177,15 @@ def load(home: Home) -> Agreement:
             f"{home.root} is not an enrolled node", todo="run quorate-node init, then quorate-node enrol"
         )
     pinned = Enrolment.read(home.enrolment)
-    charter_bytes, policy_bytes = read_bytes(home.charter), read_bytes(home.policy)
-    _require_pinned(home.charter, digest(charter_bytes), pinned.charter)
+    charter, policy_bytes = Charter.read(home.charter), read_bytes(home.policy)
+    _require_pinned(home.charter, charter.digest(), pinned.charter)
     _require_pinned(home.policy, digest(policy_bytes), pinned.policy)
     _require_pinned(home.hub_root, digest(read_bytes(home.hub_root)), pinned.hub_root)
     zoning = Zoning.read(home.zoning)
     _require_pinned(home.zoning, zoning.digest(), pinned.zoning)
     _require_certificate(home, Identity(pinned.network, OPERATOR, pinned.operator))
-    charter = Charter.from_bytes(charter_bytes, str(home.charter))
     policy = parse_toml(policy_bytes, Policy, home.policy)
+    _require_products(policy, charter, home.policy)
     return Agreement(
         operator=pinned.operator,
         charter=charter,
@@ -202,6 +202,14 @@ def lower_budgets(budgets: Budgets, policy: Policy) -> Budgets:
     return budgets.model_copy(
         update={"day": min(budgets.day, policy.day_cap), "month": min(budgets.month, policy.month_cap)}
     )
+
+
+def _require_products(policy: Policy, charter: Charter, path: Path) -> None:
+    unknown = sorted(set(policy.products) - {product.product_id for product in charter.products})
+    if unknown:
+        raise UsageProblem(
+            f"{path} lists {unknown[0]}, which is no product of the charter", todo="correct the policy"
+        )
 
 
 def _require_pinned(path: Path, found: str, pinned: str) -> None:

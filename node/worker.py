@@ -212,6 +212,17 @@ def _failure(error: BaseException) -> Answer:
                 "raise memory_limit in node.toml",
             )
         )
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        what = f"{place}{error.strerror or type(error).__name__}"
+        return Answer(
+            error=(
+                ResourceProblem.__name__,
+                what,
+                "nothing was charged or sent",
+                "check the disk and permissions",
+            )
+        )
     todo = "report it; the text of the error is kept back because it may quote data"
     what = f"the worker process failed with {place_of(error)}"
     return Answer(error=("QuorateError", what, "nothing was charged or sent", todo))

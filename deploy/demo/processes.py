@@ -12,6 +12,7 @@ from typing import Self
 
 import psutil
 
+from deploy.demo import interrupt
 from privacy.errors import ExitCode, QuorateError, ResourceProblem
 
 _STOP_SECONDS = 10.0
@@ -62,7 +63,8 @@ class Processes:
         return self._logs / f"{name}.log"
 
     def require_alive(self) -> None:
-        """Raise ProcessEnded if a process has ended, with what it said last."""
+        """Raise ProcessEnded if a process has ended, with what it said last; and KeyboardInterrupt after Ctrl-C."""
+        interrupt.require_none()
         for name, process in self._running.items():
             if process.poll() is not None:
                 raise self._ended(name, process.returncode)

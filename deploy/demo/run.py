@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from deploy.demo import interrupt
 from deploy.demo.agreement import charter_of, zoning_of
 from deploy.demo.compare import Distance, distance, read_rows
 from deploy.demo.country import load_country
@@ -77,6 +78,7 @@ class Steps:
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
 
     @contextmanager
@@ -91,8 +93,8 @@ class Steps:
         self._console.print(f"    done in {time.monotonic() - started:.1f} s")
 
 
-def run_demo(options: Options, console: Console, wait: Callable[[str], None]) -> Outcome:
-    """Run the demo and return where everything is.
+def run_demo(options: Options, console: Console, done: Callable[[Outcome, str], None]) -> None:
+    """Run the demo.
 
     Parameters
     ----------
@@ -100,8 +102,8 @@ def run_demo(options: Options, console: Console, wait: Callable[[str], None]) ->
         What was asked for.
     console
         Where progress goes.
-    wait
-        Called with the hub's address when all is done and everything still runs.
+    done
+        Called with the outcome and the hub's address when all is done and everything still runs.
 
     Raises
     ------
@@ -128,9 +130,9 @@ def run_demo(options: Options, console: Console, wait: Callable[[str], None]) ->
             _write_ledgers(parties, out)
             distances = tuple(_distances(parties, out))
             write_report(out, country, parties.charter, distances, options.country)
+        interrupt.require_none()
         outcome = Outcome(out, simulation, parties, distances, time.monotonic() - started)
-        wait(address)
-    return outcome
+        done(outcome, address)
 
 
 def claim(out: Path) -> None:

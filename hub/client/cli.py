@@ -59,7 +59,8 @@ def init(root: Path, network: str, office: str) -> None:
     parse_identity(identity.uri)
     root.mkdir(parents=True, exist_ok=True)
     home.request.write_bytes(signing_request(new_key(home.key), identity))
-    click.echo(f"wrote {home.request}; have the hub operator sign it: quorate-hub sign --office {office}")
+    click.echo(f"wrote {home.request}; have the hub operator sign it:")
+    click.echo(f"  quorate-hub sign --request {home.request} --office {office}")
 
 
 @commands.command()
@@ -101,7 +102,10 @@ def products(root: Path, hub: str, as_json: bool) -> None:
 @click.option("--from", "first", type=_DAY, required=True, help="First local day.")
 @click.option("--to", "last", type=_DAY, show_default="the first day", help="Last local day.")
 @click.option(
-    "--revision", type=click.IntRange(0), default=0, help="A higher number is measured and charged again."
+    "--revision",
+    type=click.IntRange(0, 2**31),
+    default=0,
+    help="A higher number is measured and charged again.",
 )
 @click.option(
     "--out",
@@ -124,8 +128,9 @@ def request(
 
     Asking again for the same product, period and revision returns the same estimates and costs nothing.
     """
-    from hub.client.office import Home, connect, write_csv
+    from hub.client.office import Home, connect, require_writable, write_csv
 
+    require_writable(out)
     days: tuple[date, date] = first.date(), (last or first).date()
     with connect(Home(root), hub) as office:
         release = office.request(product, *days, revision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -12,7 +13,7 @@ import grpc
 import pyarrow as pa
 import pyarrow.csv
 
-from privacy.errors import ExitCode, PrivacyProblem
+from privacy.errors import BudgetExhausted, ExitCode, PrivacyProblem, UsageProblem
 from quorate.contract.transport import explained, open_channel
 from quorate.v1 import statistics_pb2 as pb
 from quorate.v1.statistics_pb2_grpc import StatisticsServiceStub
@@ -73,6 +74,12 @@ class Office:
         try:
             yield from self._stub.WatchRelease(request, timeout=timeout)
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise NotQuorate(
+                    f"not every operator has answered for {release_id} within {timeout:g} s",
+                    means="the release goes on at the hub",
+                    todo="ask for the same release again, which costs nothing, and wait longer with --timeout",
+                ) from error
             raise explained(error, self._address) from error
 
     def wait(self, release_id: str, timeout: float, seen: Callable[[pb.WatchReleaseResponse], None]) -> None:
@@ -87,6 +94,13 @@ class Office:
         for last in self.watch(release_id, timeout):
             seen(last)
         if last.state != pb.RELEASE_STATE_ESTIMATED:
+            refusals = {op.refusal for op in last.operators if op.refusal}
+            if refusals == {"BUDGET_EXHAUSTED"}:
+                raise BudgetExhausted(
+                    f"the operators' privacy budgets cannot bear release {release_id}",
+                    means="nothing was charged by those that refused, and there are no estimates",
+                    todo="ask for other days; there are no refunds, and a later revision would cost again",
+                )
             answers = ", ".join(f"{op.operator_id} {op.refusal or op.state}" for op in last.operators)
             raise NotQuorate(
                 f"release {release_id} is not quorate: {answers}",
@@ -123,6 +137,16 @@ def connect(home: Home, hub: str) -> Iterator[Office]:
     """
     with open_channel(hub, home.hub_root, home.key, home.certificate) as channel:
         yield Office(channel, hub)
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a file that could not be written (UsageProblem), before anything is asked for and charged."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise UsageProblem(
+            f"{path} cannot be written",
+            means="nothing was asked for",
+            todo="name a file in a directory that is there and that you may write to",
+        )
 
 
 def write_csv(table: pa.Table, path: Path) -> None:

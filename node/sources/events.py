@@ -98,6 +98,19 @@ def check_parquet(path: Path, columns: dict[str, str], integers: Collection[str]
             )
 
 
+def require_rows(path: Path, day: date) -> None:
+    """Refuse an event file without rows (DataProblem); reads its footer only."""
+    if pq.read_metadata(path).num_rows == 0:
+        raise _no_rows(day)
+
+
+def _no_rows(day: date) -> DataProblem:
+    return DataProblem(
+        f"the event file of {day} has no rows",
+        todo="deliver it again, or declare the day in unavailable_days",
+    )
+
+
 def read_cells(source: Source, root: Path, codes: list[str]) -> pa.Table:
     """Return the cell table as (cell, zone index), int64.
 
@@ -199,10 +212,7 @@ def gate(found: dict[str, int], source: Source, day: date) -> None:
     """
     details = f"the counts by reason are in quality/{day}.json of the node's directory"
     if found["total"] == 0:
-        raise DataProblem(
-            f"the event file of {day} has no rows",
-            todo="deliver it again, or declare the day in unavailable_days",
-        )
+        raise _no_rows(day)
     if found["accepted"] == 0:
         raise DataProblem(
             f"all rows of {day} are rejected", means=details, todo="correct the mapping or the delivery"

@@ -73,9 +73,13 @@ def terms_of(
     product = charter.product(product_id)
     first_day, last_day = days
     length = (last_day - first_day).days + 1
-    if not 1 <= length <= product.max_days:
+    if length < 1:
         raise UsageProblem(
-            f"{product_id} is released for 1 to {product.max_days} days, not for {first_day} to {last_day}",
+            f"the period ends on {last_day}, before it begins on {first_day}", todo="swap the dates"
+        )
+    if length > product.max_days:
+        raise UsageProblem(
+            f"{product_id} is released for up to {product.max_days} day(s), not for {first_day} to {last_day}",
             todo="ask for a period of that length",
         )
     budgets = charter.budgets

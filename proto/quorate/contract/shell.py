@@ -37,10 +37,20 @@ def run(command: click.Command, name: str) -> None:
         code = ExitCode.USAGE
     except BrokenPipeError:
         code = ExitCode.OK
+    except OSError as error:
+        click.echo(_file_problem(error).explain(), err=True)
+        code = ExitCode.RESOURCE
     except Exception as error:  # noqa: BLE001 - the last line of defence between a defect and a user
         click.echo(_defect(error), err=True)
         code = ExitCode.INTERNAL
     sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _file_problem(error: OSError) -> QuorateError:
+    place = f"{error.filename}: " if error.filename else ""
+    return QuorateError(
+        f"{place}{error.strerror or type(error).__name__}", todo="check the path, permissions and disk"
+    )
 
 
 def _defect(error: Exception) -> str:
