@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.client.office import NotQuorate
 from node.enrolment import Enrolment
+from privacy.errors import BudgetExhausted
 from privacy.ledger import verify
 from quorate.contract.canonical import digest
 from quorate.contract.charter import Charter
@@ -87,7 +87,7 @@ def test_asking_again_returns_the_same_release_and_charges_nothing(net: Network)
         assert office.request("presence", *PERIOD) == first
         office.wait(first, 60, lambda _seen: None)
         revised = office.request("presence", *PERIOD, revision=1)
-        with pytest.raises(NotQuorate, match="BUDGET_EXHAUSTED"):
+        with pytest.raises(BudgetExhausted, match="cannot bear release presence"):
             office.wait(revised, 60, lambda _seen: None)
     assert net.contributions() == bytes_before
     assert [entries(net, operator) for operator in net.parties.nodes] == [1, 1, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,13 @@ import pytest
 
 from hub.config import Home as HubHome
 from node.config import Home as NodeHome
+from node.daemon import open_ledger
+from node.enrolment import Enrolment, load
+from privacy.calculus import charge
 from privacy.errors import ExitCode
+from privacy.ledger import Request
+from quorate.contract.canonical import digest
+from quorate.contract.order import terms_of
 from tests.harness import ROOT, START, Network, World, free_port, network, wait_until
 
 EVENTS = pa.schema([("subscriber_id", pa.int64()), ("timestamp_ms", pa.int64()), ("cell_id", pa.int64())])
@@ -41,7 +48,9 @@ def shared(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 def home(shared: Network, tmp_path: Path) -> NodeHome:
     """A node of its own data, which a test may spoil."""
     copied = NodeHome(tmp_path / "node")
-    shutil.copytree(shared.home("mno1").root, copied.root, ignore=shutil.ignore_patterns("ledger.db*"))
+    shutil.copytree(
+        shared.home("mno1").root, copied.root, ignore=shutil.ignore_patterns("ledger.db*", "witness*")
+    )
     data = shared.parties.nodes["mno1"].config.read_text().split('events = "')[1].split("/events/")[0]
     shutil.copytree(data, tmp_path / "data")
     copied.config.write_text(copied.config.read_text().replace(data, (tmp_path / "data").as_posix()))
@@ -181,3 +190,92 @@ def test_a_directory_that_is_not_a_demos_is_left_alone(tmp_path: Path) -> None:
     code, _said = run("deploy.demo", "--out", tmp_path)
     assert code == ExitCode.CONFIGURATION
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_second_hub_in_one_directory(shared: Network) -> None:
+    if "hub" not in shared.running:
+        shared.start_hub()
+    code, said = run("hub", "serve", "--dir", shared.parties.hub.root, "--listen", "localhost:0")
+    assert code == ExitCode.RESOURCE
+    assert "another hub is at work" in said
+    assert shared.parties.hub.address.read_text().strip() == shared.address
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:99999", ":7443", "foo"])
+def test_an_address_that_is_none(shared: Network, tmp_path: Path, address: str) -> None:
+    copied = HubHome(tmp_path / "hub")
+    shutil.copytree(shared.parties.hub.root, copied.root, ignore=shutil.ignore_patterns("hub.db*", "address"))
+    code, said = run("hub", "serve", "--dir", copied.root, "--listen", address)
+    assert code == ExitCode.CONFIGURATION
+    assert "is not an address" in said
+
+
+def test_a_charter_of_another_network(shared: Network, tmp_path: Path) -> None:
+    copied = HubHome(tmp_path / "hub")
+    shutil.copytree(shared.parties.hub.root, copied.root, ignore=shutil.ignore_patterns("hub.db*", "address"))
+    copied.charter.write_bytes(
+        copied.charter.read_bytes().replace(b'"network":"demo"', b'"network":"elsewhere"')
+    )
+    code, said = run("hub", "serve", "--dir", copied.root, "--listen", "localhost:0")
+    assert code == ExitCode.CONFIGURATION
+    assert "but the charter is of elsewhere" in said
+
+
+def test_a_file_for_estimates_that_cannot_be_written_is_told_before_anything_is_asked(
+    shared: Network, tmp_path: Path
+) -> None:
+    words = (
+        "request",
+        "presence",
+        "--from",
+        START,
+        "--dir",
+        shared.parties.office.root,
+        "--hub",
+        "localhost:1",
+    )
+    code, said = run("hub.client.cli", *words, "--out", tmp_path / "nowhere" / "presence.csv")
+    assert code == ExitCode.CONFIGURATION
+    assert "nothing was asked for" in said
+
+
+def test_operators_that_do_not_answer_in_time(shared: Network, tmp_path: Path) -> None:
+    if "hub" not in shared.running:
+        shared.start_hub()
+    words = ("request", "presence", "--from", START, "--revision", 9, "--timeout", 1)
+    office = ("--dir", shared.parties.office.root, "--hub", shared.address, "--out", tmp_path / "p.csv")
+    code, said = run("hub.client.cli", *words, *office)
+    assert code == ExitCode.NOT_QUORATE
+    assert "which costs nothing" in said
+
+
+def test_a_product_in_the_policy_that_the_charter_does_not_have(home: NodeHome) -> None:
+    home.policy.write_text(home.policy.read_text().replace('"presence"', '"flows"'))
+    pinned = Enrolment.read(home.enrolment)
+    repinned = pinned.model_copy(update={"policy": digest(home.policy.read_bytes())})
+    home.enrolment.write_bytes(repinned.to_bytes())
+    code, said = run("node", "check", "--dir", home.root)
+    assert code == ExitCode.CONFIGURATION
+    assert "lists flows, which is no product of the charter" in said
+
+
+def test_a_ledger_that_does_not_hold_or_was_deleted_keeps_the_node_from_starting(home: NodeHome) -> None:
+    own = load(home)
+    terms = terms_of(own.charter, own.zoning, "presence", (START, START), 0)
+    cost = charge(terms.bounds, START, START, terms.by_period)
+    ledger = open_ledger(home, own)
+    ledger.commit(Request(terms, cost, "0" * 32, b"bytes", b"snapshot"), START)
+    ledger.close()
+    with sqlite3.connect(home.ledger) as db:
+        db.execute("DELETE FROM spent")
+    db.close()
+    words = ("node", "run", "--dir", home.root, "--hub", "localhost:1", "--patience", 1)
+    assert run(*words)[0] == ExitCode.LEDGER
+    for left in home.root.glob("ledger.db*"):
+        left.unlink()
+    for command in (words, ("node", "check", "--dir", home.root)):
+        code, said = run(*command)
+        assert code == ExitCode.LEDGER
+        assert "lacks 1 release(s) that its witness has" in said
+    assert run("node", "ledger", "restore", "--dir", home.root)[0] == ExitCode.OK
+    assert run("node", "ledger", "verify", "--dir", home.root)[0] == ExitCode.OK

@@ -184,9 +184,9 @@ def test_a_period_that_leaves_the_budgets_days_is_refused(store: Store, days: tu
     ("product", "days", "what"),
     [
         ("flows", (DAY, DAY), "the charter has no product called flows"),
-        ("presence", (DAY, DAY + timedelta(days=1)), "presence is released for 1 to 1 days"),
-        ("residents", (MAY[0], MAY[1] + timedelta(days=1)), "residents is released for 1 to 31 days"),
-        ("residents", (MAY[1], MAY[0]), "residents is released for 1 to 31 days"),
+        ("presence", (DAY, DAY + timedelta(days=1)), "presence is released for up to 1 day"),
+        ("residents", (MAY[0], MAY[1] + timedelta(days=1)), "residents is released for up to 31 day"),
+        ("residents", (MAY[1], MAY[0]), "before it begins on"),
     ],
 )
 def test_what_the_charter_does_not_allow_is_refused(

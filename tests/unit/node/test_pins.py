@@ -22,6 +22,7 @@ from tests.support_node import (
     POLICY_TOML,
     Network,
     charter_of,
+    enrolled,
     network_at,
     problem,
     zoning_of,
@@ -38,12 +39,18 @@ class Swap:
 
 SWAPS = [
     Swap("charter", lambda network, _: charter_of(network.zoning, version=4).to_bytes()),
-    Swap("charter", lambda network, _: network.charter.to_bytes() + b"\n"),
     Swap("zoning", lambda _network, _: zoning_of(4).to_bytes()),
     Swap("policy", lambda _network, _: POLICY_TOML.replace("20_000_000", "20_000_001").encode()),
     Swap("policy", lambda _network, _: (POLICY_TOML + "\n").encode()),
     Swap("hub_root", lambda _, path: network_at(path / "new-hub").hub.root_certificate.read_bytes()),
 ]
+
+
+def test_a_charter_that_was_only_laid_out_anew_is_the_pinned_one(network: Network, tmp_path: Path) -> None:
+    home = enrolled(network, tmp_path / "node")
+    laid_out = json.dumps(json.loads(home.charter.read_bytes()), indent=2).encode()
+    home.charter.write_bytes(laid_out)
+    assert load(home).charter_digest == network.charter.digest()
 
 
 @pytest.mark.parametrize("swap", SWAPS, ids=lambda swap: swap.file)

@@ -467,7 +467,7 @@ def test_the_example_of_the_documentation_is_what_the_command_prints() -> None:
 def test_what_the_charter_does_not_have_is_refused(home: Home) -> None:
     for words, said in (
         (("nothing", "--from", "2026-10-19"), "no product called nothing"),
-        (("presence", "--from", "2026-10-19", "--to", "2026-10-20"), "released for 1 to 1 days"),
+        (("presence", "--from", "2026-10-19", "--to", "2026-10-20"), "released for up to 1 day"),
     ):
         with pytest.raises(UsageProblem, match=said):
             quorate_node(home, "plan", *words)
