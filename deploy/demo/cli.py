@@ -96,7 +96,8 @@ def _print(outcome: Outcome) -> None:
         table.add_row(d.product, d.level, f"{d.cells:,}", f"{d.published / d.cells:.0%}", *figures)
     console.print(table)
     console.print(
-        "Published is what has a coefficient of variation up to 25 %; the rest is suppressed, not guessed."
+        "Published is what has a standard error of up to 25 %, of the estimate and of the registered population; "
+        "the rest is suppressed, not guessed."
     )
     day, loss = charter.budgets.day / 1e9, epsilon(charter.budgets.day, _DELTA)
     console.print(
