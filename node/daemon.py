@@ -157,10 +157,12 @@ class Daemon:
             recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
         except Refusal as refusal:
             log.warning("refused: %s", refusal)
+            self._wait_for_tick(came)
             uplink.refuse(order_digest, refusal.reason)
             return
         except UsageProblem as error:
             log.warning("refused: %s", error)
+            self._wait_for_tick(came)
             uplink.refuse(order_digest, pb.REFUSAL_REASON_CHARTER_MISMATCH)
             return
         self._seam("before upload")

@@ -12,6 +12,7 @@ import pytest
 from hub.authority import found, sign
 from hub.config import Home as HubHome
 from privacy.errors import ExitCode
+from quorate.contract.charter import Charter
 from quorate.contract.identity import OPERATOR, Identity, new_key, signing_request
 from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as fed
@@ -156,3 +157,18 @@ def test_the_same_contribution_gets_the_same_receipt_and_another_one_is_refused(
         assert stub.CommitContribution(again, timeout=5).receipt.payload == kept.read_bytes()
         assert status(stub.CommitContribution, other) is grpc.StatusCode.ALREADY_EXISTS
     assert "rejected CommitContribution" in served.log("hub")
+
+
+def test_a_node_whose_operator_the_hub_does_not_know_ends_with_a_clear_message(net: Network) -> None:
+    charter = Charter.read(net.parties.hub.charter)
+    fewer = charter.model_copy(
+        update={
+            "operators": ("mno1", "mno2"),
+            "publication": charter.publication.model_copy(update={"min_operators": 2}),
+        }
+    )
+    net.parties.hub.charter.write_bytes(fewer.to_bytes())
+    net.start_hub()
+    assert net.start_node("mno3").wait(60) == ExitCode.REFUSED
+    assert "operator mno3 is not in version 1 of the charter" in net.log("mno3")
+    assert "Traceback" not in net.log("mno3")
