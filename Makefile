@@ -32,8 +32,8 @@ stubs: .venv/dev.done     ## regenerate the gRPC stubs after a change of proto/
 
 lock: .venv/dev.done      ## resolve the lock files again
 	$(BIN)/pip-compile -q $(LOCK_FLAGS) --extra node --extra hub --extra demo -o requirements/light.txt pyproject.toml
-	$(BIN)/pip-compile -q $(LOCK_FLAGS) --extra node --extra hub --extra demo --extra dev -c requirements/light.txt -o requirements/dev.txt pyproject.toml
-LOCK_FLAGS := --strip-extras --allow-unsafe --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --all-build-deps
+	$(BIN)/pip-compile -q $(LOCK_FLAGS) --extra node --extra hub --extra demo --extra spark --extra postgres --extra dev -c requirements/light.txt -o requirements/dev.txt pyproject.toml
+LOCK_FLAGS := --strip-extras --allow-unsafe --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --all-build-deps -c requirements/constraints.txt
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no python3.11 found. Install Python 3.11 or newer, or say where it is: make demo PYTHON=/path/to/python3.11"; exit 3; }

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from privacy.errors import UsageProblem
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
-from quorate.contract.zoning import ZONE, Zoning
+from quorate.contract.zoning import Zoning
 
 REGISTER_COLUMNS = ("zone", "population", "phone_owners")
 
@@ -98,13 +98,7 @@ def load_agreement(home: Home) -> Agreement:
             f"{home.zoning} is not the zoning of the charter",
             todo="put the charter's zoning into the hub's directory",
         )
-    missing = set(charter.publication.levels) - set(zoning.levels)
-    if missing:
-        raise UsageProblem(
-            f"the charter publishes at {sorted(missing)[0]}, a level that the zoning does not have"
-        )
-    if any(len(product.levels) != 1 or product.levels[0].name != ZONE for product in charter.products):
-        raise UsageProblem("this version measures every product at one level, the zones")
+    charter.require_levels(zoning)
     return Agreement(charter, charter.digest(), zoning, read_register(home.register, zoning.codes))
 
 

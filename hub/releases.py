@@ -18,7 +18,8 @@ from hub.life import COLLECTING, ESTIMATED, next_state
 from hub.models import Contribution, Release
 from hub.store import NewTask, Store
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Entry, Terms, head_after
+from privacy.ledger.entry import Entry, head_after
+from privacy.terms import Terms
 from quorate.contract.canonical import digest
 from quorate.contract.order import Receipt, TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import decode
@@ -66,7 +67,7 @@ def _task(own: Agreement, operator: str, terms: Terms) -> NewTask:
 
 def largest_contribution(own: Agreement, terms: Terms) -> int:
     """Return how many bytes a contribution can have at the most: incompressible cells and Arrow's frame."""
-    return keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).size * 9 + (1 << 16)
+    return keyset_for(own.charter, own.zoning, terms).size * 9 + (1 << 16)
 
 
 def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -> Contribution:
@@ -98,7 +99,7 @@ def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -
     if (entry.result_sha256, entry.result_length) != (result, len(data)):
         raise Malformed("the ledger entry was charged for other bytes")
     try:
-        decode(data, keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).size)
+        decode(data, keyset_for(own.charter, own.zoning, terms).size)
     except UsageProblem as error:
         raise Malformed(error.what) from error
     receipt = Receipt(
@@ -154,7 +155,7 @@ def advance(own: Agreement, store: Store) -> list[str]:
 
 def _estimates(own: Agreement, contributions: Sequence[tuple[bytes, bytes]]) -> bytes:
     terms = TaskOrder.from_bytes(contributions[0][0], "the stored order").terms
-    cells = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).size
+    cells = keyset_for(own.charter, own.zoning, terms).size
     table = estimate(own, terms, [decode(data, cells) for _order, data in contributions])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:

@@ -18,7 +18,6 @@ from hub.errors import Malformed, NotFound
 from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE
 from hub.releases import advance, open_release
 from hub.store import ReleaseView, Store
-from privacy.calculus import charge
 from quorate.contract.order import CHUNK, terms_of
 from quorate.v1 import statistics_pb2 as stat
 from quorate.v1.statistics_pb2_grpc import StatisticsServiceServicer
@@ -51,14 +50,18 @@ class Statistics(StatisticsServiceServicer):
         product, first = charter.product(product_id), charter.budgets.first_day
         last = min(date.fromordinal(first.toordinal() + product.max_days - 1), charter.budgets.last_day)
         terms = terms_of(charter, self._own.zoning, product_id, (first, last), 0)
-        cost = charge(terms.bounds, first, last, terms.by_period)
+        cost = terms.charge()
         return stat.Product(
             product_id=product_id,
             title=product.title,
             statistic=product.statistic,
             rho_period=cost.by_period,
             rho_day=cost.by_day,
-            sigma_milli=terms.sigma_milli,
+            mechanism=terms.mechanism,
+            measured=[
+                stat.MeasuredLevel(name=level.name, rho=level.by_period, scale_milli=level.scale_milli)
+                for level in terms.levels
+            ],
             levels=charter.publication.levels,
             max_days=product.max_days,
         )

@@ -12,9 +12,12 @@ from node.config import Home
 from node.enrolment import Agreement, load
 from privacy.card import Card, card
 from privacy.errors import LedgerProblem, UsageProblem
+from privacy.ledger import rows
 from privacy.ledger.entry import Entry
 from privacy.ledger.files import open_readable
+from privacy.ledger.forfeit import Forfeit, record_of
 from privacy.registry_record import Setting
+from privacy.units import NANO
 from quorate.contract.order import keyset_for
 
 
@@ -31,9 +34,11 @@ def card_of(home: Home, sequence: int) -> Card:
     own = load(home)
     with open_readable(home.ledger) as db:
         row = db.execute("SELECT entry FROM entry WHERE sequence = ?", (sequence,)).fetchone()
+        pruned = rows.begin_of(db)[0]
     if row is None:
+        what = "has pruned" if sequence <= pruned else "has no"
         raise UsageProblem(
-            f"the ledger has no entry {sequence}", todo="quorate-node ledger show --json lists the entries"
+            f"the ledger {what} entry {sequence}", todo="quorate-node ledger show --json lists the entries"
         )
     entry = _entry(sequence, row[0])
     return card(entry, _setting(own, entry))
@@ -42,17 +47,27 @@ def card_of(home: Home, sequence: int) -> Card:
 def _entry(sequence: int, raw: bytes) -> Entry:
     """Return an entry that does not contradict itself."""
     try:
-        entry = Entry.model_validate_json(raw)
-        problem = entry.problem()
+        record = record_of(raw)
+        problem = record.problem() if isinstance(record, Entry) else ""
     except ValueError:
-        problem = "it cannot be read"
-    if problem:
-        raise LedgerProblem(
-            f"entry {sequence} of the ledger does not hold: {problem}",
-            means="a card of it would state what was not released",
-            todo="run quorate-node ledger verify",
+        raise _broken(sequence, "it cannot be read") from None
+    if isinstance(record, Forfeit):
+        raise UsageProblem(
+            f"entry {sequence} of the ledger is no release: it gave up the budgets of days before "
+            f"{record.first_day}",
+            todo="quorate-node ledger show --json lists the releases",
         )
-    return entry
+    if problem:
+        raise _broken(sequence, problem)
+    return record
+
+
+def _broken(sequence: int, problem: str) -> LedgerProblem:
+    return LedgerProblem(
+        f"entry {sequence} of the ledger does not hold: {problem}",
+        means="a card of it would state what was not released",
+        todo="run quorate-node ledger verify",
+    )
 
 
 def _setting(own: Agreement, entry: Entry) -> Setting:
@@ -61,7 +76,7 @@ def _setting(own: Agreement, entry: Entry) -> Setting:
     product = next((p for p in own.charter.products if p.product_id == terms.product), None)
     if terms.charter_version != own.charter.version:
         product = None
-    keyset = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day)
+    keyset = keyset_for(own.charter, own.zoning, terms)
     return Setting(
         network=own.charter.network,
         operator=own.operator,
@@ -91,9 +106,14 @@ def _lines(found: Card) -> Iterator[tuple[str, str]]:
         days = "1 local day" if loss.days == 1 else f"{loss.days} local days"
         yield f"{loss.unit}, {days}", f"ρ = {loss.rho:g}, ε = {loss.epsilon:.3f} at δ = {loss.delta:g}"
     yield "neighbours", found.losses[0].neighbours
-    yield "noise", f"{noise.mechanism}, σ = {noise.sigma:g}, sampler {noise.sampler}"
-    yield "Δ₂²", f"{noise.period_squared} by period, {noise.day_squared} by day"
-    yield "levels", ", ".join(f"{level.name} ({level.share_permille} ‰)" for level in noise.levels)
+    for level in noise.levels:
+        part = "" if len(noise.levels) == 1 else f", ρ = {level.nano_rho / NANO:g}"
+        yield (
+            f"noise of level {level.name}",
+            f"{noise.mechanism}, scale {level.scale:g}, sampler {level.sampler}{part}",
+        )
+    norm = "Δ₂²" if noise.mechanism == "discrete-gaussian" else "Δ₁²"
+    yield norm, f"{noise.period_squared} by period, {noise.day_squared} by day"
     yield "keyset", noise.keyset if noise.cells is None else f"{noise.keyset}, {noise.cells} cells"
     yield "afterwards", "\n".join(found.post_processing)
     yield "software", found.software

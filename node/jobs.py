@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from privacy import errors
 from privacy.errors import QuorateError
-from privacy.ledger.entry import Digest, Terms
 from privacy.noise import Sampler
+from privacy.terms import Digest, Terms
 
 Progress = Callable[[str], None]
 
@@ -61,8 +61,8 @@ class Answer(BaseModel):
         Class, what, means and todo of a QuorateError.
     snapshot
         SHA-256 of the data that were read, in hexadecimal.
-    sampler
-        Which sampler drew the noise.
+    samplers
+        Which sampler drew the noise of each level.
     length
         Number of bytes that follow.
     """
@@ -70,7 +70,7 @@ class Answer(BaseModel):
     progress: str | None = None
     error: tuple[str, str, str, str] | None = None
     snapshot: str = ""
-    sampler: Sampler = "opendp"
+    samplers: tuple[Sampler, ...] = ()
     length: int = 0
 
 

@@ -17,11 +17,11 @@ from node.enrolment import load
 from privacy.accuracy import Measured, error_against_rho, losses_around
 from privacy.calculus import DAY, MONTH
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Terms
 from privacy.ledger.summary import summary
 from privacy.noise import MILLI
 from privacy.planner import LevelPlan, Plan, Proposal, plan
 from privacy.planner_chart import Spec, chart, panel
+from privacy.terms import Level, Terms
 from privacy.units import NANO
 from quorate.contract.order import terms_of
 
@@ -83,6 +83,8 @@ def planned(home: Home, product: str, days: tuple[date, date], revision: int) ->
     own = load(home)
     terms = terms_of(own.charter, own.zoning, product, days, revision)
     found = summary(home.ledger, own.budgets)
+    # The ledger may give no budget any more to days that the charter covers.
+    budgets = own.budgets.model_copy(update={"first_day": date.fromisoformat(found["first_day"])})
     proposal = _proposal(terms, own.charter.sigma_grid_milli)
     operators = len(own.charter.operators)
     answering = sorted({1, own.charter.publication.min_operators, operators})
@@ -90,7 +92,7 @@ def planned(home: Home, product: str, days: tuple[date, date], revision: int) ->
         title=own.charter.product(product).title,
         terms=terms,
         proposal=proposal,
-        plan=plan(proposal, own.budgets, _spent(found), operators=answering),
+        plan=plan(proposal, budgets, _spent(found), operators=answering),
         recorded=any(line["release_id"] == terms.release_id() for line in found["charges"]),
         operators=operators,
     )
@@ -103,7 +105,14 @@ def _proposal(terms: Terms, grid_milli: int) -> Proposal:
         last_day=terms.last_day,
         by_period=terms.by_period,
         grid_milli=grid_milli,
-        measured=tuple(Measured(level=level, bounds=terms.bounds) for level in terms.levels),
+        measured=tuple(
+            Measured(
+                level=Level(name=level.name, share_permille=level.share_permille),
+                bounds=terms.bounds,
+                mechanism=terms.mechanism,
+            )
+            for level in terms.levels
+        ),
     )
 
 

@@ -36,6 +36,7 @@ from node.sources.events import (
     judged,
     read_cells,
 )
+from node.statistics.levels import by_level
 from node.statistics.registry import Inputs, exact_vector, presence_code
 from privacy.errors import (
     DataProblem,
@@ -46,8 +47,8 @@ from privacy.errors import (
     UsageProblem,
     place_of,
 )
-from privacy.ledger.entry import Terms
-from privacy.noise import gaussian, noised
+from privacy.levels import noised_levels
+from privacy.terms import Terms
 from quorate.contract.calendar import days_between
 from quorate.contract.order import keyset_for
 from quorate.contract.payload import encode
@@ -159,7 +160,7 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     """Return what is told of a release, with the snapshot's digest, and the noised bytes."""
     home, terms = Home(job.home), job.terms
     own = _agreed(home, job.charter)
-    keyset = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day)
+    keyset = keyset_for(own.charter, own.zoning, terms)
     days = days_between(terms.first_day, terms.last_day)
     paths = [home.presence / f"{day}.parquet" for day in days]
     for path in paths:
@@ -171,11 +172,11 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     ):
         inputs = Inputs(db, paths, len(own.zoning.zones), own.charter.time_zone, _home_key(home, terms))
         exact = exact_vector(terms, inputs)
-    if keyset.digest() != terms.keyset or exact.size != keyset.size:
+    if keyset.digest() != terms.keyset or exact.size != (len(own.zoning.zones) + 1) * keyset.hours:
         raise PrivacyProblem("the statistic does not have the cells that its bounds are for")
     snapshot = hashlib.sha256("".join(_file_digest(path) for path in paths).encode()).hexdigest()
-    result = noised(exact, terms.bounds, gaussian(terms.sigma_milli), terms.by_period)
-    return Answer(snapshot=snapshot, sampler=result.sampler), encode(result.values)
+    values, samplers = noised_levels(by_level(exact, own.zoning, keyset), terms)
+    return Answer(snapshot=snapshot, samplers=samplers), encode(values)
 
 
 def _agreed(home: Home, charter: str) -> Agreement:

@@ -16,12 +16,12 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Level, Name
-from privacy.noise import MILLI, calibrate
-from privacy.sensitivity import Declaration
+from privacy.levels import PERMILLE, part_of
+from privacy.noise import MILLI, calibrate, deviation_milli, noise_of
+from privacy.sensitivity import Declaration, Mechanism
+from privacy.terms import Level, Name
 from privacy.units import LARGEST
 
-PERMILLE = 1000
 #: δ at which ε is shown.
 DELTA = 1e-6
 #: Sizes of count, over all operators together.
@@ -35,10 +35,11 @@ class _Frozen(BaseModel):
 
 
 class Measured(_Frozen):
-    """A level of the zoning that is measured: its share of the loss, and its own bounds."""
+    """A level of the zoning that is measured: its share of the loss, its own bounds, and its noise."""
 
     level: Level
     bounds: Declaration
+    mechanism: Mechanism = "discrete-gaussian"
 
 
 class Accuracy(_Frozen):
@@ -65,9 +66,9 @@ class LevelPlan(_Frozen):
     by_period
         Part of the loss in nano-ρ, rounded down.
     period_squared
-        Δ₂² by period.
-    sigma_milli
-        Standard deviation of the noise in thousandths.
+        Δ² by period, in the norm of the mechanism.
+    scale_milli, sigma_milli
+        Scale and standard deviation of the noise in thousandths; for Gaussian noise they are the same.
     accuracy
         By number of operators.
     """
@@ -75,7 +76,9 @@ class LevelPlan(_Frozen):
     name: Name
     share_permille: int
     by_period: int
+    mechanism: Mechanism
     period_squared: int
+    scale_milli: int
     sigma_milli: int
     accuracy: tuple[Accuracy, ...]
 
@@ -115,26 +118,19 @@ def level_plan(
     UsageProblem
         If the level's part of the loss is less than a nano-ρ.
     """
-    share = _share(part, by_period)
-    if share < 1:
-        raise UsageProblem(
-            f"level {part.level.name} gets less than a nano-rho",
-            todo="give it a larger share, or the product a larger rho",
-        )
-    sigma_milli = calibrate(part.bounds, share, grid_milli)
+    share = part_of(part.level, by_period)
+    scale_milli = calibrate(part.bounds, part.mechanism, share, grid_milli)
+    sigma_milli = deviation_milli(noise_of(part.mechanism, scale_milli))
     return LevelPlan(
         name=part.level.name,
         share_permille=part.level.share_permille,
         by_period=share,
-        period_squared=part.bounds.period_squared,
+        mechanism=part.mechanism,
+        period_squared=part.bounds.distances_squared(part.mechanism)[0],
+        scale_milli=scale_milli,
         sigma_milli=sigma_milli,
         accuracy=tuple(_accuracy(sigma_milli, number, sizes, wanted) for number in operators),
     )
-
-
-def _share(part: Measured, by_period: int) -> int:
-    """Return a level's part of the loss; rounded down, so that the parts are never more than the whole."""
-    return by_period * part.level.share_permille // PERMILLE
 
 
 def _accuracy(sigma_milli: int, operators: int, sizes: Sequence[int], wanted: Sequence[int]) -> Accuracy:
@@ -182,8 +178,11 @@ def error_against_rho(
         Number of operators that are added up.
     """
     require_positive(sizes=sizes, operators=(operators,))
-    shares = {nano: _share(part, nano) for nano in losses}
-    sigmas = {nano: calibrate(part.bounds, share, grid_milli) for nano, share in shares.items() if share > 0}
+    sigmas = {
+        nano: level_plan(part, nano, grid_milli, operators=()).sigma_milli
+        for nano in losses
+        if nano * part.level.share_permille >= PERMILLE
+    }
     return [
         ErrorPoint(nano, size, cv(sigma, operators, size)) for nano, sigma in sigmas.items() for size in sizes
     ]

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from privacy.accuracy import DELTA
 from privacy.deployments import Record
-from privacy.ledger.entry import Digest, Entry, Level, Name, head_after
+from privacy.ledger.entry import Entry, head_after
 from privacy.noise import MILLI, Sampler
 from privacy.registry_record import POST_PROCESSING, Loss, Setting, record
-from privacy.sensitivity import Declaration
+from privacy.sensitivity import Declaration, Mechanism
+from privacy.terms import Digest, Name
 from privacy.units import NANO, epsilon
 
 
@@ -44,26 +45,33 @@ class Release(_Frozen):
     recorded_on: date
 
 
+class LevelNoise(_Frozen):
+    """Noise of one level: σ of a Gaussian, or b of a Laplace distribution, in every cell of the level."""
+
+    name: Name
+    nano_rho: int
+    scale: float
+    sampler: Sampler
+
+
 class Noise(_Frozen):
     """What was added to what.
 
     Attributes
     ----------
-    sigma
-        Standard deviation of the noise in every cell.
     period_squared, day_squared
-        Δ₂² by period and by day.
+        Δ² by period and by day in the norm of the mechanism.
+    levels
+        Each with its part of the loss, the scale of its noise and the sampler that drew it.
     keyset, zoning
         Digests of the public list of cells and of the zoning.
     """
 
-    mechanism: Name
-    sigma: float
-    sampler: Sampler
+    mechanism: Mechanism
     bounds: Declaration
     period_squared: int
     day_squared: int
-    levels: tuple[Level, ...]
+    levels: tuple[LevelNoise, ...]
     keyset: Digest
     cells: int | None
     zoning: Digest
@@ -142,14 +150,18 @@ def _loss(unit: Literal["subscriber-day", "subscriber-period"], days: int, nano:
 
 def _noise(entry: Entry, setting: Setting) -> Noise:
     terms = entry.terms
+    by_period, by_day = terms.bounds.distances_squared(terms.mechanism)
     return Noise(
         mechanism=terms.mechanism,
-        sigma=terms.sigma_milli / MILLI,
-        sampler=entry.sampler,
         bounds=terms.bounds,
-        period_squared=terms.bounds.period_squared,
-        day_squared=terms.bounds.day_squared,
-        levels=terms.levels,
+        period_squared=by_period,
+        day_squared=by_day,
+        levels=tuple(
+            LevelNoise(
+                name=level.name, nano_rho=level.by_period, scale=level.scale_milli / MILLI, sampler=sampler
+            )
+            for level, sampler in zip(terms.levels, entry.samplers, strict=True)
+        ),
         keyset=terms.keyset,
         cells=setting.cells,
         zoning=terms.zoning,

@@ -24,7 +24,7 @@ from privacy.errors import PrivacyProblem, UsageProblem
 from privacy.sampler.exact import Distribution
 from privacy.sampler.measurement import THREADS, Drawing, opendp_measurement, table_measurement
 from privacy.sampler.table import LARGEST_SCALE, SMALLEST_SCALE
-from privacy.sensitivity import Declaration
+from privacy.sensitivity import Declaration, Mechanism
 from privacy.units import NANO
 
 Vector = NDArray[np.int64]
@@ -64,10 +64,35 @@ def laplace(scale_milli: int) -> Distribution:
     return _distribution("laplace", scale_milli)
 
 
+def noise_of(mechanism: Mechanism, scale_milli: int) -> Distribution:
+    """Return the noise of a mechanism whose scale (σ or b) is given in thousandths."""
+    return gaussian(scale_milli) if mechanism == "discrete-gaussian" else laplace(scale_milli)
+
+
+def variance(noise: Distribution) -> float:
+    """Return σ² of Gaussian noise and the variance of Laplace noise.
+
+    The variance of the discrete Gaussian is at most σ² (Canonne, Kamath and Steinke 2020, corollary 9); that of
+    the discrete Laplace distribution is 1/(cosh(1/b) − 1) = 1/(2·sinh²(1/(2b))), which is below 2b².
+    """
+    scale = float(noise.scale)
+    if noise.kind == "gaussian":
+        return scale**2
+    # cosh(x) − 1 would lose its digits where b is large, and sinh is finite down to the smallest scale, .001.
+    return (1.0 / math.sinh(0.5 / scale)) ** 2 / 2.0
+
+
 def _distribution(kind: Literal["gaussian", "laplace"], scale_milli: int) -> Distribution:
     if scale_milli <= 0:
         raise UsageProblem(f"a noise scale of {scale_milli} thousandths is not positive")
     return Distribution(kind, Fraction(scale_milli, MILLI))
+
+
+def deviation_milli(noise: Distribution) -> int:
+    """Return the standard deviation of the noise in thousandths, rounded up."""
+    if noise.kind == "gaussian":
+        return math.ceil(noise.scale * MILLI)
+    return math.ceil(math.sqrt(variance(noise)) * MILLI)
 
 
 def mapped_loss(declaration: Declaration, noise: Distribution) -> int:
@@ -92,21 +117,23 @@ def _root_up(squared: int) -> float:
     return float(root) if root * root == squared else math.nextafter(math.sqrt(squared), math.inf)
 
 
-def calibrate(declaration: Declaration, by_period: int, grid_milli: int) -> int:
-    """Return the smallest σ on the grid, in thousandths, whose loss by OpenDP's map is at most `by_period`.
+def calibrate(declaration: Declaration, mechanism: Mechanism, by_period: int, grid_milli: int) -> int:
+    """Return the smallest scale on the grid, in thousandths, whose loss by OpenDP's map is at most `by_period`.
 
-    σ² = Δ²/(2ρ), rounded up to the grid (Bun and Steinke 2016, proposition 1.6; for the discrete Gaussian
-    Canonne, Kamath and Steinke 2020, theorem 4).
+    scale² = Δ²/(2ρ), rounded up to the grid: with Δ₂ for the σ of Gaussian noise (Bun and Steinke 2016,
+    proposition 1.6; for the discrete Gaussian Canonne, Kamath and Steinke 2020, theorem 4), with Δ₁ for the b
+    of Laplace noise.
     """
     if grid_milli <= 0 or by_period <= 0:
         raise UsageProblem(
             f"a grid of {grid_milli} thousandths or a loss of {by_period} nano-rho is not positive"
         )
-    squared = Fraction(declaration.period_squared * NANO * MILLI**2, 2 * by_period)
+    period, _day = declaration.distances_squared(mechanism)
+    squared = Fraction(period * NANO * MILLI**2, 2 * by_period)
     steps = max(1, math.isqrt(int(squared / grid_milli**2)))
     while (steps * grid_milli) ** 2 < squared:
         steps += 1
-    while mapped_loss(declaration, gaussian(steps * grid_milli)) > by_period:
+    while mapped_loss(declaration, noise_of(mechanism, steps * grid_milli)) > by_period:
         steps += 1
     return steps * grid_milli
 

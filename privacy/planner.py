@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 
 from privacy.accuracy import (
     DELTA,
-    PERMILLE,
     SIZES,
     WANTED,
     ErrorPoint,
@@ -28,7 +27,8 @@ from privacy.accuracy import (
 )
 from privacy.calculus import Budgets, Charge, require_room
 from privacy.errors import BudgetExhausted, UsageProblem
-from privacy.ledger.entry import Name
+from privacy.levels import PERMILLE
+from privacy.terms import Name
 from privacy.units import LARGEST, NANO, epsilon, nano_rho
 
 __all__ = [
@@ -202,20 +202,18 @@ def charge_of(proposal: Proposal) -> Charge:
     """
     ratio = Fraction(1)
     if proposal.first_day != proposal.last_day:
-        ratio = sum(
-            (
-                Fraction(part.level.share_permille * part.bounds.day_squared, part.bounds.period_squared)
-                for part in proposal.measured
-            ),
-            start=Fraction(0),
-        )
-        ratio /= PERMILLE
+        ratio = sum((_day_ratio(part) for part in proposal.measured), start=Fraction(0)) / PERMILLE
     return Charge(
         first_day=proposal.first_day,
         last_day=proposal.last_day,
         by_period=proposal.by_period,
         by_day=nano_rho(Fraction(proposal.by_period, NANO) * ratio),
     )
+
+
+def _day_ratio(part: Measured) -> Fraction:
+    period, day = part.bounds.distances_squared(part.mechanism)
+    return Fraction(part.level.share_permille * day, period)
 
 
 def rooms(cost: Charge, budgets: Budgets, spent: Spent) -> tuple[Room, ...]:

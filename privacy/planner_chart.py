@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from privacy.accuracy import PERMILLE, WANTED, ErrorPoint
+from privacy.accuracy import WANTED, ErrorPoint
+from privacy.levels import PERMILLE
 from privacy.units import NANO
 
 Spec = dict[str, Any]

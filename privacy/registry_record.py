@@ -20,12 +20,15 @@ from privacy.deployments import (
     Record,
     Variant,
 )
-from privacy.ledger.entry import Digest, Entry, Name
-from privacy.noise import MILLI, Sampler
+from privacy.ledger.entry import Entry
+from privacy.noise import MILLI, Sampler, deviation_milli, noise_of
+from privacy.terms import Digest, Name
+from privacy.units import NANO
 
 #: What the hub does with the noised numbers; none of it reads data again.
 POST_PROCESSING = (
     "contributions of the operators that answered are added, and so are their variances",
+    "where several levels were measured, zones are estimated from all of them by least squares",
     "the sum is calibrated to public population registers",
     "sums over published areas of the zoning, with standard error and 95 % interval",
     "the lower end of an interval is cut at zero as the last step",
@@ -184,9 +187,22 @@ _MODEL = DeploymentModel(
 )
 
 
+def _noise_of_levels(entry: Entry) -> str:
+    symbol = "σ" if entry.terms.mechanism == "discrete-gaussian" else "b"
+    return " ".join(
+        f"Level {level.name}: ρ = {level.by_period / NANO:g}, {symbol} = {level.scale_milli / MILLI:g}, drawn by "
+        f"{_SAMPLERS[sampler]}."
+        for level, sampler in zip(entry.terms.levels, entry.samplers, strict=True)
+    )
+
+
 def _implementation(entry: Entry) -> Implementation:
     terms, bounds = entry.terms, entry.terms.bounds
-    publishable, reliable = (smallest_count(terms.sigma_milli, 1, limit) for limit in WANTED)
+    by_period, by_day = bounds.distances_squared(terms.mechanism)
+    norm = "₂" if terms.mechanism == "discrete-gaussian" else "₁"
+    # Counts of the level with most noise, which is that of the zones unless the shares are odd.
+    sigma_milli = max(deviation_milli(noise_of(terms.mechanism, level.scale_milli)) for level in terms.levels)
+    publishable, reliable = (smallest_count(sigma_milli, 1, limit) for limit in WANTED)
     return Implementation(
         preprocessing_and_hyperparameter_tuning=(
             f"Cells that all data of one subscriber can fill: {bounds.cells_by_period}; cells that one day's "
@@ -194,16 +210,15 @@ def _implementation(entry: Entry) -> Implementation:
             "are accepted one by one by public rules. Nothing was tuned on the data."
         ),
         mechanisms=(
-            f"{terms.mechanism}, σ = {terms.sigma_milli / MILLI:g}, independent in every cell; Δ₂² = "
-            f"{bounds.period_squared} by period and {bounds.day_squared} by day. Drawn by "
-            f"{_SAMPLERS[entry.sampler]}, without floating point. Exact counts end with the process that "
+            f"{terms.mechanism}, independent in every cell; Δ{norm}² = {by_period} by period and {by_day} by "
+            f"day. {_noise_of_levels(entry)} Without floating point. Exact counts end with the process that "
             "noises them; answers leave on a fixed tick of the clock."
         ),
         composition="Sequential composition of zCDP: ρ adds up over levels and over releases.",
         post_processing="At the operator: none. At the hub: " + "; ".join(POST_PROCESSING) + ".",
         justification=(
             f"Product, bounds and ρ were agreed by all parties in version {terms.charter_version} of the "
-            "charter before anything was computed; σ follows from them by OpenDP's privacy map."
+            "charter before anything was computed; the noise follows from them by OpenDP's privacy map."
         ),
         utility=(
             f"By noise alone a count has a coefficient of variation of at most 25 % from {publishable:,} on, "

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from deploy.demo.country import Country
 from deploy.demo.simulation import Settings
 from privacy.calculus import Budgets
-from privacy.ledger.entry import Level
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from privacy.terms import Level
 from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
 from quorate.contract.zoning import ZONE, Zone, Zoning
 

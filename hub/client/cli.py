@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,29 +71,42 @@ def init(root: Path, network: str, office: str) -> None:
 def products(root: Path, hub: str, as_json: bool) -> None:
     """List products with their privacy cost and noise."""
     from hub.client.office import Home, connect
-    from privacy.units import epsilon
 
     with connect(Home(root), hub) as office:
-        found = [
-            {
-                "product": p.product_id,
-                "title": p.title,
-                "rho_period": p.rho_period,
-                "rho_day": p.rho_day,
-                "epsilon_at_1e-6": round(epsilon(max(p.rho_period, p.rho_day), 1e-6), 3),
-                "sigma": p.sigma_milli / 1000,
-                "levels": list(p.levels),
-                "max_days": p.max_days,
-            }
-            for p in office.products()
-        ]
-    lines = [
-        f"{p['product']}: {p['title']}\n"
-        f"  rho {p['rho_period']} nano ({p['rho_day']} a day), epsilon {p['epsilon_at_1e-6']} at delta 1e-6\n"
-        f"  noise sd {p['sigma']} in each cell of each operator, up to {p['max_days']} day(s)"
-        for p in found
-    ]
-    click.echo(json.dumps(found, indent=1) if as_json else "\n".join(lines))
+        listed = office.products()
+    if as_json:
+        click.echo(json.dumps([_product(found) for found in listed], indent=1))
+    for found in [] if as_json else listed:
+        click.echo("\n".join(_product_lines(found)))
+
+
+def _product(found: pb.Product) -> dict[str, object]:
+    from privacy.units import epsilon
+
+    return {
+        "product": found.product_id,
+        "title": found.title,
+        "rho_period": found.rho_period,
+        "rho_day": found.rho_day,
+        "epsilon_at_1e-6": round(epsilon(max(found.rho_period, found.rho_day), 1e-6), 3),
+        "mechanism": found.mechanism,
+        "measured": [
+            {"level": level.name, "rho": level.rho, "scale": level.scale_milli / 1000}
+            for level in found.measured
+        ],
+        "levels": list(found.levels),
+        "max_days": found.max_days,
+    }
+
+
+def _product_lines(found: pb.Product) -> Iterator[str]:
+    yield f"{found.product_id}: {found.title}"
+    cost = _product(found)["epsilon_at_1e-6"]
+    yield f"  rho {found.rho_period} nano ({found.rho_day} a day), epsilon {cost} at delta 1e-6"
+    for level in found.measured:
+        scale = level.scale_milli / 1000
+        yield f"  {found.mechanism} noise of scale {scale} in each {level.name} cell of each operator"
+    yield f"  periods of up to {found.max_days} day(s)"
 
 
 @commands.command()

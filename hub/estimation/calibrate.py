@@ -8,8 +8,10 @@ operators, O the phone owners and N the persons of the register, zone z and hour
 One ratio for the country and hour stands for second subscriptions, silent phones and missing operators
 alike; persons without a phone are counted where they are registered. The standard error adds
 
-- the noise, through the ratio: (O/Y_h)²·σ²·(m(1 − 2p) + p²Z) for an area of m of the Z zones with the share
-  p of Y_h (variance of a ratio estimator by linearisation; Cochran 1977, Sampling Techniques, eq. 6.10),
+- the noise, through the ratio: (O/Y_h)²·(V_a − 2p·V_aY + p²·V_Y) for an area with the share p of Y_h, where V_a
+  and V_Y are the noise of the area and of Y_h and V_aY their covariance; with one level of independent noise σ²
+  that is σ²·(m(1 − 2p) + p²Z) for m of the Z zones (variance of a ratio estimator by linearisation; Cochran
+  1977, Sampling Techniques, eq. 6.10),
 - the spread of subscriptions around owners: a declared variance per owner,
 - what the model leaves out: a declared share of the estimate,
 - when operators are missing, the drift of market shares between zones with equal shares s and the declared δ:
@@ -27,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.config import Register
-from hub.estimation.combine import Combined
+from hub.estimation.combine import Combined, membership_of
 from quorate.contract.charter import Calibration
 
 Z_95 = NormalDist().inv_cdf(0.975)
@@ -90,19 +92,16 @@ def calibrate(
     Where the national sum of an hour is not above its own noise, nothing can be said of that hour: its
     standard error is infinite.
     """
-    membership = np.zeros((len(members), combined.zones.shape[0]))
-    for area, zones in enumerate(members):
-        membership[area, zones] = 1.0
+    membership = membership_of(members, combined.zones.shape[0])
+    noise_area, noise_common, noise_total = combined.noise_of(membership)
     total = combined.zones.sum(axis=0)
-    noise_total = combined.noise_variance * combined.zones.shape[0]
     usable = total > 5.0 * np.sqrt(noise_total)
     ratio = register.phone_owners.sum() / np.where(usable, total, 1.0)
     counted = membership @ combined.zones
     share = counted / np.where(usable, total, 1.0)
     owners = ratio * counted
     offset = (membership @ (register.population - register.phone_owners))[:, None]
-    size = membership.sum(axis=1)[:, None]
-    noise = ratio**2 * (combined.noise_variance * size * (1.0 - 2.0 * share) + share**2 * noise_total)
+    noise = ratio**2 * (noise_area[:, None] - 2.0 * share * noise_common[:, None] + share**2 * noise_total)
     sampling = assumed.owner_dispersion_permille / 1000.0 * np.maximum(owners, 0.0)
     relative = (assumed.model_cv_permille / 1000.0) ** 2
     drift = share_drift(combined.operators, operators, assumed.share_sd_permille / 1000.0)

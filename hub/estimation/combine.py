@@ -1,4 +1,14 @@
-"""Combination of operators: sums, with the variances of their noise; a missing operator is missing."""
+"""Combination of operators, and of the levels that each measured; a missing operator is missing.
+
+The vectors of the operators that answered are added, and so are their variances. Where a release measured several
+levels of the zoning, the counts of zones are the best linear unbiased ones that all levels together allow
+(generalised least squares; Hay et al. 2010, "Boosting the accuracy of differentially private histograms through
+consistency"): with the measured areas y = Ax + noise of covariance V,
+
+    x = C·AᵀV⁻¹y,    C = (AᵀV⁻¹A)⁻¹,
+
+so that the sums of zones agree at every level.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from privacy.noise import noise_of, variance
+from privacy.terms import Terms
+from quorate.contract.keyset import Keyset
+from quorate.contract.zoning import ZONE, Zoning
+
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -19,31 +36,71 @@ class Combined:
         Noisy counts of subscribers, float64 of shape (zones, hours).
     special
         Noisy counts without a zone (`unobserved`, `unanchored`), float64 of shape (hours,).
-    noise_variance
-        Variance of the noise in each of these cells.
+    covariance
+        Of the noise in the zones of an hour, the same for every hour: float64 of shape (zones, zones), or the
+        variance of each zone where they are independent.
     operators
         Number of operators in the sum.
     """
 
-    zones: NDArray[np.float64]
-    special: NDArray[np.float64]
-    noise_variance: float
+    zones: Values
+    special: Values
+    covariance: Values | float
     operators: int
 
+    def noise_of(self, membership: Values) -> tuple[Values, Values, float]:
+        """Return variances of sums of zones, their covariances with the sum of all zones, and its variance.
 
-def combine(vectors: Sequence[NDArray[np.int64]], shape: tuple[int, int], sigma: float) -> Combined:
-    """Add the vectors of the operators that answered.
+        Parameters
+        ----------
+        membership
+            0 or 1, float64 of shape (areas, zones).
+        """
+        if isinstance(self.covariance, float):
+            variances = self.covariance * membership.sum(axis=1)
+            return variances, variances, self.covariance * membership.shape[1]
+        spread = membership @ self.covariance
+        return (spread * membership).sum(axis=1), spread.sum(axis=1), float(self.covariance.sum())
+
+
+def combine(vectors: Sequence[NDArray[np.int64]], keyset: Keyset, zoning: Zoning, terms: Terms) -> Combined:
+    """Add the vectors of the operators that answered, and reconcile the levels that they measured.
 
     Parameters
     ----------
     vectors
-        Noised int64 vectors of shape (areas·hours,), one per operator; the last area is the special one.
-    shape
-        (areas, hours).
-    sigma
-        Standard deviation of the noise in each cell of each vector.
+        Noised int64 vectors of shape (cells,), one per operator, in the order of the keyset.
+    keyset, zoning, terms
+        Of the release.
     """
-    total = (
-        np.stack([vector.reshape(shape) for vector in vectors]).sum(axis=0, dtype=np.int64).astype(np.float64)
-    )
-    return Combined(total[:-1], total[-1], sigma**2 * len(vectors), len(vectors))
+    total = np.stack(vectors).sum(axis=0, dtype=np.int64).astype(np.float64)
+    noise = {
+        level.name: len(vectors) * variance(noise_of(terms.mechanism, level.scale_milli))
+        for level in terms.levels
+    }
+    measured = {name: total[place].reshape(shape) for name, place, shape in keyset.parts()}
+    if len(measured) == 1:
+        return Combined(measured[ZONE][:-1], measured[ZONE][-1], noise[ZONE], len(vectors))
+    weighted = [
+        (membership_of(list(zoning.members(name).values()), len(zoning.zones)), counts[:-1], noise[name])
+        for name, counts in measured.items()
+    ]
+    information = sum(areas.T @ areas / spread for areas, _counts, spread in weighted)
+    covariance = np.asarray(np.linalg.inv(information), np.float64)
+    zones = covariance @ sum(areas.T @ counts / spread for areas, counts, spread in weighted)
+    special = _weighted([counts[-1] for counts in measured.values()], list(noise.values()))
+    return Combined(np.asarray(zones, np.float64), special, covariance, len(vectors))
+
+
+def membership_of(members: Sequence[Sequence[int]], zones: int) -> Values:
+    """Return which zones are in which area, 0 or 1, float64 of shape (areas, zones)."""
+    membership = np.zeros((len(members), zones))
+    for area, indices in enumerate(members):
+        membership[area, indices] = 1.0
+    return membership
+
+
+def _weighted(values: Sequence[Values], variances: Sequence[float]) -> Values:
+    """Return the mean of independent measurements of the same, weighted by the inverse of their variances."""
+    weights = 1.0 / np.array(variances)
+    return np.asarray(weights @ np.stack(values) / weights.sum(), dtype=np.float64)

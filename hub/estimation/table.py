@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from hub.config import Agreement
 from hub.estimation.calibrate import Estimates, calibrate
 from hub.estimation.combine import combine
-from privacy.calculus import charge
-from privacy.ledger.entry import Terms
 from privacy.statistics import PRESENCE_BY_HOUR
+from privacy.terms import Terms
 from quorate.contract.calendar import hour_label, period_label
 from quorate.contract.order import keyset_for
 
@@ -49,9 +48,9 @@ def estimate(own: Agreement, terms: Terms, vectors: Sequence[NDArray[np.int64]])
     vectors
         One noised int64 vector per operator that answered, in the order of the keyset.
     """
-    keyset = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day)
-    combined = combine(vectors, keyset.shape, terms.sigma_milli / 1000)
-    cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
+    keyset = keyset_for(own.charter, own.zoning, terms)
+    combined = combine(vectors, keyset, own.zoning, terms)
+    cost = terms.charge()
     times = _times(terms, keyset.hours, own.charter.time_zone)
     rows: list[dict[str, object]] = []
     for level in own.charter.publication.levels:

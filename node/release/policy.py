@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from node.enrolment import Agreement
 from privacy.errors import QuorateError, UsageProblem
-from privacy.ledger.entry import Terms
+from privacy.terms import Terms
 from quorate.contract.calendar import days_between
 from quorate.contract.canonical import canonical
 from quorate.contract.order import TaskOrder, terms_of

@@ -10,7 +10,6 @@ from pathlib import Path
 from node.enrolment import Agreement
 from node.jobs import ReleaseJob, run
 from node.release.policy import Refusal, require_agreed
-from privacy.calculus import charge
 from privacy.errors import BudgetExhausted, NonceConflict
 from privacy.ledger import Ledger, Recorded, Request
 from quorate.contract.order import TaskOrder
@@ -60,14 +59,13 @@ class Releasing:
             phase("known")
             self.ledger.remember(terms, order.nonce)
             return known
-        cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
         try:
-            self.ledger.require_room(cost)
+            self.ledger.require_room(terms.charge())
             phase("computing")
             told, result = run(
                 ReleaseJob(home=self.home, charter=self.own.charter_digest, terms=terms), phase
             )
-            request = Request(terms, cost, order.nonce, result, bytes.fromhex(told.snapshot), told.sampler)
+            request = Request(terms, order.nonce, result, bytes.fromhex(told.snapshot), told.samplers)
             return self.ledger.commit(request, self.today())
         except BudgetExhausted as error:
             raise Refusal(pb.REFUSAL_REASON_BUDGET_EXHAUSTED, error.what) from error

@@ -15,6 +15,7 @@ from ibis.backends.duckdb import Backend
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+import privacy.levels
 import privacy.noise
 import privacy.sampler.exact
 import privacy.sampler.measurement
@@ -24,12 +25,13 @@ import privacy.sensitivity
 import privacy.statistics
 import quorate.contract.calendar
 import quorate.contract.keyset
+import quorate.contract.zoning
 from node import engine, tables
 from node.presence import build
 from node.sources import events
-from node.statistics import presence_by_hour, residents
+from node.statistics import levels, presence_by_hour, residents
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Terms
+from privacy.terms import Terms
 from quorate.contract.calendar import clock_hours, days_between, hours_of
 from quorate.contract.canonical import first_problem
 
@@ -40,6 +42,8 @@ _SHARED: tuple[ModuleType, ...] = (
     events,
     build,
     sys.modules[__name__],
+    levels,
+    privacy.levels,
     privacy.noise,
     privacy.sampler.exact,
     privacy.sampler.measurement,
@@ -49,6 +53,7 @@ _SHARED: tuple[ModuleType, ...] = (
     privacy.statistics,
     quorate.contract.calendar,
     quorate.contract.keyset,
+    quorate.contract.zoning,
 )
 
 

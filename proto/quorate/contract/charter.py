@@ -8,10 +8,13 @@ from pydantic import Field, JsonValue, model_validator
 
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Digest, Level, Name
-from privacy.statistics import PRESENCE_BY_HOUR, STATISTICS
+from privacy.sensitivity import MOST_HOURS, Mechanism
+from privacy.statistics import STATISTICS, declare
+from privacy.terms import Digest, Level, Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import Document
+from quorate.contract.keyset import ADDITIVE, SPECIAL
+from quorate.contract.zoning import ZONE, Zoning
 
 
 class Product(Document):
@@ -19,6 +22,8 @@ class Product(Document):
 
     Attributes
     ----------
+    levels, mechanism
+        Levels of the zoning that are measured with their shares of the loss, and the noise of all of them.
     rho
         Loss of one release in nano-ρ, by the whole period that it reads.
     max_days
@@ -32,21 +37,40 @@ class Product(Document):
     statistic: Name
     parameters: dict[str, JsonValue]
     levels: tuple[Level, ...] = Field(min_length=1)
+    mechanism: Mechanism = "discrete-gaussian"
     max_days: int = Field(strict=True, ge=1, le=31)
     rho: NanoRho
     algorithm: Digest
 
     @model_validator(mode="after")
     def _consistent(self) -> Product:
-        if self.statistic not in STATISTICS:
-            raise ValueError(f"there is no statistic called {self.statistic}")
-        if self.statistic == PRESENCE_BY_HOUR and self.max_days != 1:
-            raise ValueError("presence by hour is of one day")
+        if len(self.levels) > 1 and self.statistic not in ADDITIVE:
+            raise ValueError(
+                f"{self.statistic} cannot be measured at several levels: areas are not sums of zones"
+            )
+        self._require_statistic()
+        if self.max_days != 1 and STATISTICS[self.statistic].reads == "day":
+            raise ValueError(f"{self.statistic} reads one day, so max_days must be 1")
         if len({level.name for level in self.levels}) != len(self.levels):
             raise ValueError("a level is named twice")
+        if ZONE not in {level.name for level in self.levels}:
+            raise ValueError(f"the finest level, {ZONE}, is not among the levels that are measured")
         if sum(level.share_permille for level in self.levels) != 1000:
             raise ValueError("the shares of the levels do not add up to 1000")
         return self
+
+    def _require_statistic(self) -> None:
+        if self.statistic not in STATISTICS:
+            raise ValueError(f"there is no statistic called {self.statistic}")
+        if self.statistic not in SPECIAL:
+            raise ValueError(
+                f"{self.statistic} has bounds but no list of cells, so no node can run it yet; "
+                f"use one of: {', '.join(sorted(SPECIAL))}"
+            )
+        try:
+            declare(self.statistic, self.parameters, MOST_HOURS)
+        except UsageProblem as error:
+            raise ValueError(error.what) from error
 
 
 class PresenceRules(Document):
@@ -130,3 +154,13 @@ class Charter(Document):
             f"the charter has no product called {product_id}",
             todo=f"ask for one of: {', '.join(product.product_id for product in self.products)}",
         )
+
+    def require_levels(self, zoning: Zoning) -> None:
+        """Refuse a zoning that lacks a level at which something is measured or published (UsageProblem)."""
+        measured = {level.name for product in self.products for level in product.levels}
+        missing = sorted((measured | set(self.publication.levels)) - set(zoning.levels))
+        if missing:
+            raise UsageProblem(
+                f"the charter names the level {missing[0]}, which the zoning does not have",
+                todo="correct publication.levels, or the levels of the products",
+            )

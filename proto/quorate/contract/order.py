@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field
 
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Digest, Name, Terms
-from privacy.noise import calibrate
+from privacy.levels import split
 from privacy.statistics import declare
+from privacy.terms import Digest, Name, Terms
 from quorate.contract.canonical import Document
 from quorate.contract.charter import Charter
 from quorate.contract.keyset import Keyset, keyset_of
@@ -19,7 +19,6 @@ from quorate.contract.zoning import Zoning
 ORDER_TYPE = "application/vnd.quorate.task-order+json"
 ENTRY_TYPE = "application/vnd.quorate.ledger-entry+json"
 RECEIPT_TYPE = "application/vnd.quorate.receipt+json"
-GAUSSIAN = "discrete-gaussian"
 #: Largest chunk of a contribution, in bytes.
 CHUNK = 1 << 20
 
@@ -89,26 +88,27 @@ def terms_of(
             means="an unknown block has budget zero",
             todo="ask for days that it covers",
         )
-    keyset = keyset_for(charter, zoning, product.statistic, first_day)
-    bounds = declare(product.statistic, keyset.hours)
+    names = [level.name for level in product.levels]
+    keyset = keyset_of(product.statistic, zoning, names, first_day, charter.time_zone)
+    bounds = declare(product.statistic, product.parameters, keyset.hours)
     return Terms(
         product=product_id,
         statistic=product.statistic,
         parameters=product.parameters,
         zoning=charter.zoning,
         keyset=keyset.digest(),
-        levels=product.levels,
+        levels=split(product.levels, bounds, product.mechanism, product.rho, charter.sigma_grid_milli),
         first_day=first_day,
         last_day=last_day,
         bounds=bounds,
-        mechanism=GAUSSIAN,
-        sigma_milli=calibrate(bounds, product.rho, charter.sigma_grid_milli),
+        mechanism=product.mechanism,
         by_period=product.rho,
         charter_version=charter.version,
         revision=revision,
     )
 
 
-def keyset_for(charter: Charter, zoning: Zoning, statistic: str, first_day: date) -> Keyset:
-    """Return the cells of a statistic on a day, in the charter's time zone."""
-    return keyset_of(statistic, zoning, first_day, charter.time_zone)
+def keyset_for(charter: Charter, zoning: Zoning, terms: Terms) -> Keyset:
+    """Return the cells of a release, in the charter's time zone."""
+    names = [level.name for level in terms.levels]
+    return keyset_of(terms.statistic, zoning, names, terms.first_day, charter.time_zone)

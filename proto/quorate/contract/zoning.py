@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from privacy.ledger.entry import Name
+from privacy.terms import Name
 from quorate.contract.canonical import Document
 
 #: Name of the finest level; parents are called as the zoning calls them.

@@ -47,21 +47,26 @@ class Product(_message.Message):
     STATISTIC_FIELD_NUMBER: _builtins.int
     RHO_PERIOD_FIELD_NUMBER: _builtins.int
     RHO_DAY_FIELD_NUMBER: _builtins.int
-    SIGMA_MILLI_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
     MAX_DAYS_FIELD_NUMBER: _builtins.int
+    MECHANISM_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     title: _builtins.str
     statistic: _builtins.str
     rho_period: _builtins.int
     """Loss of the release in nano-rho: by the whole period, and by one day."""
     rho_day: _builtins.int
-    sigma_milli: _builtins.int
-    """Standard deviation of the noise in each cell of each operator, in thousandths."""
     max_days: _builtins.int
     """Longest period of one release, in days."""
+    mechanism: _builtins.str
+    """Noise of every level: "discrete-gaussian" or "discrete-laplace"."""
     @_builtins.property
     def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def measured(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredLevel]:
+        """Levels that each operator measures, with noise of their own."""
+
     def __init__(
         self,
         *,
@@ -70,17 +75,45 @@ class Product(_message.Message):
         statistic: _builtins.str = ...,
         rho_period: _builtins.int = ...,
         rho_day: _builtins.int = ...,
-        sigma_milli: _builtins.int = ...,
         levels: _abc.Iterable[_builtins.str] | None = ...,
         max_days: _builtins.int = ...,
+        mechanism: _builtins.str = ...,
+        measured: _abc.Iterable[Global___MeasuredLevel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "max_days", b"max_days", "product_id", b"product_id", "rho_day", b"rho_day", "rho_period", b"rho_period", "sigma_milli", b"sigma_milli", "statistic", b"statistic", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "max_days", b"max_days", "measured", b"measured", "mechanism", b"mechanism", "product_id", b"product_id", "rho_day", b"rho_day", "rho_period", b"rho_period", "statistic", b"statistic", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Product: _TypeAlias = Product  # noqa: Y015
+
+@_typing.final
+class MeasuredLevel(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RHO_FIELD_NUMBER: _builtins.int
+    SCALE_MILLI_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    rho: _builtins.int
+    """Part of the loss of the whole period, in nano-rho."""
+    scale_milli: _builtins.int
+    """Scale of the noise in each cell of each operator, in thousandths: sigma, or b of a Laplace distribution."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        rho: _builtins.int = ...,
+        scale_milli: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "rho", b"rho", "scale_milli", b"scale_milli"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasuredLevel: _TypeAlias = MeasuredLevel  # noqa: Y015
 
 @_typing.final
 class ListProductsRequest(_message.Message):
