@@ -5,23 +5,25 @@ The two privacy units are the subscriber-day and the largest window of 31 consec
 
 - a release that reads the days M costs a window W its by-period loss if M lies inside W,
 - its by-day loss if M and W only overlap, and nothing otherwise;
-- costs of different releases add up (composition of zCDP).
+- costs of different releases add up (composition of zCDP; Bun and Steinke 2016, lemma 1.7).
 
-Days are disjoint data sets, because everything of a day reads that day's events alone.
+Days are disjoint data sets, because everything of a day reads that day's events alone. The by-day loss holds
+for any part of M, not only for one day of it (`privacy.sensitivity.Declaration`), and so for every overlap.
+docs/calculus.md explains the rule with examples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from privacy.errors import BudgetExhausted
-from privacy.sensitivity import Declaration
-from privacy.units import NanoRho, nano_rho
+from privacy.errors import BudgetExhausted, UsageProblem
+from privacy.sensitivity import Declaration, Mechanism
+from privacy.units import LARGEST, NANO, NanoRho, nano_rho
 
 DAY = 1
 MONTH = 31
@@ -97,16 +99,54 @@ class Budgets(BaseModel):
             )
 
 
-def charge(declaration: Declaration, first_day: date, last_day: date, by_period: int) -> Charge:
+def charge(
+    declaration: Declaration, mechanism: Mechanism, first_day: date, last_day: date, by_period: int
+) -> Charge:
     """Return the charge of a release whose by-period loss is `by_period` nano-ρ.
 
-    With σ² = Δ²_period/(2ρ_period), one day costs ρ_period·Δ²_day/Δ²_period, rounded up.
+    With scale² = Δ²_period/(2ρ_period), one day and every other part of the period cost
+    ρ_period·Δ²_day/Δ²_period, rounded up, with Δ in the norm of the mechanism. A period of one day has no part.
     """
-    ratio = Fraction(declaration.day_squared, declaration.period_squared)
-    if first_day == last_day:
-        ratio = Fraction(1)
-    by_day = nano_rho(Fraction(by_period, 10**9) * ratio)
+    period, day = declaration.distances_squared(mechanism)
+    ratio = Fraction(1) if first_day == last_day else Fraction(day, period)
+    by_day = nano_rho(Fraction(by_period, NANO) * ratio)
     return Charge(first_day=first_day, last_day=last_day, by_period=by_period, by_day=by_day)
+
+
+def person_bound(losses: Mapping[str, int], subscriptions: Mapping[str, int]) -> int:
+    """Return what the releases of all operators cost one person with several subscriptions, in nano-ρ.
+
+    Σ_k a_k²·ρ_k. At one operator this is group privacy (zCDP of a group of a is a²ρ; Bun and Steinke 2016,
+    proposition 1.9); the operators' data are disjoint and their noise is independent, so their losses add up.
+
+    Parameters
+    ----------
+    losses
+        ρ_k, the loss of one subscription at each operator in the same window, in nano-ρ; zero is allowed.
+    subscriptions
+        a_k, how many subscriptions the person has at each of the same operators; zero is allowed.
+
+    Raises
+    ------
+    UsageProblem
+        If the operators differ, a number is negative or no whole number, or the sum is above ρ = 1000.
+    """
+    if losses.keys() != subscriptions.keys():
+        raise UsageProblem(
+            f"losses or subscriptions of {', '.join(sorted(losses.keys() ^ subscriptions.keys()))} are missing",
+            means="an operator that is left out would count as zero, and the bound would be too low",
+            todo="give both numbers of every operator, zero where there are none",
+        )
+    for name, numbers in (("loss", losses), ("number of subscriptions", subscriptions)):
+        for operator, number in numbers.items():
+            if type(number) is not int or number < 0:
+                raise UsageProblem(f"the {name} of {operator} is not a whole number from zero on")
+    bound = sum(subscriptions[operator] ** 2 * loss for operator, loss in losses.items())
+    if bound > LARGEST:
+        raise UsageProblem(
+            f"the loss of such a person is above rho = {LARGEST // NANO}", means="that is no privacy at all"
+        )
+    return bound
 
 
 def require_room(charged: Charge, budgets: Budgets, spent: dict[tuple[int, date], int]) -> None:

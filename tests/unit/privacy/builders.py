@@ -9,10 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from privacy.calculus import Budgets, charge
+from privacy.calculus import Budgets
 from privacy.ledger import Request, Terms
-from privacy.ledger.entry import Level
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+from privacy.terms import LevelTerms
 
 IDENTITY = "spiffe://small/operator/north/node/0"
 TODAY = date(2026, 6, 1)
@@ -32,12 +32,11 @@ def terms_for(
         "parameters": {"night_hours": [0, 1, 2], "min_nights": 1},
         "zoning": "a" * 64,
         "keyset": "b" * 64,
-        "levels": (Level(name="zone", share_permille=1000),),
+        "levels": (LevelTerms(name="zone", share_permille=1000, by_period=by_period, scale_milli=34_650),),
         "first_day": first_day,
         "last_day": last_day,
-        "bounds": declare(statistic, 24),
+        "bounds": declare(statistic, {}, 24),
         "mechanism": "discrete-gaussian",
-        "sigma_milli": 34_650,
         "by_period": by_period,
         "charter_version": 1,
     }
@@ -55,9 +54,8 @@ def residents(first_day: date, last_day: date, by_period: int = UNIT, /, **chang
 
 
 def request_for(terms: Terms, nonce: str = "n", result: bytes = b"noised bytes") -> Request:
-    """Return a request that charges what its terms cost."""
-    cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
-    return Request(terms, cost, nonce, result, snapshot=b"\x01" * 32)
+    """Return a request for these terms."""
+    return Request(terms, nonce, result, snapshot=b"\x01" * 32)
 
 
 def tamper(path: Path, *changes: Tamper) -> None:

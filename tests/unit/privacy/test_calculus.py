@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from privacy.calculus import DAY, MONTH, Budgets, Charge, charge, require_room
+from privacy.calculus import DAY, MONTH, Budgets, Charge, charge, person_bound, require_room
 from privacy.errors import BudgetExhausted, UsageProblem
-from privacy.sensitivity import Declaration
-from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+from privacy.sensitivity import Declaration, Mechanism
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, UNION_SKETCH, declare
+from privacy.units import LARGEST
 
 RHO = 5_000_000
-HOMES = declare(RESIDENTS, 24)
+HOMES = declare(RESIDENTS, {}, 24)
+GAUSSIAN: Mechanism = "discrete-gaussian"
+LAPLACE: Mechanism = "discrete-laplace"
 JANUARY = date(2026, 1, 1), date(2026, 1, 31)
 FEBRUARY = date(2026, 2, 1), date(2026, 2, 28)
 MARCH = date(2026, 3, 1), date(2026, 3, 31)
@@ -33,7 +36,7 @@ def spent_on(*charges: Charge) -> dict[tuple[int, date], int]:
 
 
 def month(days: tuple[date, date]) -> Charge:
-    return charge(HOMES, *days, RHO)
+    return charge(HOMES, GAUSSIAN, *days, RHO)
 
 
 # --- the charge of one release ----------------------------------------------------------------------------
@@ -46,20 +49,40 @@ def test_one_day_of_a_residents_release_costs_twice_its_period() -> None:
 
 
 def test_a_release_of_a_single_day_costs_that_day_what_it_costs_its_period() -> None:
-    assert charge(HOMES, date(2026, 2, 1), date(2026, 2, 1), RHO).by_day == RHO
-    hourly = charge(declare(PRESENCE_BY_HOUR, 25), date(2026, 10, 25), date(2026, 10, 25), RHO)
-    assert (hourly.by_period, hourly.by_day) == (RHO, RHO)
+    day = date(2026, 10, 25)
+    sketch = declare(UNION_SKETCH, {"by_zone": True, "limit": 5}, 25)
+    for bounds in (HOMES, sketch, declare(PRESENCE_BY_HOUR, {}, 25)):
+        for mechanism in (GAUSSIAN, LAPLACE):
+            made = charge(bounds, mechanism, day, day, RHO)
+            assert (made.by_period, made.by_day) == (RHO, RHO)
 
 
-@pytest.mark.parametrize(("asked", "by_day"), [(100, 67), (99, 66), (1, 1), (2, 2), (3, 2)])
+def test_laplace_noise_costs_a_day_of_residents_four_times_its_period() -> None:
+    """It is ε-DP by the L1 distance: a day has twice the ε of the period, and ρ is ε²/2."""
+    made = charge(HOMES, LAPLACE, *FEBRUARY, RHO)
+    assert (made.by_period, made.by_day) == (RHO, 4 * RHO)
+
+
+@pytest.mark.parametrize(("limit", "gaussian", "laplace"), [(1, 2, 4), (8, 2, 4)])
+def test_a_sketch_by_zone_costs_a_day_as_a_home_does_and_a_single_one_no_more_than_its_period(
+    limit: int, gaussian: int, laplace: int
+) -> None:
+    zoned = declare(UNION_SKETCH, {"by_zone": True, "limit": limit}, 24)
+    assert charge(zoned, GAUSSIAN, *FEBRUARY, RHO).by_day == gaussian * RHO
+    assert charge(zoned, LAPLACE, *FEBRUARY, RHO).by_day == laplace * RHO
+    single = declare(UNION_SKETCH, {"by_zone": False}, 24)
+    assert charge(single, GAUSSIAN, *FEBRUARY, RHO).by_day == RHO
+
+
+@pytest.mark.parametrize(("asked", "by_day"), [(100, 134), (99, 132), (1, 2), (2, 3), (3, 4)])
 def test_the_cost_of_a_day_is_rounded_up_to_whole_nano_rho(asked: int, by_day: int) -> None:
-    two_thirds = Declaration(cells_by_period=3, cells_by_day=2)
-    assert charge(two_thirds, *FEBRUARY, asked).by_day == by_day
+    four_thirds = Declaration(cells_by_period=3, cells_by_day=4)
+    assert charge(four_thirds, GAUSSIAN, *FEBRUARY, asked).by_day == by_day
 
 
 def test_a_cost_of_a_day_that_is_no_privacy_at_all_is_an_error() -> None:
     with pytest.raises(UsageProblem, match="outside 0 < rho"):
-        charge(HOMES, *FEBRUARY, 501 * 10**9)
+        charge(HOMES, GAUSSIAN, *FEBRUARY, 501 * 10**9)
 
 
 def test_a_charge_with_its_days_in_the_wrong_order_or_without_a_cost_is_refused() -> None:
@@ -118,6 +141,34 @@ def test_windows_are_charged_by_which_of_their_days_the_release_reads(
         elif read & window:
             expected[min(window)] = by_day
     assert dict(made.windows(length)) == expected
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 364), st.integers(1, 60), st.integers(1, 9), st.sampled_from([GAUSSIAN, LAPLACE])
+        ),
+        max_size=8,
+    )
+)
+def test_twelve_windows_pay_at_least_what_a_year_of_releases_costs(
+    releases: list[tuple[int, int, int, Mechanism]],
+) -> None:
+    """So twelve times the cap of a month bounds a year, as docs/calculus.md says."""
+    first = date(2026, 1, 1)
+    made = [
+        charge(
+            HOMES,
+            mechanism,
+            first + timedelta(days=at),
+            first + timedelta(days=min(364, at + days - 1)),
+            nano,
+        )
+        for at, days, nano, mechanism in releases
+    ]
+    spent = spent_on(*made)
+    paid = sum(spent.get((MONTH, first + timedelta(days=MONTH * number)), 0) for number in range(12))
+    assert sum(one.by_period for one in made) <= paid
 
 
 # --- budgets ----------------------------------------------------------------------------------------------
@@ -195,3 +246,51 @@ def test_a_budget_is_a_positive_whole_number(bad: int) -> None:
     for pair in ((bad, 1), (1, bad)):
         with pytest.raises(ValidationError):
             budgets(*pair)
+
+
+# --- the bound of a person --------------------------------------------------------------------------------
+
+
+def test_a_person_pays_the_squares_of_the_subscriptions_at_each_operator() -> None:
+    assert person_bound({"alpha": RHO}, {"alpha": 1}) == RHO
+    assert person_bound({"alpha": RHO}, {"alpha": 3}) == 9 * RHO
+    assert person_bound({"alpha": 5, "beta": 7, "gamma": 11}, {"gamma": 0, "beta": 2, "alpha": 1}) == 5 + 28
+    assert person_bound({"alpha": 0}, {"alpha": 4}) == 0
+    assert person_bound({}, {}) == 0
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(0, 10**9), st.integers(0, 3))
+def test_a_group_of_subscriptions_moves_gaussian_noise_by_no_more_than_the_bound(
+    together: list[int], rho: int, other: int
+) -> None:
+    """Each subscription moves the vector by 1 in some direction; all in one is the worst: a², not a."""
+    cells = max(together) + 1
+    squared = sum(together.count(cell) ** 2 for cell in range(cells))
+    a = len(together)
+    assert squared * rho + other**2 * rho <= person_bound({"k": rho, "l": rho}, {"k": a, "l": other})
+    assert a * a * rho == person_bound({"k": rho}, {"k": a})
+
+
+@pytest.mark.parametrize(
+    ("losses", "subscriptions", "says"),
+    [
+        ({"alpha": -1}, {"alpha": 1}, "the loss of alpha is not a whole number from zero on"),
+        ({"alpha": 1.0}, {"alpha": 1}, "the loss of alpha"),
+        ({"alpha": 1}, {"alpha": -2}, "the number of subscriptions of alpha is not a whole number"),
+        ({"alpha": 1}, {"alpha": True}, "the number of subscriptions of alpha"),
+        ({"alpha": 1, "beta": 1}, {"alpha": 1}, "losses or subscriptions of beta are missing"),
+        ({"alpha": 1}, {"alpha": 1, "gamma": 1, "beta": 2}, "subscriptions of beta, gamma are missing"),
+        ({"alpha": LARGEST + 1}, {"alpha": 1}, "above rho = 1000"),
+        ({"alpha": 1}, {"alpha": 10**6 + 1}, "above rho = 1000"),
+        ({"alpha": 2**62, "beta": 2**62}, {"alpha": 2**40, "beta": 2**40}, "above rho = 1000"),
+    ],
+)
+def test_a_person_bound_of_wrong_numbers_is_an_error(
+    losses: dict[str, int], subscriptions: dict[str, int], says: str
+) -> None:
+    with pytest.raises(UsageProblem, match=says):
+        person_bound(losses, subscriptions)
+
+
+def test_the_largest_person_bound_is_the_largest_loss() -> None:
+    assert person_bound({"alpha": LARGEST // 4}, {"alpha": 2}) == LARGEST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from contextlib import closing
@@ -37,19 +38,21 @@ from privacy.accuracy import (
 from privacy.calculus import DAY, MONTH, Budgets, Charge, charge, require_room
 from privacy.errors import BudgetExhausted, UsageProblem
 from privacy.ledger import Ledger
-from privacy.ledger.entry import Level
 from privacy.noise import gaussian, noised
 from privacy.planner import Plan, Proposal, charge_of, plan
 from privacy.planner_chart import chart, panel
-from privacy.sensitivity import Declaration
+from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+from privacy.terms import Level
 from quorate.contract.order import terms_of
 from tests.support_node import enrolled, network_at
 from tests.unit.privacy.builders import presence, request_for
 
+GAUSSIAN: Mechanism = "discrete-gaussian"
+LAPLACE: Mechanism = "discrete-laplace"
 RHO = 5_000_000
-HOMES = declare(RESIDENTS, 24)
-HOURS = declare(PRESENCE_BY_HOUR, 24)
+HOMES = declare(RESIDENTS, {}, 24)
+HOURS = declare(PRESENCE_BY_HOUR, {}, 24)
 GRID = 10
 DOCUMENT = Path(__file__).parents[3] / "docs" / "planning.md"
 MARCH = date(2026, 3, 1), date(2026, 3, 31)
@@ -57,8 +60,10 @@ MARCH = date(2026, 3, 1), date(2026, 3, 31)
 SPLIT = (("nation", 50), ("region", 100), ("district", 250), ("zone", 600))
 
 
-def measured(bounds: Declaration, name: str = "zone", share: int = 1000) -> Measured:
-    return Measured(level=Level(name=name, share_permille=share), bounds=bounds)
+def measured(
+    bounds: Declaration, name: str = "zone", share: int = 1000, mechanism: Mechanism = GAUSSIAN
+) -> Measured:
+    return Measured(level=Level(name=name, share_permille=share), bounds=bounds, mechanism=mechanism)
 
 
 def proposal(
@@ -93,7 +98,7 @@ def planned(asked: Proposal | None = None, caps: Budgets | None = None, **more: 
 
 
 def test_a_month_of_residents_costs_each_of_its_days_twice() -> None:
-    assert planned().charge == charge(HOMES, *MARCH, RHO)
+    assert planned().charge == charge(HOMES, GAUSSIAN, *MARCH, RHO)
     assert planned().charge.by_day == 2 * RHO
 
 
@@ -108,24 +113,35 @@ def test_the_default_budgets_are_the_epsilons_of_the_specification() -> None:
     by_period=st.integers(1000, 10**9),
     days=st.integers(1, 31),
     first=st.integers(1, 999),
-    bounds=st.builds(Declaration, cells_by_period=st.integers(1, 9), cells_by_day=st.integers(1, 9)),
+    cells=st.tuples(st.integers(1, 9), st.integers(1, 9)).map(sorted),
+    mechanism=st.sampled_from([GAUSSIAN, LAPLACE]),
 )
 def test_levels_with_the_same_bounds_cost_what_one_of_them_alone_costs(
-    by_period: int, days: int, first: int, bounds: Declaration
+    by_period: int, days: int, first: int, cells: list[int], mechanism: Mechanism
 ) -> None:
+    bounds = Declaration(cells_by_period=cells[0], cells_by_day=cells[1])
     period = MARCH[0], MARCH[0] + timedelta(days=days - 1)
-    split = (measured(bounds, "nation", first), measured(bounds, "zone", 1000 - first))
+    split = (
+        measured(bounds, "nation", first, mechanism),
+        measured(bounds, "zone", 1000 - first, mechanism),
+    )
     asked = proposal(bounds, period, by_period, measured=split)
-    assert charge_of(asked) == charge(bounds, *period, by_period)
+    assert charge_of(asked) == charge(bounds, mechanism, *period, by_period)
+
+
+def test_with_laplace_noise_a_month_of_residents_costs_each_of_its_days_four_times() -> None:
+    found = planned(proposal(measured=(measured(HOMES, mechanism=LAPLACE),))).charge
+    assert found == charge(HOMES, LAPLACE, *MARCH, RHO)
+    assert found.by_day == 4 * RHO, "a moved home is a distance of 2 and not of √2"
 
 
 def test_levels_with_other_bounds_add_up_what_a_day_costs_each() -> None:
     steady = Declaration(cells_by_period=1, cells_by_day=1)
     split = (measured(steady, "nation", 400), measured(HOMES, "zone", 600))
     assert charge_of(proposal(measured=split)).by_day == RHO * 4 // 10 + 2 * RHO * 6 // 10
-    thirds = Declaration(cells_by_period=3, cells_by_day=2)
+    thirds = Declaration(cells_by_period=3, cells_by_day=4)
     split = (measured(thirds, "nation", 500), measured(HOMES, "zone", 500))
-    assert charge_of(proposal(by_period=100, measured=split)).by_day == 134  # 33⅓ + 100, rounded up
+    assert charge_of(proposal(by_period=100, measured=split)).by_day == 167  # 66⅔ + 100, rounded up
 
 
 # --- noise and accuracy -----------------------------------------------------------------------------------
@@ -137,7 +153,19 @@ def test_the_noise_of_one_level_is_that_of_the_terms_of_the_charter(home: Home) 
         terms = terms_of(own.charter, own.zoning, product, days, 0)
         part = measured(terms.bounds)
         found = level_plan(part, terms.by_period, own.charter.sigma_grid_milli, operators=(1,))
-        assert found.sigma_milli == terms.sigma_milli
+        assert found.scale_milli == found.sigma_milli == terms.levels[0].scale_milli
+
+
+def test_laplace_noise_is_told_by_its_scale_and_by_its_standard_deviation() -> None:
+    asked = proposal(measured=(measured(HOMES, mechanism=LAPLACE),))
+    level = planned(asked, operators=(1,)).levels[0]
+    # b = 1/√.01 = 10; its standard deviation is √(2b² − 1/6), and errors are those of that.
+    assert (level.mechanism, level.scale_milli) == (LAPLACE, 10_010)
+    assert level.sigma_milli == math.ceil(1000 * math.sqrt(2 * 10.01**2 - 1 / 6))
+    assert level.accuracy[0].cv[100] == level.sigma_milli / 100_000
+    assert level.accuracy[0].smallest[250] == math.ceil(level.sigma_milli / 250)
+    hourly = planned(proposal(HOURS, measured=(measured(HOURS, mechanism=LAPLACE),))).levels[0]
+    assert hourly.period_squared == 24**2, "the square of the absolute sensitivity"
 
 
 def test_every_level_is_a_gaussian_of_its_own() -> None:
@@ -206,8 +234,8 @@ def test_more_operators_and_smaller_counts_are_less_accurate() -> None:
 
 def test_after_january_and_february_the_window_from_30_january_has_least_room() -> None:
     before = spent_on(
-        charge(HOMES, date(2026, 1, 1), date(2026, 1, 31), RHO),
-        charge(HOMES, date(2026, 2, 1), date(2026, 2, 28), RHO),
+        charge(HOMES, GAUSSIAN, date(2026, 1, 1), date(2026, 1, 31), RHO),
+        charge(HOMES, GAUSSIAN, date(2026, 2, 1), date(2026, 2, 28), RHO),
     )
     day, month = planned(caps=budgets(2 * RHO, 5 * RHO), spent=before).rooms
     assert (day.length, day.first_day, day.spent, day.cost, day.remains) == (1, MARCH[0], 0, 2 * RHO, 0)
@@ -218,8 +246,8 @@ def test_after_january_and_february_the_window_from_30_january_has_least_room() 
 
 def test_one_nano_less_and_the_plan_says_which_window_refuses() -> None:
     before = spent_on(
-        charge(HOMES, date(2026, 1, 1), date(2026, 1, 31), RHO),
-        charge(HOMES, date(2026, 2, 1), date(2026, 2, 28), RHO),
+        charge(HOMES, GAUSSIAN, date(2026, 1, 1), date(2026, 1, 31), RHO),
+        charge(HOMES, GAUSSIAN, date(2026, 2, 1), date(2026, 2, 28), RHO),
     )
     refused = planned(caps=budgets(2 * RHO, 5 * RHO - 1), spent=before)
     assert "the 31 days from 2026-01-30 cannot bear" in (refused.refused or "")
@@ -447,10 +475,10 @@ def test_pictures_that_cannot_be_drawn_say_why(
 
 def test_the_example_of_the_documentation_is_what_the_command_prints() -> None:
     long_day, week = date(2026, 10, 25), (date(2026, 10, 19), date(2026, 10, 25))
-    terms = presence(long_day, 20_000_000, bounds=declare(PRESENCE_BY_HOUR, 25))
+    terms = presence(long_day, 20_000_000, bounds=declare(PRESENCE_BY_HOUR, {}, 25))
     asked = proposal(terms.bounds, (long_day, long_day), terms.by_period, product="presence")
-    wednesday = charge(HOURS, date(2026, 10, 21), date(2026, 10, 21), 20_000_000)
-    before = spent_on(charge(HOMES, *week, RHO), wednesday)
+    wednesday = charge(HOURS, GAUSSIAN, date(2026, 10, 21), date(2026, 10, 21), 20_000_000)
+    before = spent_on(charge(HOMES, GAUSSIAN, *week, RHO), wednesday)
     found = Planned(
         title="Persons present by zone and hour",
         terms=terms.model_copy(update={"product": "presence"}),
