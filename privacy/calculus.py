@@ -16,14 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
-from fractions import Fraction
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from privacy.errors import BudgetExhausted, UsageProblem
 from privacy.sensitivity import Declaration, Mechanism
-from privacy.units import LARGEST, NANO, NanoRho, nano_rho
+from privacy.units import LARGEST, NANO, NanoRho, require_nano
 
 DAY = 1
 MONTH = 31
@@ -108,8 +107,7 @@ def charge(
     ρ_period·Δ²_day/Δ²_period, rounded up, with Δ in the norm of the mechanism. A period of one day has no part.
     """
     period, day = declaration.distances_squared(mechanism)
-    ratio = Fraction(1) if first_day == last_day else Fraction(day, period)
-    by_day = nano_rho(Fraction(by_period, NANO) * ratio)
+    by_day = by_period if first_day == last_day else require_nano(-(-by_period * day // period))
     return Charge(first_day=first_day, last_day=last_day, by_period=by_period, by_day=by_day)
 
 

@@ -38,7 +38,11 @@ def nano_rho(rho: Fraction | float) -> int:
     """
     if isinstance(rho, float) and not (math.isfinite(rho) and rho >= 2.0**-1022):
         raise UsageProblem(f"a loss of rho = {rho} is not a positive, normal number")
-    nano = math.ceil(Fraction(rho) * NANO)
+    return require_nano(math.ceil(Fraction(rho) * NANO))
+
+
+def require_nano(nano: int) -> int:
+    """Return a loss in nano-ρ, if it can be one (UsageProblem)."""
     if not 0 < nano <= LARGEST:
         raise UsageProblem(f"the loss is outside 0 < rho <= {LARGEST // NANO}")
     return nano

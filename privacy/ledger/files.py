@@ -6,15 +6,19 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from privacy.errors import LedgerProblem, ResourceProblem, UsageProblem
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: SQLite's application id of a ledger ("QLgr").
 APPLICATION_ID = 0x514C6772
+_TODO_OLD = (
+    "it was written before the first release of Quorate, and its budgets are those of a trial: "
+    "move it and its witness away, and the node starts afresh"
+)
 
 
 def lock(path: Path) -> int:
@@ -45,6 +49,25 @@ def lock(path: Path) -> int:
             todo="stop the other quorate-node, or start this one in its own directory",
         ) from error
     return handle
+
+
+@contextmanager
+def locked(path: Path, identity: str) -> Iterator[sqlite3.Connection]:
+    """Keep other writers away and open a ledger; make it if there is none.
+
+    Raises
+    ------
+    LedgerProblem
+        If another process has it open, or it is damaged, something else, or somebody else's.
+    UsageProblem
+        If the place is not one where a ledger can be.
+    """
+    handle = lock(path)
+    try:
+        with closing(open_writable(path, identity)) as db:
+            yield db
+    finally:
+        os.close(handle)
 
 
 def open_writable(path: Path, identity: str) -> sqlite3.Connection:
@@ -143,12 +166,19 @@ def _require_ledger(db: sqlite3.Connection, path: Path) -> None:
             f"{path} is a database of something else, not a privacy ledger",
             todo="point the node at its own ledger",
         )
+    row = db.execute("SELECT version FROM ledger").fetchone()
+    if row and row[0] != SCHEMA_VERSION:
+        raise LedgerProblem(
+            f"{path} is a ledger of version {row[0]}; this software reads version {SCHEMA_VERSION}",
+            means="nothing in it was changed, and nothing can be released",
+            todo=_TODO_OLD if row[0] < SCHEMA_VERSION else "install the software that wrote it",
+        )
 
 
 def _require_identity(db: sqlite3.Connection, path: Path, identity: str) -> None:
     _require_ledger(db, path)
     version, owner = db.execute("SELECT version, identity FROM ledger").fetchone() or ("none", "nobody")
-    if (version, owner) != (SCHEMA_VERSION, identity):
+    if owner != identity:
         raise LedgerProblem(
             f"{path} is version {version} of {owner}; expected version {SCHEMA_VERSION} of {identity}",
             means="its budgets are somebody else's, so it is not used",

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import os
+import sqlite3
 from pathlib import Path
 
-from privacy.calculus import DAY, MONTH
-from privacy.ledger import witness
+from privacy.ledger import cut, problems, rows, witness, witness_file
+from privacy.ledger.anchor import SignedAnchor, carried_beyond
+from privacy.ledger.cut import Progress, no_progress
 from privacy.ledger.entry import Entry
-from privacy.ledger.files import lock, open_writable, reporting
-from privacy.ledger.store import CHARGE
-from privacy.ledger.witness import Keeper, Line
+from privacy.ledger.files import locked, reporting
+from privacy.ledger.forfeit import record_of
+from privacy.ledger.keeper import Keeper
+from privacy.ledger.running import Running
+from privacy.ledger.witness_file import Line, Numbered
 
 
-def restore(path: Path, identity: str, keeper: Keeper) -> int:
+def restore(
+    path: Path,
+    identity: str,
+    keeper: Keeper,
+    *,
+    progress: Progress = no_progress,
+) -> int:
     """Add to a ledger the entries that its witness has beyond it; return how many.
 
-    Their bytes are gone with the backup: they stay charged, and cannot be sent again by this node.
+    Their bytes are gone with the backup: they stay charged, and cannot be sent again by this node. What was pruned
+    after the backup is pruned again.
 
     Parameters
     ----------
@@ -26,39 +36,86 @@ def restore(path: Path, identity: str, keeper: Keeper) -> int:
         Whose ledger it is.
     keeper
         The operator's key and witness.
+    progress
+        Called with what is being done.
 
     Raises
     ------
     LedgerProblem
         If the witness is damaged, or disagrees with the ledger; nothing is changed.
+    UsageProblem
+        If there is no witness.
     """
-    handle = lock(path)
+    if not keeper.witness.exists():
+        raise problems.no_witness(keeper.witness)
+    with (
+        locked(path, identity) as db,
+        reporting(path),
+        witness_file.reading(keeper.witness) as items,
+    ):
+        before = rows.head_of(db)[0]
+        cut.overwrite_deleted(db)
+        with rows.transaction(db):
+            _follow(db, _counted(items, progress), identity, keeper)
+        cut.clean(db, progress)
+        return rows.head_of(db)[0] - before
+
+
+def _counted(items: Numbered, progress: Progress) -> Numbered:
+    for number, item in items:
+        progress(f"reading line {number:,} of the witness", 0, 0)
+        yield number, item
+
+
+def _follow(db: sqlite3.Connection, items: Numbered, identity: str, keeper: Keeper) -> None:
+    """Walk along the whole witness: hold it against what the ledger has, and adopt what it lacks."""
+    begin, held, charged = rows.begin_of(db), rows.head_of(db), Running()
+    for number, position, item in witness.chained(items, identity, keeper):
+        if isinstance(item, SignedAnchor):
+            if witness.is_newer(item.document(), rows.anchor_of(db)):
+                witness.require_signed(item, position, identity, keeper, number)
+                _adopt_anchor(db, item)
+                begin, held = rows.begin_of(db), rows.head_of(db)
+        elif position[0] > held[0]:
+            witness.require_signed(item, position, identity, keeper, number)
+            _adopt(db, item, number, charged)
+        elif position[0] >= begin[0]:
+            witness.require_same(db, position)
+    rows.add_totals(db, charged.totals().items())
+
+
+def _adopt(db: sqlite3.Connection, line: Line, number: int, charged: Running) -> None:
+    """Add an entry without its bytes, which are gone; what it costs is added up in `charged`."""
     try:
-        db = open_writable(path, identity)
-        try:
-            witnessed = witness.read(keeper.witness)
-            witness.require_chain(witnessed, identity, keeper.key.public_key())
-            with reporting(path):
-                rows = db.execute("SELECT entry, head, signature FROM entry ORDER BY sequence").fetchall()
-                _untold, lacking = witness.missing([Line(*row) for row in rows], witnessed)
-                db.execute("BEGIN IMMEDIATE")
-                for line in lacking:
-                    entry = Entry.model_validate_json(line.entry)
-                    row = (entry.sequence, entry.release_id, line.entry, line.head, b"", line.signature)
-                    db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", row)
-                    db.execute("INSERT INTO lost VALUES (?)", (entry.release_id,))
-                    db.executemany(CHARGE, _charges(entry))
-                db.execute("COMMIT")
-        finally:
-            db.close()
-    finally:
-        os.close(handle)
-    return len(lacking)
+        record = record_of(line.entry)
+    except ValueError:
+        raise problems.damaged(number) from None
+    rows.put(db, record, line)
+    if isinstance(record, Entry):
+        db.execute("INSERT INTO lost VALUES (?)", (record.release_id,))
+        charged.add(record.charge)
 
 
-def _charges(entry: Entry) -> list[tuple[int, str, int]]:
-    return [
-        (length, first.isoformat(), cost)
-        for length in (DAY, MONTH)
-        for first, cost in entry.charge.windows(length)
-    ]
+def _adopt_anchor(db: sqlite3.Connection, signed: SignedAnchor) -> None:
+    """Prune a ledger as its witness was pruned after the backup."""
+    anchor, held = signed.document(), rows.head_of(db)
+    if anchor.sequence > held[0]:
+        if cut.spends_more(db, anchor):
+            raise problems.forked(held[0])
+        cut.replace(db, signed)
+        return
+    witness.require_same(db, anchor.position)
+    totals = cut.carried_by(rows.anchor_of(db), _charged_up_to(db, anchor.sequence))
+    if carried_beyond(totals, anchor.first_day) != anchor.totals():
+        raise problems.forked(anchor.sequence)
+    cut.cut(db, signed, totals)
+
+
+def _charged_up_to(db: sqlite3.Connection, sequence: int) -> Running:
+    running = Running()
+    for record, _head in rows.records(db):
+        if record.sequence > sequence:
+            break
+        if isinstance(record, Entry):
+            running.add(record.charge)
+    return running

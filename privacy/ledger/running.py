@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from privacy.calculus import DAY, MONTH, Charge
 
@@ -44,7 +44,8 @@ class Running:
         for length, steps in self.steps.items():
             places = sorted(steps)
             sums = accumulate(steps[place] for place in places)
-            for place, end, total in zip(places, [*places[1:], 0], sums, strict=True):
+            # The last step ends the last run: its sum is nothing, and it may be that there is none.
+            for (place, end), total in zip(pairwise(places), sums, strict=False):
                 if total:
                     found |= {(length, date.fromordinal(day)): total for day in range(place, end)}
         return found

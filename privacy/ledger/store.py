@@ -5,70 +5,28 @@ Rules
 - A release is identified by its terms. The same terms again return the stored bytes, at no charge.
 - A nonce belongs to one release; with other terms it is a conflict.
 - The budgets of every day and window are checked inside the transaction, before anything is written.
-- There is no refund, and nothing is ever changed or deleted.
+- There is no refund. Nothing is changed; only `prune` deletes, and the days that it deletes have no budget any more.
 - One process at a time has the ledger open for writing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 
-from privacy.calculus import Budgets, Charge, charge, require_room
-from privacy.errors import LedgerProblem, NonceConflict, PrivacyProblem
-from privacy.ledger import witness
-from privacy.ledger.entry import GENESIS, Entry, Terms, head_after
-from privacy.ledger.files import lock, open_writable, reporting
-from privacy.ledger.witness import Keeper, Line
-from privacy.noise import Sampler
-
-#: Adds a cost to the running total of a window.
-CHARGE = "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET nano = nano + excluded.nano"
-Seam = Callable[[str], None]
-
-
-def no_seam(_point: str) -> None:
-    """Do nothing; tests pass a function that fails at a named point instead."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A release that is ready to be recorded.
-
-    Attributes
-    ----------
-    terms, charge
-        What is released and what it costs.
-    nonce
-        Of the order that asked; may be used for these terms only.
-    result
-        Noised bytes exactly as they will leave.
-    snapshot
-        SHA-256 of the data snapshot; enters the ledger only as a commitment.
-    sampler
-        Which sampler drew the noise.
-    """
-
-    terms: Terms
-    charge: Charge
-    nonce: str
-    result: bytes
-    snapshot: bytes
-    sampler: Sampler = "opendp"
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A release as the ledger holds it: the entry as it was hashed, the head after it, and the bytes."""
-
-    entry: bytes
-    head: str
-    result: bytes
+from privacy.calculus import Budgets, Charge, require_room
+from privacy.errors import BudgetExhausted, LedgerProblem, NonceConflict
+from privacy.ledger import rows, witness
+from privacy.ledger.anchor import Anchor, Position
+from privacy.ledger.entry import Entry, head_after
+from privacy.ledger.files import locked, reporting
+from privacy.ledger.forfeit import Forfeit, Record
+from privacy.ledger.keeper import Keeper
+from privacy.ledger.request import Recorded, Request, Seam, no_seam
+from privacy.ledger.witness_file import Line
+from privacy.terms import Terms
 
 
 class Ledger:
@@ -105,30 +63,35 @@ class Ledger:
     ) -> None:
         self._path, self._identity, self._budgets = path, identity, budgets
         self._keeper, self._seam = keeper, seam
-        self._lock = lock(path)
-        try:
-            self._db = open_writable(path, identity)
-            try:
-                self._meet_witness()
-            except BaseException:
-                self._db.close()
-                raise
-        except BaseException:
-            os.close(self._lock)
-            raise
+        #: Sequence of the last entry that the witness has; None if that is not known.
+        self._told: int | None = None
+        with ExitStack() as stack:
+            self._db = stack.enter_context(locked(path, identity))
+            with reporting(path):
+                self._floor = rows.floor(self._db)
+            self._tell_witness()
+            self._opened = stack.pop_all()
 
     def close(self) -> None:
         """Close the database and let another process open it."""
-        self._db.close()
-        os.close(self._lock)
+        self._opened.close()
 
     @property
-    def head(self) -> tuple[int, str]:
-        """Number of entries, and hash of the last."""
+    def head(self) -> Position:
+        """Number of entries so far, and the head after the last of them."""
         with reporting(self._path):
-            query = "SELECT sequence, head FROM entry ORDER BY sequence DESC LIMIT 1"
-            row = self._db.execute(query).fetchone()
-        return (int(row[0]), str(row[1])) if row else (0, GENESIS)
+            return rows.head_of(self._db)
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """What stands for the entries that were pruned, if there are any."""
+        with reporting(self._path):
+            return rows.anchor_of(self._db)
+
+    @property
+    def first_day(self) -> date:
+        """First day that has a budget, after what was pruned or forfeited."""
+        return max(self._budgets.first_day, self._floor or self._budgets.first_day)
 
     def find(self, terms: Terms, nonce: str) -> Recorded | None:
         """Return what was recorded for these terms, or None.
@@ -163,14 +126,25 @@ class Ledger:
         return Recorded(*row) if row else None
 
     def remember(self, terms: Terms, nonce: str) -> None:
-        """Note that a nonce belongs to a release that was recorded before."""
+        """Note that a nonce belongs to a release that was recorded before, and that may now be sent again."""
         with self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO nonce VALUES (?, ?)", (nonce, terms.release_id()))
+            self._note(terms, nonce)
+        self._tell_witness()
 
     def require_room(self, charge: Charge) -> None:
         """Refuse a charge that the budgets cannot bear (BudgetExhausted); changes nothing."""
+        if self._floor and charge.first_day < self._floor:
+            raise BudgetExhausted(
+                f"days before {self._floor} have no privacy budget any more",
+                means="they were pruned from the ledger, or given up when its witness was lost; "
+                "the release is refused",
+                todo="ask for later days",
+            )
         with reporting(self._path):
-            spent = self._spent(charge)
+            spent: dict[tuple[int, date], int] = {}
+            for length, _cap in self._budgets.caps():
+                firsts = [first for first, _cost in charge.windows(length)]
+                spent |= rows.spent(self._db, length, firsts[0], firsts[-1])
         require_room(charge, self._budgets, spent)
 
     def commit(self, request: Request, today: date) -> Recorded:
@@ -186,19 +160,18 @@ class Ledger:
         BudgetExhausted
             If a day or window cannot bear the charge; nothing is written.
         PrivacyProblem
-            If the charge is not what the terms cost, or there are no bytes.
+            If there are no bytes, or it is not said which sampler drew each level.
         ResourceProblem
-            If the disk is full; nothing is written.
+            If the disk is full; nothing is written. If it is the disk of the witness, the release is charged and
+            is to be asked for again.
         """
-        _require_sound(request)
+        request.require_sound()
         with self._transaction():
             known = self.find(request.terms, request.nonce)
             if known is None:
-                self.require_room(request.charge)
+                self.require_room(request.terms.charge())
                 known = self._record(request, today)
-            self._db.execute(
-                "INSERT OR IGNORE INTO nonce VALUES (?, ?)", (request.nonce, request.terms.release_id())
-            )
+            self._note(request.terms, request.nonce)
             self._seam("before commit")
         self._seam("after commit")
         self._tell_witness()
@@ -207,115 +180,52 @@ class Ledger:
 
     def totals(self, length: int) -> dict[date, int]:
         """Return nano-ρ spent by first day of each window of `length` days that was charged."""
-        query = "SELECT first_day, nano FROM spent WHERE length = ? ORDER BY 1"
         with reporting(self._path):
-            rows = self._db.execute(query, (length,)).fetchall()
-        return {date.fromisoformat(first): int(nano) for first, nano in rows}
+            found = rows.spent(self._db, length, date.min, date.max)
+        return {first: nano for (_length, first), nano in found.items()}
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the entries in order."""
+        """Yield the releases in order, without those that were pruned."""
+        return (record for record in self._records() if isinstance(record, Entry))
+
+    def forfeits(self) -> Iterator[Forfeit]:
+        """Yield the forfeits in order, without those that were pruned."""
+        return (record for record in self._records() if isinstance(record, Forfeit))
+
+    def _records(self) -> Iterator[Record]:
         with reporting(self._path):
-            rows = self._db.execute("SELECT entry FROM entry ORDER BY sequence").fetchall()
-        for number, (entry,) in enumerate(rows, start=1):
-            try:
-                yield Entry.model_validate_json(entry)
-            except ValueError:
-                raise LedgerProblem(
-                    f"entry {number} of the ledger cannot be read", todo="run quorate-node ledger verify"
-                ) from None
+            yield from (record for record, _head in rows.records(self._db))
 
     def _record(self, request: Request, today: date) -> Recorded:
-        sequence, previous = self.head
-        opening = os.urandom(32)
-        entry = Entry(
-            sequence=sequence + 1,
-            previous=previous,
-            release_id=request.terms.release_id(),
-            terms=request.terms,
-            charge=request.charge,
-            sampler=request.sampler,
-            result_sha256=hashlib.sha256(request.result).hexdigest(),
-            result_length=len(request.result),
-            commitment=hashlib.sha256(b"quorate.snapshot.v1" + opening + request.snapshot).hexdigest(),
-            recorded_on=today,
-        )
-        recorded = Recorded(entry.to_bytes(), head_after(entry.to_bytes()), request.result)
-        self._charge(request.charge)
+        entry, opening = request.entry(self.head, today)
+        raw = entry.to_bytes()
+        recorded = Recorded(raw, head_after(raw), request.result)
+        rows.add_charge(self._db, entry.charge)
         self._seam("charged")
         signature = self._keeper.sign(self._identity, entry.sequence, recorded.head) if self._keeper else b""
-        row = (entry.sequence, entry.release_id, recorded.entry, recorded.head, opening, signature)
-        self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", row)
+        rows.put(self._db, entry, Line(raw, recorded.head, signature), opening)
         self._seam("chained")
         self._db.execute("INSERT INTO result VALUES (?, ?)", (entry.release_id, recorded.result))
         self._seam("stored")
         return recorded
 
-    def _lines(self, after: int) -> list[Line]:
-        rows = self._db.execute(
-            "SELECT entry, head, signature FROM entry WHERE sequence > ? ORDER BY sequence", (after,)
-        )
-        return [Line(*row) for row in rows]
-
-    def _meet_witness(self) -> None:
-        """Compare with the witness; tell it what it lacks, and stop if it knows more."""
-        if self._keeper is None:
-            return
-        witnessed = witness.read(self._keeper.witness)
-        witness.require_chain(witnessed, self._identity, self._keeper.key.public_key())
-        with reporting(self._path):
-            untold, lacking = witness.missing(self._lines(0), witnessed)
-        if lacking:
-            raise witness.behind(len(lacking))
-        self._told = len(witnessed)
-        if untold:
-            self._tell_witness()
+    def _note(self, terms: Terms, nonce: str) -> None:
+        self._db.execute("INSERT OR IGNORE INTO nonce VALUES (?, ?)", (nonce, terms.release_id()))
 
     def _tell_witness(self) -> None:
         """Append what was committed since the last time; durable before anything is sent."""
         if self._keeper is None:
             return
+        # While it is told, and if that fails, it is not known what the witness has.
+        told, self._told = self._told, None
         with reporting(self._path):
-            lines = self._lines(self._told)
-            witness.append(self._keeper.witness, lines)
-        self._told += len(lines)
-
-    def _charge(self, charge: Charge) -> None:
-        self._db.executemany(
-            CHARGE,
-            [
-                (length, first.isoformat(), cost)
-                for length, _cap in self._budgets.caps()
-                for first, cost in charge.windows(length)
-            ],
-        )
-
-    def _spent(self, charge: Charge) -> dict[tuple[int, date], int]:
-        spent: dict[tuple[int, date], int] = {}
-        for length, _cap in self._budgets.caps():
-            firsts = [first.isoformat() for first, _cost in charge.windows(length)]
-            rows = self._db.execute(
-                "SELECT first_day, nano FROM spent WHERE length = ? AND first_day BETWEEN ? AND ?",
-                (length, firsts[0], firsts[-1]),
+            self._told = (
+                witness.meet(self._db, self._identity, self._keeper)
+                if told is None
+                else witness.tell(self._db, self._keeper, told)
             )
-            spent |= {(length, date.fromisoformat(first)): int(nano) for first, nano in rows}
-        return spent
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with reporting(self._path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-
-def _require_sound(request: Request) -> None:
-    terms = request.terms
-    if request.charge != charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period):
-        raise PrivacyProblem("the charge is not what the terms of the release cost")
-    if not request.result:
-        raise PrivacyProblem("a release without bytes cannot be recorded")
+        with reporting(self._path), rows.transaction(self._db):
+            yield

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from privacy.calculus import DAY, MONTH, Budgets
-from privacy.errors import LedgerProblem
-from privacy.ledger.entry import GENESIS, Entry
+from privacy.ledger import rows
+from privacy.ledger.entry import Entry
 from privacy.ledger.files import open_readable
+from privacy.ledger.forfeit import Forfeit
 
 
 def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
@@ -24,7 +26,9 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
     Returns
     -------
     dict
-        `charges` (by entry), `days` and `windows` (nano-ρ by first day), `caps`, `entries` and `chain_head`.
+        `charges` (by entry), `forfeits`, `anchor` (None if the ledger was never pruned), `days` and `windows`
+        (nano-ρ by first day), `caps`, `first_day` (before it no day has a budget), `entries` (with those that
+        were pruned) and `chain_head`.
 
     Raises
     ------
@@ -34,33 +38,29 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
         If it cannot be read.
     """
     with open_readable(path) as db:
-        rows = db.execute("SELECT entry, head FROM entry ORDER BY sequence").fetchall()
-        totals = {
-            length: {
-                str(first): int(nano)
-                for first, nano in db.execute(
-                    "SELECT first_day, nano FROM spent WHERE length = ? ORDER BY 1", (length,)
-                )
-            }
-            for length in (DAY, MONTH)
-        }
+        records = [record for record, _head in rows.records(db)]
+        anchor, floor = rows.anchor_of(db), rows.floor(db)
+        entries, head = rows.head_of(db)
+        days, windows = _totals(db, DAY), _totals(db, MONTH)
     return {
-        "charges": [_line(number, entry) for number, (entry, _head) in enumerate(rows, 1)],
-        "days": totals[DAY],
-        "windows": totals[MONTH],
+        "charges": [_line(record) for record in records if isinstance(record, Entry)],
+        "forfeits": [record.model_dump(mode="json") for record in records if isinstance(record, Forfeit)],
+        "anchor": anchor.model_dump(mode="json") if anchor else None,
+        "days": days,
+        "windows": windows,
         "caps": {"day": budgets.day, "window": budgets.month, "window_days": MONTH},
-        "entries": len(rows),
-        "chain_head": rows[-1][1] if rows else GENESIS,
+        "first_day": max(budgets.first_day, floor or budgets.first_day).isoformat(),
+        "entries": entries,
+        "chain_head": head,
     }
 
 
-def _line(number: int, raw: bytes) -> dict[str, Any]:
-    try:
-        entry = Entry.model_validate_json(raw)
-    except ValueError:
-        raise LedgerProblem(
-            f"entry {number} of the ledger cannot be read", todo="run quorate-node ledger verify"
-        ) from None
+def _totals(db: sqlite3.Connection, length: int) -> dict[str, int]:
+    query = "SELECT first_day, nano FROM spent WHERE length = ? ORDER BY 1"
+    return {str(first): int(nano) for first, nano in db.execute(query, (length,))}
+
+
+def _line(entry: Entry) -> dict[str, Any]:
     return {
         "sequence": entry.sequence,
         "release_id": entry.release_id,
@@ -68,7 +68,8 @@ def _line(number: int, raw: bytes) -> dict[str, Any]:
         "first_day": entry.terms.first_day.isoformat(),
         "last_day": entry.terms.last_day.isoformat(),
         "revision": entry.terms.revision,
-        "sigma": entry.terms.sigma_milli / 1000,
+        "mechanism": entry.terms.mechanism,
+        "scales": {level.name: level.scale_milli / 1000 for level in entry.terms.levels},
         "by_period": entry.charge.by_period,
         "by_day": entry.charge.by_day,
         "result_sha256": entry.result_sha256,

@@ -4,158 +4,201 @@ Every committed entry is appended, with the head after it signed by the operator
 release is sent. So whatever left the node is in the witness, and a ledger that was restored from a backup shows as
 one that ends before its witness does. Such a ledger is not opened; `restore` adds the charges that it lacks.
 Charges can only be added this way, never removed.
+
+The head of the last line commits to everything before it. So two files that agree there agree everywhere, and a
+ledger is opened by comparing that one line; `verify` looks at every line.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
-from privacy.errors import LedgerProblem
-from privacy.ledger.entry import GENESIS, Entry, head_after
-
-_BLOCK = 1 << 16
-
-
-@dataclass(frozen=True)
-class Keeper:
-    """What keeps a ledger honest: the operator's signing key, and the file of the witness."""
-
-    key: Ed25519PrivateKey
-    witness: Path
-
-    def sign(self, identity: str, sequence: int, head: str) -> bytes:
-        """Return the signature (Ed25519) over a head of this operator's ledger."""
-        return self.key.sign(statement(identity, sequence, head))
+from privacy.ledger import problems, rows, witness_file
+from privacy.ledger.anchor import Anchor, Position, SignedAnchor
+from privacy.ledger.entry import head_after
+from privacy.ledger.files import open_readable
+from privacy.ledger.keeper import Keeper, anchor_statement, statement
+from privacy.ledger.rows import START
+from privacy.ledger.witness_file import Item, Numbered
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of the witness: an entry as it was hashed, the head after it, and its signature."""
+def meet(db: sqlite3.Connection, identity: str, keeper: Keeper) -> int:
+    """Compare a ledger with its witness, at a cost that does not depend on their length, and tell it what it lacks.
 
-    entry: bytes
-    head: str
-    signature: bytes
-
-
-def statement(identity: str, sequence: int, head: str) -> bytes:
-    """Return the bytes that are signed for a head."""
-    return b"\0".join([b"quorate.ledger.head.v1", identity.encode(), str(sequence).encode(), head.encode()])
-
-
-def read(path: Path) -> list[Line]:
-    """Return the lines of a witness; none if there is no file yet.
-
-    A last line without its end was being written when the machine stopped: nothing of its release was sent, so it
-    does not count.
+    Returns
+    -------
+    int
+        Sequence of the last entry that the witness has now.
 
     Raises
     ------
     LedgerProblem
-        If a line is damaged.
+        If the ledger ends before its witness, goes another way, or cannot be compared with it.
     """
-    if not path.exists():
-        return []
-    *lines, _unfinished = path.read_bytes().split(b"\n")
-    return [_line(line, number) for number, line in enumerate(lines, start=1)]
+    held = rows.head_of(db)
+    if not keeper.witness.exists():
+        if held[0]:
+            raise problems.missing(keeper.witness, held[0])
+        witness_file.start(keeper.witness)
+        return 0
+    told, head = _end(identity, keeper)
+    if told > held[0]:
+        raise problems.behind(told - held[0])
+    if told:
+        require_same(db, (told, head))
+    if not told or is_pruned_further(rows.anchor_of(db), _anchor_of(keeper)):
+        rewrite(db, keeper)
+        return held[0]
+    return tell(db, keeper, told)
 
 
-def append(path: Path, lines: Sequence[Line]) -> None:
-    """Append lines and make them durable; an unfinished last line is overwritten."""
-    text = b"".join(
-        json.dumps(
-            {"entry": line.entry.decode(), "head": line.head, "signature": line.signature.hex()}
-        ).encode()
-        + b"\n"
-        for line in lines
-    )
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(handle, "r+b") as file:
-        file.seek(_finished(file))
-        file.write(text)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
+def tell(db: sqlite3.Connection, keeper: Keeper, told: int) -> int:
+    """Append what was committed after entry `told`, durably; return the sequence of the last entry."""
+    if rows.head_of(db)[0] == told:
+        return told
+    return told + witness_file.append(keeper.witness, rows.lines_after(db, told))
 
 
-def _finished(file: BinaryIO) -> int:
-    """Return where the last finished line ends; nearly always that is the end of the file."""
-    end = file.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - _BLOCK)
-        file.seek(start)
-        place = file.read(end - start).rfind(b"\n")
-        if place >= 0:
-            return start + place + 1
-        end = start
-    return 0
+def rewrite(db: sqlite3.Connection, keeper: Keeper) -> None:
+    """Replace the witness by one of the ledger's own anchor and entries."""
+    anchor = rows.signed_anchor(db)
+    after = anchor.document().sequence if anchor else 0
+    witness_file.replace(keeper.witness, anchor, rows.lines_after(db, after))
 
 
-def require_chain(lines: Sequence[Line], identity: str, key: Ed25519PublicKey) -> None:
-    """Refuse a witness that is not one chain of this operator's signed heads.
-
-    Raises
-    ------
-    LedgerProblem
-        Names the first line that does not hold.
-    """
-    head = GENESIS
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = Entry.model_validate_json(line.entry)
-            key.verify(line.signature, statement(identity, number, line.head))
-        except (ValueError, InvalidSignature):
-            raise _damaged(number) from None
-        if (entry.sequence, entry.previous) != (number, head) or head_after(line.entry) != line.head:
-            raise _damaged(number)
-        head = line.head
+def require_same(db: sqlite3.Connection, position: Position) -> None:
+    """Refuse a ledger that has another head at a position, or none (LedgerProblem)."""
+    sequence, head = position
+    if rows.head_at(db, sequence) != head:
+        pruned = sequence < rows.begin_of(db)[0]
+        raise problems.incomparable(sequence) if pruned else problems.forked(sequence)
 
 
-def missing(held: Sequence[Line], witnessed: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """Return (lines that the witness lacks, lines that the ledger lacks).
-
-    Raises
-    ------
-    LedgerProblem
-        If the two disagree: one of them is not of this ledger, or has been changed.
-    """
-    for number, (ours, theirs) in enumerate(zip(held, witnessed, strict=False), start=1):
-        if ours.head != theirs.head:
-            raise LedgerProblem(
-                f"the ledger and its witness disagree at entry {number}",
-                means="one of them was changed, or they have gone on separately; nothing can be released",
-                todo="stop the node, keep both files as evidence, and find out which one is true",
-            )
-    return list(held[len(witnessed) :]), list(witnessed[len(held) :])
-
-
-def behind(count: int) -> LedgerProblem:
-    """Return the error of a ledger that ends before its witness."""
-    return LedgerProblem(
-        f"the ledger lacks {count} release(s) that its witness has",
-        means="it was restored from a backup; budgets that are spent would be spent again, so it is frozen",
-        todo="run quorate-node ledger restore, which adds the missing charges",
-    )
-
-
-def _line(raw: bytes, number: int) -> Line:
+def _anchor_of(keeper: Keeper) -> Anchor | None:
     try:
-        found = json.loads(raw)
-        return Line(found["entry"].encode(), str(found["head"]), bytes.fromhex(found["signature"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise _damaged(number) from None
+        found = witness_file.first_anchor(keeper.witness)
+        return found.document() if found else None
+    except ValueError:
+        raise problems.damaged(1) from None
 
 
-def _damaged(number: int) -> LedgerProblem:
-    return LedgerProblem(
-        f"line {number} of the ledger's witness does not hold",
-        means="it cannot be told whether the ledger has every charge, so it is not opened",
-        todo="restore the witness from its own copy",
-    )
+def is_newer(one: Anchor | None, other: Anchor | None) -> bool:
+    """Return whether one anchor cuts more off than another; no anchor cuts nothing off."""
+    return (one.sequence if one else 0) > (other.sequence if other else 0)
+
+
+def is_pruned_further(ours: Anchor | None, theirs: Anchor | None) -> bool:
+    """Return whether a ledger was pruned, and its witness not yet.
+
+    Raises
+    ------
+    LedgerProblem
+        If it is the other way round, or the two differ on what was pruned.
+    """
+    if is_newer(theirs, ours):
+        raise problems.not_pruned()
+    if is_newer(ours, theirs):
+        return True
+    if ours and ours != theirs:
+        raise problems.forked(ours.sequence)
+    return False
+
+
+def _end(identity: str, keeper: Keeper) -> Position:
+    """Return where the witness ends, after checking that this was signed."""
+    item = witness_file.last(keeper.witness)
+    if item is None:
+        return START
+    position, _previous = _place(item, "the last line")
+    require_signed(item, position, identity, keeper, "the last line")
+    return position
+
+
+def verify(ledger: Path, identity: str, keeper: Keeper) -> Position:
+    """Check every line of a witness: one chain, signed at its end, and the same as the ledger's.
+
+    A witness that ends before the ledger is told the rest when the ledger is opened next.
+
+    Parameters
+    ----------
+    ledger
+        The database; it is opened read-only and may be in use. None at all counts as an empty one.
+    identity
+        Whose ledger it is.
+    keeper
+        The operator's key and witness.
+
+    Returns
+    -------
+    tuple of int and str
+        Number of entries that the witness knows, and the head after the last of them.
+
+    Raises
+    ------
+    LedgerProblem
+        Names the first line that does not hold, or says how the two differ.
+    """
+    # First the end of the witness, then the ledger: what is in the witness by then is in the ledger.
+    with (
+        witness_file.reading(keeper.witness) as items,
+        open_readable(ledger) if ledger.exists() else nullcontext() as db,
+    ):
+        begin, held = (rows.begin_of(db), rows.head_of(db)) if db else (START, START)
+        if held[0] and not keeper.witness.exists():
+            raise problems.missing(keeper.witness, held[0])
+        position, theirs = START, None
+        for _number, position, item in chained(items, identity, keeper):
+            if isinstance(item, SignedAnchor):
+                theirs = item.document()
+            if db and begin[0] <= position[0] <= held[0]:
+                require_same(db, position)
+        if position[0] > held[0]:
+            raise problems.behind(position[0] - held[0])
+        if position[0]:
+            is_pruned_further(rows.anchor_of(db) if db else None, theirs)
+    return position
+
+
+def chained(items: Numbered, identity: str, keeper: Keeper) -> Iterator[tuple[int, Position, Item]]:
+    """Yield (number, position, line) of a witness whose lines are one chain that was signed at its end.
+
+    Raises
+    ------
+    LedgerProblem
+        At the first line that does not continue the chain, or after the last one if it was not signed.
+    """
+    before, number, item = START, 0, None
+    for number, item in items:
+        position, previous = _place(item, number)
+        if previous not in (before, None) or (previous is None and number > 1):
+            raise problems.damaged(number)
+        yield number, position, item
+        before = position
+    if item is not None:
+        require_signed(item, before, identity, keeper, number)
+
+
+def require_signed(item: Item, position: Position, identity: str, keeper: Keeper, place: int | str) -> None:
+    """Refuse a line that was not signed with the operator's key (LedgerProblem)."""
+    if isinstance(item, SignedAnchor):
+        what = anchor_statement(identity, item.anchor)
+    else:
+        what = statement(identity, *position)
+    if not keeper.signed(item.signature, what):
+        raise problems.damaged(place)
+
+
+def _place(item: Item, number: int | str) -> tuple[Position, Position | None]:
+    """Return the position after a line and the one before it; None before an anchor, which begins a chain."""
+    try:
+        if isinstance(item, SignedAnchor):
+            return item.document().position, None
+        sequence, previous = item.link()
+    except ValueError:
+        raise problems.damaged(number) from None
+    if head_after(item.entry) != item.head:
+        raise problems.damaged(number)
+    return (sequence, item.head), (sequence - 1, previous)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-from privacy.calculus import Budgets, charge
+from privacy.calculus import Budgets
 from privacy.ledger import Keeper, Ledger, Request, Terms
-from privacy.ledger.entry import Level
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+from privacy.terms import LevelTerms
 from quorate.contract.identity import load_signing_key
 
 WHOSE = "demo/mno1"
@@ -18,10 +18,14 @@ FIRST = date(2026, 1, 1)
 BUDGETS = Budgets(day=10**11, month=10**12, first_day=FIRST, last_day=date(2026, 12, 31))
 
 
+def keeper_of(root: Path) -> Keeper:
+    """Return the key and the witness of a directory."""
+    return Keeper(load_signing_key((root / "operator.key").read_bytes()), root / "witness.jsonl")
+
+
 def ledger_of(root: Path) -> Ledger:
     """Open the ledger of a directory with its key and witness."""
-    key = load_signing_key((root / "operator.key").read_bytes())
-    return Ledger(root / "ledger.db", WHOSE, BUDGETS, keeper=Keeper(key, root / "witness.jsonl"))
+    return Ledger(root / "ledger.db", WHOSE, BUDGETS, keeper=keeper_of(root))
 
 
 def request(number: int) -> Request:
@@ -37,19 +41,17 @@ def request(number: int) -> Request:
         parameters={},
         zoning="0" * 64,
         keyset="1" * 64,
-        levels=(Level(name="zone", share_permille=1000),),
+        levels=(LevelTerms(name="zone", share_permille=1000, by_period=1_000, scale_milli=10_000),),
         first_day=first,
         last_day=last,
-        bounds=declare(statistic, 24),
+        bounds=declare(statistic, {}, 24),
         mechanism="discrete-gaussian",
-        sigma_milli=10_000,
         by_period=1_000,
         charter_version=1,
         revision=revision,
     )
-    cost = charge(terms.bounds, first, last, terms.by_period)
     # Other bytes at every request: a release that is asked for again must keep its first ones.
-    return Request(terms, cost, f"{number:032x}", f"bytes of request {number}".encode() * 50, b"snapshot")
+    return Request(terms, f"{number:032x}", f"bytes of request {number}".encode() * 50, b"snapshot")
 
 
 def requests(start: int) -> Iterator[Request]:

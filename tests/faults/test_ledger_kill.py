@@ -14,7 +14,7 @@ import pytest
 from privacy.calculus import DAY, MONTH
 from privacy.ledger import verify, witness
 from quorate.contract.identity import new_signing_key
-from tests.faults.ledger_child import WHOSE, ledger_of, request
+from tests.faults.ledger_child import WHOSE, keeper_of, ledger_of, request
 from tests.harness import ROOT
 
 KILLS = 220
@@ -42,8 +42,9 @@ def check(root: Path) -> int:
             assert known.result in {last.result, request(2 * count - 1).result}
     finally:
         ledger.close()
-    lines = witness.read(root / "witness.jsonl")
-    assert [len(lines), lines[-1].head if lines else head] == [count, head], "the witness caught up"
+    assert witness.verify(root / "ledger.db", WHOSE, keeper_of(root)) == (count, head), (
+        "the witness caught up"
+    )
     return count
 
 

@@ -43,7 +43,7 @@ def test_any_document_is_written_in_its_canonical_form(document: dict[str, Any])
         {"x": 1e-7},
         {"x": 2**53 - 1},
         {"\U0001f600": 1, "\ue000": 2},
-        {"é": "\x7f\x00\u2028\"\\/"},
+        {"é": '\x7f\x00\u2028"\\/'},
         {"text": "1.5, not a number"},
     ],
 )

@@ -7,21 +7,24 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import date
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
+from node.cards import print_card
 from node.cli import commands
 from node.config import Home
 from node.enrolment import load
-from privacy.calculus import charge
 from privacy.card import Card, card
 from privacy.errors import LedgerProblem, UsageProblem
 from privacy.ledger import Entry, Ledger, Terms
 from privacy.ledger.entry import GENESIS, head_after
 from privacy.registry_record import Setting
+from privacy.terms import LevelTerms
 from privacy.units import epsilon
 from quorate.contract.order import terms_of
 from tests.support_node import NAME, NETWORK, enrolled, network_at
@@ -86,8 +89,8 @@ def entry_of(terms: Terms, **changes: Any) -> Entry:
         "previous": GENESIS,
         "release_id": terms.release_id(),
         "terms": terms,
-        "charge": charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period),
-        "sampler": "table",
+        "charge": terms.charge(),
+        "samplers": ("table",) * len(terms.levels),
         "result_sha256": "d" * 64,
         "result_length": 12,
         "commitment": "e" * 64,
@@ -97,6 +100,15 @@ def entry_of(terms: Terms, **changes: Any) -> Entry:
 
 
 ENTRY = entry_of(residents(*FEBRUARY))
+#: The same month at two levels: 1/√(2·.004) = 11.1803 and 1/√(2·.006) = 9.1287.
+LAPLACE = residents(
+    *FEBRUARY,
+    mechanism="discrete-laplace",
+    levels=(
+        LevelTerms(name="district", share_permille=400, by_period=4_000_000, scale_milli=11_190),
+        LevelTerms(name="zone", share_permille=600, by_period=6_000_000, scale_milli=9_140),
+    ),
+)
 
 
 def at(path: str, made: Card) -> dict[str, Any]:
@@ -136,9 +148,37 @@ def test_a_day_has_one_loss() -> None:
 
 def test_the_noise_is_that_of_the_terms() -> None:
     noise, terms = card(ENTRY, SETTING).noise, ENTRY.terms
-    assert (noise.mechanism, noise.sigma, noise.sampler) == ("discrete-gaussian", 34.65, "table")
+    (level,) = noise.levels
+    assert (noise.mechanism, level.name, level.nano_rho) == ("discrete-gaussian", "zone", UNIT)
+    assert (level.scale, level.sampler) == (34.65, "table")
     assert (noise.bounds, noise.period_squared, noise.day_squared) == (terms.bounds, 1, 2)
-    assert (noise.levels, noise.keyset, noise.zoning, noise.cells) == (terms.levels, "b" * 64, "a" * 64, 4)
+    assert (noise.keyset, noise.zoning, noise.cells) == ("b" * 64, "a" * 64, 4)
+
+
+def test_several_levels_have_their_own_loss_scale_and_sampler() -> None:
+    noise = card(entry_of(LAPLACE, samplers=("opendp", "table")), SETTING).noise
+    assert [level.model_dump() for level in noise.levels] == [
+        {"name": "district", "nano_rho": 4_000_000, "scale": 11.19, "sampler": "opendp"},
+        {"name": "zone", "nano_rho": 6_000_000, "scale": 9.14, "sampler": "table"},
+    ]
+    # In the norm of Laplace noise: one day can move a home, which changes two cells by one.
+    assert (noise.mechanism, noise.period_squared, noise.day_squared) == ("discrete-laplace", 1, 4)
+    period, day = card(entry_of(LAPLACE), SETTING).losses
+    assert (period.nano_rho, day.nano_rho) == (UNIT, 4 * UNIT)
+
+
+def test_a_person_reads_the_noise_of_every_level() -> None:
+    printed = StringIO()
+    made = card(entry_of(LAPLACE, samplers=("opendp", "table")), SETTING)
+    print_card(made, Console(file=printed, width=200))
+    for part in (
+        "noise of level district",
+        "discrete-laplace, scale 11.19, sampler opendp, ρ = 0.004",
+        "discrete-laplace, scale 9.14, sampler table, ρ = 0.006",
+        "Δ₁²",
+        "1 by period, 4 by day",
+    ):
+        assert part in printed.getvalue()
 
 
 def test_a_card_is_json_that_reads_back() -> None:
@@ -202,8 +242,21 @@ def test_the_slug_is_one_of_an_address() -> None:
 
 
 def test_the_other_sampler_has_its_own_words() -> None:
-    mechanisms = card(entry_of(ENTRY.terms, sampler="opendp"), SETTING).registry.deployment.implementation
-    assert "OpenDP's own exact sampler" in mechanisms.mechanisms
+    made = card(entry_of(ENTRY.terms, samplers=("opendp",)), SETTING).registry.deployment.implementation
+    assert "OpenDP's own exact sampler" in made.mechanisms
+
+
+def test_the_record_says_of_every_level_what_its_noise_is() -> None:
+    made = card(entry_of(LAPLACE, samplers=("opendp", "table")), SETTING).registry.deployment.implementation
+    assert made.mechanisms.startswith(
+        "discrete-laplace, independent in every cell; Δ₁² = 1 by period and 4 by day."
+    )
+    assert "Level district: ρ = 0.004, b = 11.19, drawn by OpenDP's own exact sampler." in made.mechanisms
+    assert "Level zone: ρ = 0.006, b = 9.14, drawn by an exact inversion sampler" in made.mechanisms
+    assert "zones are estimated from all of them by least squares" in made.post_processing
+    # A standard deviation of √(2·11.19² − 1/6) = 15.82 at the level with most noise: 63.3 and 158.2.
+    assert "25 % from 64 on" in made.utility
+    assert "10 % from 159 on" in made.utility
 
 
 # --- the command ------------------------------------------------------------------------------------------
@@ -248,7 +301,12 @@ def test_the_command_prints_the_card_for_a_person_while_the_ledger_is_in_use(hom
     own = load(home)
     with closing(Ledger(home.ledger, own.ledger_identity, own.budgets)):
         text = quorate_node(home, "ledger", "card", "1").output
-    for part in ("ρ = 0.005, ε = 0.430", "ρ = 0.01", "discrete-gaussian, σ = 10.01", "1 by period, 2 by day"):
+    for part in (
+        "ρ = 0.005, ε = 0.430",
+        "ρ = 0.01",
+        "discrete-gaussian, scale 10.01",
+        "1 by period, 2 by day",
+    ):
         assert part in text
 
 

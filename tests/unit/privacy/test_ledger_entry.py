@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from privacy.calculus import charge
-from privacy.ledger.entry import GENESIS, Entry, Level, head_after
+from privacy.ledger.entry import GENESIS, Entry, head_after
 from privacy.sensitivity import Declaration
+from privacy.terms import LevelTerms
 from tests.unit.privacy.builders import TODAY, presence, residents
 
 DAY = date(2026, 3, 2)
@@ -30,8 +30,8 @@ def entry() -> Entry:
         previous=GENESIS,
         release_id=terms.release_id(),
         terms=terms,
-        charge=charge(terms.bounds, DAY, DAY, terms.by_period),
-        sampler="table",
+        charge=terms.charge(),
+        samplers=("table",),
         result_sha256=hashlib.sha256(b"bytes").hexdigest(),
         result_length=5,
         commitment="c" * 64,
@@ -39,31 +39,30 @@ def entry() -> Entry:
     )
 
 
-def test_the_name_of_a_release_is_the_hash_of_its_fields_each_with_name_and_length() -> None:
-    fields = [
-        ("product", "presence-by-hour"),
-        ("statistic", "presence-by-hour"),
-        ("parameters", {"night_hours": [0, 1, 2], "min_nights": 1}),
-        ("zoning", "a" * 64),
-        ("keyset", "b" * 64),
-        ("levels", [{"name": "zone", "share_permille": 1000}]),
-        ("first_day", "2026-03-02"),
-        ("last_day", "2026-03-02"),
-        ("bounds", {"cells_by_period": 24, "cells_by_day": 24, "cell_maximum": 1}),
-        ("mechanism", "discrete-gaussian"),
-        ("sigma_milli", 34650),
-        ("by_period", 10_000_000),
-        ("charter_version", 1),
-        ("revision", 0),
-        ("weights", None),
-    ]
-    text = b"quorate.release.v1"
-    for name, value in fields:
-        for part in (name.encode(), canonical(value)):
-            text += len(part).to_bytes(8, "big") + part
+def test_the_name_of_a_release_is_the_hash_of_its_terms_in_canonical_form() -> None:
+    fields = {
+        "product": "presence-by-hour",
+        "statistic": "presence-by-hour",
+        "parameters": {"night_hours": [0, 1, 2], "min_nights": 1},
+        "zoning": "a" * 64,
+        "keyset": "b" * 64,
+        "levels": [
+            {"name": "zone", "share_permille": 1000, "by_period": 10_000_000, "scale_milli": 34_650}
+        ],
+        "first_day": "2026-03-02",
+        "last_day": "2026-03-02",
+        "bounds": {"cells_by_period": 24, "cells_by_day": 24, "cell_maximum": 1},
+        "mechanism": "discrete-gaussian",
+        "by_period": 10_000_000,
+        "charter_version": 1,
+        "revision": 0,
+        "weights": None,
+    }
+    text = b"quorate.release.v1" + canonical(fields)
     assert presence(DAY).release_id() == hashlib.sha256(text).hexdigest()
 
 
+LEVEL = LevelTerms(name="zone", share_permille=1000, by_period=10_000_000, scale_milli=34_650)
 CHANGES: list[dict[str, Any]] = [
     {"product": "other"},
     {"statistic": "residents"},
@@ -71,15 +70,16 @@ CHANGES: list[dict[str, Any]] = [
     {"parameters": {"night_hours": [0, 1, 2], "min_nights": 2}},
     {"zoning": "c" * 64},
     {"keyset": "c" * 64},
-    {"levels": (Level(name="district", share_permille=1000),)},
-    {"levels": (Level(name="zone", share_permille=999),)},
+    {"levels": (LEVEL.model_copy(update={"name": "district"}),)},
+    {"levels": (LEVEL.model_copy(update={"share_permille": 999}),)},
+    {"levels": (LEVEL.model_copy(update={"by_period": 9_999_999}),)},
+    {"levels": (LEVEL.model_copy(update={"scale_milli": 34_660}),)},
     {"first_day": date(2026, 3, 1)},
     {"last_day": date(2026, 3, 3)},
     {"bounds": Declaration(cells_by_period=23, cells_by_day=24)},
-    {"bounds": Declaration(cells_by_period=24, cells_by_day=23)},
+    {"bounds": Declaration(cells_by_period=24, cells_by_day=25)},
     {"bounds": Declaration(cells_by_period=24, cells_by_day=24, cell_maximum=2)},
     {"mechanism": "discrete-laplace"},
-    {"sigma_milli": 34_660},
     {"by_period": 10_000_001},
     {"charter_version": 2},
     {"revision": 1},
@@ -117,7 +117,7 @@ def test_an_entry_tells_nothing_finer_than_the_day_and_nothing_of_the_order() ->
         "release_id",
         "terms",
         "charge",
-        "sampler",
+        "samplers",
         "result_sha256",
         "result_length",
         "commitment",

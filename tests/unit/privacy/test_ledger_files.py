@@ -50,18 +50,27 @@ def test_the_ledger_of_another_operator_is_refused(path: Path) -> None:
     with pytest.raises(LedgerProblem) as caught:
         Ledger(path, "spiffe://small/operator/south/node/0", BUDGETS)
     assert caught.value.what == (
-        f"{path} is version 1 of {IDENTITY}; expected version 1 of spiffe://small/operator/south/node/0"
+        f"{path} is version 2 of {IDENTITY}; expected version 2 of spiffe://small/operator/south/node/0"
     )
     assert caught.value.todo == "point the node at its own ledger"
 
 
-def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "todo"),
+    [(1, "before the first release of Quorate"), (3, "install the software that wrote it")],
+)
+def test_a_ledger_of_another_version_is_refused_by_writer_and_readers(
+    path: Path, version: int, todo: str
+) -> None:
     Ledger(path, IDENTITY, BUDGETS).close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE ledger SET version = 2")
-        db.commit()
-    with pytest.raises(LedgerProblem, match=r"is version 2 of .*; expected version 1 of"):
-        Ledger(path, IDENTITY, BUDGETS)
+    tamper(path, run("UPDATE ledger SET version = ?", version))
+    before = path.read_bytes()
+    for look in (lambda path: Ledger(path, IDENTITY, BUDGETS), *READERS):
+        with pytest.raises(LedgerProblem) as caught:
+            look(path)
+        assert caught.value.what == f"{path} is a ledger of version {version}; this software reads version 2"
+        assert todo in caught.value.todo
+    assert path.read_bytes() == before
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
@@ -118,7 +127,7 @@ def test_a_ledger_without_an_owner_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("DELETE FROM ledger")
         db.commit()
-    with pytest.raises(LedgerProblem, match="is version none of nobody; expected version 1 of"):
+    with pytest.raises(LedgerProblem, match="is version none of nobody; expected version 2 of"):
         Ledger(path, IDENTITY, BUDGETS)
 
 
@@ -143,7 +152,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "find": lambda ledger: ledger.find(presence(DAY), "n"),
     "totals": lambda ledger: ledger.totals(1),
     "entries": lambda ledger: list(ledger.entries()),
-    "require_room": lambda ledger: ledger.require_room(request_for(presence(DAY)).charge),
+    "require_room": lambda ledger: ledger.require_room(presence(DAY).charge()),
     "commit": lambda ledger: ledger.commit(request_for(presence(DAY, revision=1), "other"), TODAY),
 }
 

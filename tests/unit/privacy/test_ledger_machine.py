@@ -183,7 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             known = self.released.get(release_id)
             assert self.ledger.find(terms, nonce) == (known[1] if known else None)
-        charge = request_for(terms).charge
+        charge = terms.charge()
         if self.affordable(terms):
             self.ledger.require_room(charge)
         else:
@@ -196,7 +196,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self._open()
         self.ledger.close()
         if who != IDENTITY:
-            with pytest.raises(LedgerProblem, match="expected version 1 of spiffe://small/operator/south"):
+            with pytest.raises(LedgerProblem, match="expected version 2 of spiffe://small/operator/south"):
                 Ledger(self.path, who, BUDGETS)
         self.ledger = self._open()
 

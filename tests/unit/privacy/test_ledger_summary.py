@@ -54,6 +54,7 @@ def test_charges_totals_and_head_are_what_was_committed(path: Path) -> None:
 
     assert found["entries"] == 4
     assert found["chain_head"] == verify(path)[1]
+    assert (found["anchor"], found["forfeits"], found["first_day"]) == (None, [], "2026-01-01")
     assert found["caps"] == {"day": 4 * UNIT, "window": 9 * UNIT, "window_days": 31}
     assert [line["sequence"] for line in found["charges"]] == [1, 2, 3, 4]
     assert found["charges"][3] == {
@@ -63,7 +64,8 @@ def test_charges_totals_and_head_are_what_was_committed(path: Path) -> None:
         "first_day": "2026-02-01",
         "last_day": "2026-02-28",
         "revision": 3,
-        "sigma": 34.65,
+        "mechanism": "discrete-gaussian",
+        "scales": {"zone": 34.65},
         "by_period": UNIT // 2,
         "by_day": UNIT,
         "result_sha256": hashlib.sha256(b"result").hexdigest(),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import opendp.prelude as dp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from privacy.errors import PrivacyProblem, UsageProblem
@@ -17,17 +20,26 @@ from privacy.noise import (
     TABLE_CELLS,
     Sampler,
     calibrate,
+    deviation_milli,
     gaussian,
+    laplace,
     mapped_loss,
+    noise_of,
     noised,
     noised_chunks,
     sampler_for,
+    variance,
 )
-from privacy.sensitivity import Declaration
+from privacy.sampler.exact import Distribution
+from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+from tests.pmf import probability, weights
 
+GAUSSIAN: Mechanism = "discrete-gaussian"
+LAPLACE: Mechanism = "discrete-laplace"
+MECHANISMS = (GAUSSIAN, LAPLACE)
 ONE = Declaration(cells_by_period=1, cells_by_day=2)
-HOURLY = declare(PRESENCE_BY_HOUR, 24)
+HOURLY = declare(PRESENCE_BY_HOUR, {}, 24)
 #: rho .02 and what it asks for over 24 hours: 24/(2·.02) = 600 = 24.4949².
 RHO, SIGMA = 20_000_000, 24_500
 NOISE = gaussian(SIGMA)
@@ -41,6 +53,17 @@ def opendp_loss(squared: int, sigma_milli: int) -> Fraction:
         reach = math.nextafter(reach, math.inf)
     measurement: Any = dp.m.make_gaussian(*space, scale=sigma_milli / 1000)
     return Fraction(measurement.map(reach)) * 10**9
+
+
+def opendp_laplace_loss(absolute: int, scale_milli: int) -> Fraction:
+    """Return the loss in nano-rho by OpenDP's map of Laplace noise, converted to zCDP by OpenDP."""
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64")
+    # Of the doubles next to a scale of thousandths, the lower one is never more noise than is drawn.
+    scale = scale_milli / 1000
+    if Fraction(scale) > Fraction(scale_milli, 1000):
+        scale = math.nextafter(scale, 0.0)
+    converted: Any = dp.c.make_pureDP_to_zCDP(dp.m.make_laplace(*space, scale=scale))
+    return Fraction(converted.map(absolute)) * 10**9
 
 
 # --- the scale --------------------------------------------------------------------------------------------
@@ -62,7 +85,7 @@ def opendp_loss(squared: int, sigma_milli: int) -> Fraction:
 def test_the_scale_is_the_root_of_half_the_sensitivity_by_the_loss_rounded_up_to_the_grid(
     statistic: str, hours: int, rho: int, grid: int, sigma: int
 ) -> None:
-    assert calibrate(declare(statistic, hours), rho, grid) == sigma
+    assert calibrate(declare(statistic, {}, hours), GAUSSIAN, rho, grid) == sigma
 
 
 @pytest.mark.parametrize("squared", [1, 2, 23, 24, 25, 24 * 25, 10**6])
@@ -71,7 +94,8 @@ def test_the_scale_is_the_root_of_half_the_sensitivity_by_the_loss_rounded_up_to
 def test_the_scale_is_the_smallest_on_the_grid_whose_loss_opendp_finds_small_enough(
     squared: int, rho: int, grid: int
 ) -> None:
-    sigma = calibrate(Declaration(cells_by_period=squared, cells_by_day=squared), rho, grid)
+    bounds = Declaration(cells_by_period=squared, cells_by_day=squared)
+    sigma = calibrate(bounds, GAUSSIAN, rho, grid)
     assert sigma % grid == 0
     assert opendp_loss(squared, sigma) <= rho
     assert sigma == grid or opendp_loss(squared, sigma - grid) > rho
@@ -99,16 +123,141 @@ def test_a_root_that_is_no_double_is_rounded_up() -> None:
             assert mapped_loss(bounds, gaussian(sigma)) >= Fraction(squared * 10**15, 2 * sigma**2)
 
 
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize(("by_period", "grid"), [(RHO, 0), (RHO, -10), (0, 10), (-1, 10)])
-def test_a_grid_or_a_loss_that_is_not_positive_is_an_error(by_period: int, grid: int) -> None:
+def test_a_grid_or_a_loss_that_is_not_positive_is_an_error(
+    mechanism: Mechanism, by_period: int, grid: int
+) -> None:
     with pytest.raises(UsageProblem, match="is not positive"):
-        calibrate(HOURLY, by_period, grid)
+        calibrate(HOURLY, mechanism, by_period, grid)
 
 
-@pytest.mark.parametrize("sigma", [0, -1])
-def test_a_scale_of_zero_is_an_error_and_not_exact_data(sigma: int) -> None:
-    with pytest.raises(UsageProblem, match=f"a noise scale of {sigma} thousandths is not positive"):
-        gaussian(sigma)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("scale", [0, -1])
+def test_a_scale_of_zero_is_an_error_and_not_exact_data(mechanism: Mechanism, scale: int) -> None:
+    with pytest.raises(UsageProblem, match=f"a noise scale of {scale} thousandths is not positive"):
+        noise_of(mechanism, scale)
+
+
+# --- the scale of Laplace noise ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statistic", "hours", "rho", "grid", "scale"),
+    [
+        (RESIDENTS, 1, 5_000_000, 1, 10_001),  # 1/√.01 = 10, but the double nearest .005 is above it
+        (RESIDENTS, 1, 20_000_000, 10, 5_010),  # 1/√.04 = 5, likewise
+        (RESIDENTS, 1, 4_500_000, 1, 10_541),  # 1/√.009 = 10.5409
+        (PRESENCE_BY_HOUR, 24, 20_000_000, 10, 120_010),  # 24/√.04 = 120: √24 times the σ of Gaussian noise
+        (PRESENCE_BY_HOUR, 23, 20_000_000, 1_000, 116_000),  # 23/√.04 = 115, likewise
+        (RESIDENTS, 1, 1, 1, 22_360_680),  # √(5·10⁸) = 22360.6798
+    ],
+)
+def test_the_scale_of_laplace_noise_is_the_absolute_sensitivity_by_the_root_of_twice_the_loss(
+    statistic: str, hours: int, rho: int, grid: int, scale: int
+) -> None:
+    assert calibrate(declare(statistic, {}, hours), LAPLACE, rho, grid) == scale
+
+
+@settings(deadline=None)
+@given(
+    cells=st.integers(1, 600),
+    maximum=st.integers(1, 50),
+    rho=st.integers(1, 3 * 10**9),
+    grid=st.sampled_from([1, 10, 1_000]),
+)
+def test_the_laplace_scale_is_the_smallest_on_the_grid_whose_loss_opendp_finds_small_enough(
+    cells: int, maximum: int, rho: int, grid: int
+) -> None:
+    bounds = Declaration(cells_by_period=cells, cells_by_day=cells, cell_maximum=maximum)
+    scale = calibrate(bounds, LAPLACE, rho, grid)
+    assert scale % grid == 0
+    assert opendp_laplace_loss(cells * maximum, scale) <= rho
+    assert scale == grid or opendp_laplace_loss(cells * maximum, scale - grid) > rho
+    theorem = Fraction((cells * maximum) ** 2 * 10**9, 2) / Fraction(scale, 1000) ** 2
+    assert theorem <= mapped_loss(bounds, laplace(scale)) <= rho, "ε²/2 with ε = Δ₁/b is what is charged"
+
+
+@pytest.mark.parametrize(("cells", "maximum"), [(1, 1), (24, 1), (25, 5), (2**31, 1), (2**31, 2**20)])
+@pytest.mark.parametrize("scale", [300, 10_000, 24_495, 10**9])
+def test_the_mapped_loss_of_laplace_noise_is_never_below_the_theorem(
+    cells: int, maximum: int, scale: int
+) -> None:
+    bounds = Declaration(cells_by_period=cells, cells_by_day=cells, cell_maximum=maximum)
+    theorem = Fraction((cells * maximum) ** 2 * 10**9, 2) / Fraction(scale, 1000) ** 2
+    assert theorem <= mapped_loss(bounds, laplace(scale)) <= theorem * (1 + Fraction(1, 10**12)) + 1
+
+
+def test_laplace_noise_on_the_grid_is_taken_and_one_step_less_is_refused() -> None:
+    cells, scale = np.zeros(3, np.int64), calibrate(HOURLY, LAPLACE, RHO, 10)
+    assert noised(cells, HOURLY, laplace(scale), RHO).values.shape == (3,)
+    with pytest.raises(PrivacyProblem, match="the noise is too small for the loss that would be charged"):
+        noised(cells, HOURLY, laplace(scale - 10), RHO)
+    with pytest.raises(PrivacyProblem, match="too small"):
+        noised(cells, HOURLY, laplace(SIGMA), RHO)
+
+
+# --- how wide it is ---------------------------------------------------------------------------------------
+
+
+def exact_variance(noise: Distribution) -> Decimal:
+    """Return the variance by summing the exact probabilities."""
+    found, total = weights(noise)
+    return 2 * sum((x * x * weight for x, weight in enumerate(found)), Decimal(0)) / total
+
+
+@pytest.mark.parametrize("scale", [40, 100, 300, 500, 1_000, 2_500, 10_010, 34_650])
+def test_the_variance_of_laplace_noise_is_that_of_its_probabilities(scale: int) -> None:
+    exact = float(exact_variance(laplace(scale)))
+    assert variance(laplace(scale)) == pytest.approx(exact, rel=1e-12)
+    assert variance(laplace(scale)) < 2 * (scale / 1000) ** 2
+
+
+@pytest.mark.parametrize("scale", [10**6, 10**8, 10**11, 10**14])
+def test_the_variance_of_wide_laplace_noise_keeps_its_digits(scale: int) -> None:
+    # 1/(2·sinh²(1/(2b))) = 2b² − 1/6 + 1/(120·b²) − …
+    b = Fraction(scale, 1000)
+    assert variance(laplace(scale)) == pytest.approx(
+        float(2 * b**2 - Fraction(1, 6) + 1 / (120 * b**2)), rel=1e-12
+    )
+
+
+def test_laplace_noise_that_is_nearly_always_zero_has_nearly_no_variance() -> None:
+    assert 0 <= variance(laplace(1)) < 1e-300
+    assert variance(laplace(20)) == pytest.approx(2 * math.exp(-50), rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [300, 500, 1_000, 2_500, 10_010, 34_650])
+def test_the_variance_of_gaussian_noise_is_never_above_what_is_said_and_equal_from_a_scale_of_one(
+    scale: int,
+) -> None:
+    exact, said = float(exact_variance(gaussian(scale))), variance(gaussian(scale))
+    assert said == pytest.approx((scale / 1000) ** 2, rel=1e-15)
+    assert exact <= said * (1 + 1e-12)
+    if scale >= 1_000:
+        assert exact == pytest.approx(said, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [40, 300, 1_000, 10_010, 24_495])
+def test_the_standard_deviation_in_thousandths_is_rounded_up(scale: int) -> None:
+    exact = exact_variance(laplace(scale)).sqrt() * 1000
+    assert deviation_milli(laplace(scale)) == math.ceil(exact)
+    assert deviation_milli(gaussian(scale)) == scale
+
+
+@pytest.mark.parametrize("cells", [4_000, 400_000], ids=["opendp", "table"])
+def test_laplace_noise_falls_as_wide_as_its_scale_says(cells: int) -> None:
+    scale = calibrate(ONE, LAPLACE, RHO, 10)
+    answer = noised(np.full(cells, 17, np.int64), ONE, laplace(scale), RHO)
+    assert answer.sampler == ("table" if cells >= TABLE_CELLS else "opendp")
+    noise = (answer.values - 17).astype(np.float64)
+    spread = variance(laplace(scale))
+    assert abs(noise.mean()) < 6 * math.sqrt(spread / cells)
+    # The fourth moment of a Laplace distribution is six times the square of its variance.
+    assert abs(noise.var() - spread) < 6 * spread * math.sqrt(5.1 / cells)
+    none = (noise == 0).mean()
+    expected = float(probability(laplace(scale), 0))
+    assert abs(none - expected) < 6 * math.sqrt(expected / cells)
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -120,7 +269,7 @@ def test_noise_on_the_grid_is_taken_and_one_step_less_is_refused() -> None:
     with pytest.raises(PrivacyProblem, match="the noise is too small for the loss that would be charged"):
         noised(cells, HOURLY, gaussian(SIGMA - 10), RHO)
     with pytest.raises(PrivacyProblem, match="too small"):
-        noised(cells, declare(PRESENCE_BY_HOUR, 25), NOISE, RHO)
+        noised(cells, declare(PRESENCE_BY_HOUR, {}, 25), NOISE, RHO)
 
 
 @pytest.mark.parametrize(

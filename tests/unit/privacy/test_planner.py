@@ -26,6 +26,7 @@ from node.cli import commands
 from node.config import Home
 from node.enrolment import load
 from node.planning import Planned, print_plan
+from node.statistics.registry import algorithms
 from privacy.accuracy import (
     SIZES,
     Measured,
@@ -45,7 +46,7 @@ from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
 from privacy.terms import Level
 from quorate.contract.order import terms_of
-from tests.support_node import enrolled, network_at
+from tests.support_node import enrolled, network_at, products_of
 from tests.unit.privacy.builders import presence, request_for
 
 GAUSSIAN: Mechanism = "discrete-gaussian"
@@ -442,6 +443,29 @@ def test_a_plan_for_a_person(home: Home) -> None:
     assert text.endswith("The budgets can bear it.\n")
     repeated = quorate_node(home, "plan", "residents", "--from", str(DAYS[0]), "--to", str(DAYS[1])).output
     assert "the same bytes would come again, at no charge" in repeated
+
+
+def test_a_plan_of_several_levels_has_a_table_for_each(tmp_path: Path) -> None:
+    levels = (Level(name="zone", share_permille=600), Level(name="district", share_permille=400))
+    products = tuple(
+        product.model_copy(update={"levels": levels, "mechanism": LAPLACE})
+        for product in products_of(algorithms())
+    )
+    home = enrolled(network_at(tmp_path / "hub", products=products), tmp_path / "node")
+    own = load(home)
+    Ledger(home.ledger, own.ledger_identity, own.budgets).close()
+    found = ask(home, "residents", DAYS[0], "--to", str(DAYS[1]))
+    terms = terms_of(own.charter, own.zoning, "residents", DAYS, 0)
+    assert found["release_id"] == terms.release_id()
+    assert found["charge"] == terms.charge().model_dump(mode="json")
+    assert (found["charge"]["by_period"], found["charge"]["by_day"]) == (RHO, 4 * RHO)
+    for planned_level, level in zip(found["levels"], terms.levels, strict=True):
+        shown = {name: planned_level[name] for name in level.model_dump()}
+        assert (shown, planned_level["mechanism"]) == (level.model_dump(), LAPLACE)
+    text = quorate_node(home, "plan", "residents", "--from", str(DAYS[0]), "--to", str(DAYS[1])).output
+    # b = 12.91 and 15.82; the standard deviations are √2 times as much and less than a hundredth below.
+    assert "Error by noise at level zone, σ = 18.2" in text
+    assert "Error by noise at level district, σ = 22.3" in text
 
 
 def test_a_plan_while_the_node_runs_changes_nothing(home: Home) -> None:

@@ -1,0 +1,155 @@
+"""The commands of the node's command line that keep the privacy ledger."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from node.cli_options import DAY, DIRECTORY, JSON, emit
+from node.config import Home
+from privacy.errors import UsageProblem
+
+
+@click.group()
+def ledger() -> None:
+    """Look at the privacy ledger, prune it, restore it."""
+
+
+@ledger.command()
+@DIRECTORY
+@JSON
+def show(root: Path, as_json: bool) -> None:
+    """Print what was released, what it cost, and the totals by day and by 31 days."""
+    from node.enrolment import load
+    from privacy.ledger.summary import summary
+
+    home = Home(root)
+    found = summary(home.ledger, load(home).budgets)
+    lines = [f"{len(found['charges'])} release(s), head {found['chain_head']}"]
+    if found["anchor"]:
+        lines.append(f"  {found['anchor']['sequence']} earlier entries were pruned")
+    if found["anchor"] or found["forfeits"]:
+        lines.append(f"  days before {found['first_day']} have no budget any more")
+    lines += [
+        f"  {c['product']} {c['first_day']} … {c['last_day']}: {c['by_period']} nano-rho, {c['by_day']} a day"
+        for c in found["charges"]
+    ]
+    lines += [f"  day {day}: {nano} of {found['caps']['day']}" for day, nano in found["days"].items()]
+    emit(found, as_json, "\n".join(lines))
+
+
+@ledger.command()
+@DIRECTORY
+@click.argument("sequence", type=click.IntRange(1))
+@JSON
+def card(root: Path, sequence: int, as_json: bool) -> None:
+    """Print the release card of ledger entry SEQUENCE: what it protects, how strongly, by what means."""
+    from rich.console import Console
+
+    from node.cards import card_of, print_card
+
+    found = card_of(Home(root), sequence)
+    if as_json:
+        click.echo(found.model_dump_json(indent=1))
+    else:
+        print_card(found, Console(markup=False, emoji=False, highlight=False))
+
+
+@ledger.command()
+@DIRECTORY
+def verify(root: Path) -> None:
+    """Recompute every entry, the chain and the totals, and hold the witness against them.
+
+    Names the first thing that does not hold.
+    """
+    from node.ledgers import verified
+
+    found = verified(Home(root))
+    click.echo(f"ok: {found.entries} entries, head {found.head}")
+    click.echo(f"ok: the witness has {found.witnessed} of them, and agrees")
+
+
+@ledger.command()
+@DIRECTORY
+@click.option(
+    "--without-witness",
+    is_flag=True,
+    help="The witness is lost as well: give up every budget that may have been spent.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask; with --without-witness.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be given up; with --without-witness.")
+def restore(root: Path, without_witness: bool, yes: bool, dry_run: bool) -> None:
+    """Add to a ledger that was restored from a backup the charges that its witness has.
+
+    Charges can only be added. The bytes of these releases are gone: they cannot be sent again by this node.
+    """
+    from node.ledgers import restored
+
+    home = Home(root)
+    if without_witness:
+        _restore_without_witness(home, yes, dry_run)
+        return
+    if yes or dry_run:
+        raise click.UsageError("--yes and --dry-run go with --without-witness")
+    count = restored(home, _to_stderr)
+    click.echo(
+        f"added {count} charge(s) from the witness" if count else "the ledger has every charge already"
+    )
+
+
+def _restore_without_witness(home: Home, yes: bool, dry_run: bool) -> None:
+    from node.ledgers import forfeit_as_text, forfeited, to_forfeit
+
+    click.echo(forfeit_as_text(home, to_forfeit(home)))
+    if dry_run:
+        return
+    if not yes:
+        _confirm("Give these budgets up?")
+    found = forfeited(home)
+    click.echo(f"recorded as entry {found.sequence}; a new witness was started")
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def at_a_terminal() -> bool:
+    """Return whether a person can be asked."""
+    return sys.stdin.isatty()
+
+
+def _confirm(question: str) -> None:
+    """Ask a person, and end here without a yes; where nobody can be asked, --yes is needed."""
+    if not at_a_terminal():
+        raise UsageProblem(
+            "this needs a yes, and there is no terminal to ask at",
+            means="nothing was changed",
+            todo="add --yes if it is meant",
+        )
+    click.confirm(question, abort=True)
+
+
+@ledger.command()
+@DIRECTORY
+@click.option(
+    "--before",
+    type=DAY,
+    required=True,
+    help="Delete releases that read only days before this one.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@JSON
+def prune(root: Path, before: datetime, dry_run: bool, as_json: bool) -> None:
+    """Delete releases that are older than a retention date: entries, results, nonces.
+
+    The oldest entries go, up to the first that reads the date or a later day. Days before the date have no budget any
+    more. The daemon must not be running.
+    """
+    from node.ledgers import pruned, pruned_as_json, pruned_as_text
+
+    day = before.date()
+    found = pruned(Home(root), day, dry_run, _to_stderr)
+    emit(pruned_as_json(found, day, dry_run), as_json, pruned_as_text(found, day, dry_run))

@@ -1,0 +1,91 @@
+"""What can be wrong between a ledger and its witness, in the words of the operator who must act."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from privacy.errors import LedgerProblem, UsageProblem
+
+_NOT_OPENED = "it cannot be told whether the ledger has every charge, so it is not opened"
+
+
+def behind(count: int) -> LedgerProblem:
+    """Return the error of a ledger that ends before its witness."""
+    return LedgerProblem(
+        f"the ledger lacks {count} release(s) that its witness has",
+        means="it was restored from a backup; budgets that are spent would be spent again, so it is frozen",
+        todo="run quorate-node ledger restore, which adds the missing charges",
+    )
+
+
+def not_pruned() -> LedgerProblem:
+    """Return the error of a ledger that still has what its witness says was pruned."""
+    return LedgerProblem(
+        "the ledger has entries that were pruned from it",
+        means="it was restored from a backup that was made before it was pruned, so it is frozen",
+        todo="run quorate-node ledger restore, which prunes them again",
+    )
+
+
+def forked(sequence: int) -> LedgerProblem:
+    """Return the error of a ledger and a witness that go different ways."""
+    return LedgerProblem(
+        f"the ledger and its witness disagree at entry {sequence}",
+        means="one of them was changed, or they have gone on separately; nothing can be released",
+        todo="stop the node, keep both files as evidence, and find out which one is true",
+    )
+
+
+def incomparable(sequence: int) -> LedgerProblem:
+    """Return the error of a witness that ends among entries that the ledger has pruned."""
+    return LedgerProblem(
+        f"the ledger's witness ends at entry {sequence}, which the ledger has pruned",
+        means="it is an old copy, and it cannot be told whether the ledger has every charge",
+        todo="put the newest copy of the witness in its place",
+    )
+
+
+def missing(witness: Path, count: int) -> LedgerProblem:
+    """Return the error of a ledger with entries whose witness is not there."""
+    return LedgerProblem(
+        f"the ledger has {count} entry(s), but its witness {witness} is not there",
+        means=_NOT_OPENED,
+        todo="put the witness back, or correct `witness` in node.toml; if it is lost, see "
+        "`The witness is lost` in docs/operator.md",
+    )
+
+
+def no_witness(witness: Path) -> UsageProblem:
+    """Return the error of a restore without anything to restore from."""
+    return UsageProblem(
+        f"there is no witness at {witness}",
+        means="it is not known what was released after the backup, so nothing was changed",
+        todo="put the witness back, or correct `witness` in node.toml; if it is lost, "
+        "run quorate-node ledger restore --without-witness",
+    )
+
+
+def damaged(place: int | str) -> LedgerProblem:
+    """Return the error of a line of the witness, given by its number or as `the last line`."""
+    where = f"line {place}" if isinstance(place, int) else place
+    return LedgerProblem(
+        f"{where} of the ledger's witness does not hold",
+        means=_NOT_OPENED,
+        todo="restore the witness from its own copy",
+    )
+
+
+def unreadable(sequence: int) -> LedgerProblem:
+    """Return the error of an entry of the ledger that cannot be read."""
+    return LedgerProblem(
+        f"entry {sequence} of the ledger cannot be read", todo="run quorate-node ledger verify"
+    )
+
+
+def unreadable_anchor() -> LedgerProblem:
+    """Return the error of an anchor of the ledger that cannot be read."""
+    return LedgerProblem(
+        "the anchor of the ledger cannot be read",
+        means="it is not known which entries were pruned, so nothing can be released",
+        todo="stop the node, keep the file as evidence, and restore the last backup that verifies",
+    )
