@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privacy.errors import UsageProblem
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
 from quorate.contract.zoning import Zoning
 
 REGISTER_COLUMNS = ("zone", "population", "phone_owners")
+#: Statistics of which `hub.estimation` can make estimates.
+ESTIMABLE = (PRESENCE_BY_HOUR, RESIDENTS)
 
 
 class HubConfig(BaseModel):
@@ -99,7 +102,18 @@ def load_agreement(home: Home) -> Agreement:
             todo="put the charter's zoning into the hub's directory",
         )
     charter.require_levels(zoning)
+    _require_estimators(charter)
     return Agreement(charter, charter.digest(), zoning, read_register(home.register, zoning.codes))
+
+
+def _require_estimators(charter: Charter) -> None:
+    for product in charter.products:
+        if product.statistic not in ESTIMABLE:
+            raise UsageProblem(
+                f"product {product.product_id} is {product.statistic}, of which this hub cannot make estimates",
+                means="its releases would cost the operators budget, and nobody would get a figure",
+                todo=f"leave it out of the charter; this version estimates {' and '.join(ESTIMABLE)}",
+            )
 
 
 def read_register(path: Path, codes: list[str]) -> Register:

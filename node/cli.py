@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
+from node.cli_ledger import ledger
+from node.cli_options import DAY, DIRECTORY, JSON, emit
 from node.config import Home
+from node.source_cli import source
 from quorate.contract import shell
-
-_DIRECTORY = click.option(
-    "--dir",
-    "root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    show_default="the current directory",
-    help="The node's directory.",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program instead of text.")
-_DAY = click.DateTime(["%Y-%m-%d"])
-
-
-def _print(value: Any, as_json: bool, text: str) -> None:
-    click.echo(json.dumps(value, indent=1, default=str) if as_json else text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,7 +31,7 @@ def commands() -> None:
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 @click.option("--network", required=True, help="Name of the network, as the hub operator told it.")
 @click.option("--operator", required=True, help="Name of this operator in the charter.")
 def init(root: Path, network: str, operator: str) -> None:
@@ -58,7 +44,7 @@ def init(root: Path, network: str, operator: str) -> None:
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 @click.option("--network", required=True, help="Name of the network.")
 @click.option("--operator", required=True, help="Name of this operator in the charter.")
 @click.option(
@@ -77,8 +63,8 @@ def enrol(root: Path, network: str, operator: str, fingerprint: str) -> None:
 
 
 @commands.command()
-@_DIRECTORY
-@_JSON
+@DIRECTORY
+@JSON
 def check(root: Path, as_json: bool) -> None:
     """Look whether the daemon could start: documents, data files, code, ledger. Changes nothing."""
     from node.daemon import check as look
@@ -86,11 +72,11 @@ def check(root: Path, as_json: bool) -> None:
 
     home = Home(root)
     found = look(home, load(home))
-    _print({"ready": found}, as_json, "\n".join(f"ok: {line}" for line in found))
+    emit({"ready": found}, as_json, "\n".join(f"ok: {line}" for line in found))
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 def ingest(root: Path) -> None:
     """Build presence of every offered day, and stop at the first day that cannot be used."""
     from contextlib import closing
@@ -108,7 +94,7 @@ def ingest(root: Path) -> None:
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 @click.option("--hub", help="Address of the hub, host:port.  [default: hub in node.toml]")
 @click.option(
     "--patience",
@@ -126,24 +112,24 @@ def run(root: Path, hub: str | None, patience: float) -> None:
 
 
 @commands.command()
-@_JSON
+@JSON
 def algorithms(as_json: bool) -> None:
     """List the statistics that are installed, with the digest of their code."""
     from node.statistics.registry import algorithms as installed
 
     found = installed()
-    _print(found, as_json, "\n".join(f"{name}  {digest}" for name, digest in found.items()))
+    emit(found, as_json, "\n".join(f"{name}  {digest}" for name, digest in found.items()))
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 @click.argument("product")
-@click.option("--from", "first", type=_DAY, required=True, help="First local day.")
-@click.option("--to", "last", type=_DAY, show_default="the first day", help="Last local day.")
+@click.option("--from", "first", type=DAY, required=True, help="First local day.")
+@click.option("--to", "last", type=DAY, show_default="the first day", help="Last local day.")
 @click.option(
     "--revision", type=click.IntRange(0), default=0, help="A higher number is measured and charged again."
 )
-@_JSON
+@JSON
 @click.option(
     "--picture",
     "image",
@@ -176,73 +162,8 @@ def plan(
         print_plan(found, Console(markup=False, emoji=False, highlight=False))
 
 
-@commands.group()
-def ledger() -> None:
-    """Look at the privacy ledger; it may be in use."""
-
-
-@ledger.command()
-@_DIRECTORY
-@_JSON
-def show(root: Path, as_json: bool) -> None:
-    """Print what was released, what it cost, and the totals by day and by 31 days."""
-    from node.enrolment import load
-    from privacy.ledger.summary import summary
-
-    home = Home(root)
-    found = summary(home.ledger, load(home).budgets)
-    lines = [f"{len(found['charges'])} release(s), head {found['chain_head']}"]
-    lines += [
-        f"  {c['product']} {c['first_day']} … {c['last_day']}: {c['by_period']} nano-rho, {c['by_day']} a day"
-        for c in found["charges"]
-    ]
-    lines += [f"  day {day}: {nano} of {found['caps']['day']}" for day, nano in found["days"].items()]
-    _print(found, as_json, "\n".join(lines))
-
-
-@ledger.command()
-@_DIRECTORY
-@click.argument("sequence", type=click.IntRange(1))
-@_JSON
-def card(root: Path, sequence: int, as_json: bool) -> None:
-    """Print the release card of ledger entry SEQUENCE: what it protects, how strongly, by what means."""
-    from rich.console import Console
-
-    from node.cards import card_of, print_card
-
-    found = card_of(Home(root), sequence)
-    if as_json:
-        click.echo(found.model_dump_json(indent=1))
-    else:
-        print_card(found, Console(markup=False, emoji=False, highlight=False))
-
-
-@ledger.command()
-@_DIRECTORY
-def verify(root: Path) -> None:
-    """Recompute every entry, the chain and the totals; name the first that does not hold."""
-    from privacy.ledger import verify as recompute
-
-    count, head = recompute(Home(root).ledger)
-    click.echo(f"ok: {count} entries, head {head}")
-
-
-@ledger.command()
-@_DIRECTORY
-def restore(root: Path) -> None:
-    """Add to a ledger that was restored from a backup the charges that its witness has.
-
-    Charges can only be added. The bytes of these releases are gone: they cannot be sent again by this node.
-    """
-    from node.enrolment import keeper_of, load
-    from privacy.ledger import restore as add
-
-    home = Home(root)
-    own = load(home)
-    count = add(home.ledger, own.ledger_identity, keeper_of(home, own.config))
-    click.echo(
-        f"added {count} charge(s) from the witness" if count else "the ledger has every charge already"
-    )
+commands.add_command(ledger)
+commands.add_command(source)
 
 
 def main() -> None:

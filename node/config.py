@@ -5,12 +5,13 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from node.sources.mapping import Source
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Name
+from privacy.terms import Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import first_problem, read_bytes
 
@@ -19,58 +20,6 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EventColumns(_Strict):
-    """Names of the columns in the operator's event files."""
-
-    subscriber: str = "subscriber_id"
-    time: str = "timestamp_ms"
-    cell: str = "cell_id"
-
-
-class CellColumns(_Strict):
-    """Names of the columns in the operator's cell table."""
-
-    cell: str = "cell_id"
-    zone: str = "zone"
-
-
-class Source(_Strict):
-    """Where the operator's events are.
-
-    Attributes
-    ----------
-    events
-        Path of one local day's Parquet file, with `{day}` for the ISO date; relative to the node's directory.
-    cells
-        Path of the cell table.
-    first_day, last_day
-        Local days that the operator offers.
-    time_unit
-        Unit of the time column, since the epoch in UTC.
-    max_rejected_permille
-        A day with a larger share of rejected rows is not used.
-    """
-
-    events: str = Field(pattern=r"\{day\}")
-    cells: str
-    first_day: date
-    last_day: date
-    time_unit: Literal["s", "ms", "us"] = "ms"
-    max_rejected_permille: int = Field(default=200, ge=0, le=1000)
-    columns: EventColumns = EventColumns()
-    cell_columns: CellColumns = CellColumns()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Source:
-        if self.last_day < self.first_day:
-            raise ValueError("last_day is before first_day")
-        for named in (self.columns, self.cell_columns):
-            names = list(named.model_dump().values())
-            if len(set(names)) != len(names):
-                raise ValueError("one column is named for two things")
-        return self
 
 
 class Engine(_Strict):
@@ -138,6 +87,7 @@ class Home:
         self.ledger = root / "ledger.db"
         self.operator_key = root / "operator.key"
         self.presence = root / "presence"
+        self.visits = root / "visits"
         self.quality = root / "quality"
         self.receipts = root / "receipts"
 

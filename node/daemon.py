@@ -6,25 +6,30 @@ import hashlib
 import logging
 import math
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import date, datetime
+from datetime import date
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import NoReturn
-from zoneinfo import ZoneInfo
 
+from node.building import cleaner_of
 from node.config import Home
+from node.engine import connect
 from node.enrolment import Agreement, keeper_of, load, secret_of
 from node.jobs import BuildJob, run
+from node.ledgers import require_sound, today
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
 from node.uplink import Stopped, Uplink
 from privacy.errors import QuorateError, UsageProblem, place_of
-from privacy.ledger import Ledger, verify, witness
-from privacy.ledger.store import Seam, no_seam
+from privacy.ledger import Ledger
+from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.identity import write_private
 from quorate.contract.order import TaskOrder
@@ -95,7 +100,7 @@ class Daemon:
         """
         own, home = self._own, self._home
         signal.signal(signal.SIGTERM, _stop)
-        _require_sound_ledger(home, own)
+        require_sound(home, own)
         try:
             with closing(open_ledger(home, own, self._seam)) as ledger:
                 days = ingest(home, own, lambda day: log.info("building presence of %s", day))
@@ -107,13 +112,12 @@ class Daemon:
 
     def _work(self, uplink: Uplink, ledger: Ledger) -> None:
         signal.signal(signal.SIGTERM, lambda *_: uplink.cancel())
-        releasing = Releasing(self._home.root.resolve(), self._own, algorithms(), ledger, self._today)
+        releasing = Releasing(
+            self._home.root.resolve(), self._own, algorithms(), ledger, partial(today, self._own)
+        )
         self._greet(uplink, ledger)
         while True:
             self._serve_one(uplink, releasing)
-
-    def _today(self) -> date:
-        return datetime.now(ZoneInfo(self._own.charter.time_zone)).date()
 
     def _greet(self, uplink: Uplink, ledger: Ledger) -> None:
         answer = uplink.hello(version("quorate"), ledger.head, self._patience)
@@ -190,15 +194,6 @@ def _stop(*_signal: object) -> NoReturn:
     raise Stopped
 
 
-def _require_sound_ledger(home: Home, own: Agreement) -> int:
-    """Refuse a ledger that does not hold or ends before its witness; return its number of entries."""
-    entries = verify(home.ledger)[0] if home.ledger.exists() else 0
-    witnessed = len(witness.read(keeper_of(home, own.config).witness))
-    if witnessed > entries:
-        raise witness.behind(witnessed - entries)
-    return entries
-
-
 def check(home: Home, own: Agreement) -> list[str]:
     """Check what a daemon needs before it starts; return what was found to be in order.
 
@@ -207,14 +202,7 @@ def check(home: Home, own: Agreement) -> list[str]:
     QuorateError
         The first thing that is not.
     """
-    from node.sources.events import INTEGERS, check_parquet, events_path, read_cells, require_rows
-
-    source = own.config.source
-    read_cells(source, home.root, own.zoning.codes)
-    for day in offered_days(own):
-        path = events_path(source, home.root, day)
-        check_parquet(path, source.columns.model_dump(), INTEGERS)
-        require_rows(path, day)
+    _require_data(home, own)
     approved = {product.statistic: product.algorithm for product in own.charter.products}
     installed = algorithms()
     for statistic, digest in approved.items():
@@ -225,10 +213,22 @@ def check(home: Home, own: Agreement) -> list[str]:
                 todo="install the version that the charter was made for, or have the charter amended",
             )
     secret_of(home)
-    entries = _require_sound_ledger(home, own)
+    entries = require_sound(home, own)
     return [
         "charter, zoning, policy and certificate are the enrolled ones",
         f"{len(offered_days(own))} day(s) of events and the cell table are readable",
         f"{len(approved)} algorithm(s) are the approved ones",
-        f"the ledger holds, with {entries} release(s)",
+        f"the ledger and its witness hold, with {entries} entries",
     ]
+
+
+def _require_data(home: Home, own: Agreement) -> None:
+    """Refuse a register that cannot be used, and days that are missing or do not fit the mapping."""
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        connect(own.config.engine, Path(scratch)) as db,
+    ):
+        cleaner = cleaner_of(home, own, Path(scratch))
+        cleaner.register(db, own.zoning.codes)
+        for day in offered_days(own):
+            cleaner.require_fit(db, day)

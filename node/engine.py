@@ -1,42 +1,33 @@
-"""The embedded database behind Ibis, and the hash that is equal on every engine."""
+"""The arithmetic that every engine does alike: a keyed hash, a packed maximum, sums; and the default engine.
+
+Definitions are Ibis expressions in a small vocabulary (`+ - * & ^ >> //`, inner and left joins, group-by with count,
+sum, min and max, window functions in a total order). What runs them is in `node.engines`.
+"""
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import hmac
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import ibis
-from ibis.backends.duckdb import Backend
-from ibis.expr.types import IntegerScalar, IntegerValue, Table
+from ibis.expr.types import IntegerScalar, IntegerValue
 
-from node.config import Engine
+from node.engines.duckdb import connect, read_one
+
+__all__ = [
+    "MASK31",
+    "connect",
+    "hash_key",
+    "keyed_hash",
+    "large_sum",
+    "pack",
+    "read_one",
+    "small_sum",
+    "unpack_zone",
+]
 
 MASK31 = 2**31 - 1
 _C1, _C2, _GOLDEN = 0x7FEB352D, 0x846CA68B, 0x9E3779B1
 _ZONE_BITS = 22
-
-
-@contextmanager
-def connect(engine: Engine, scratch: Path) -> Iterator[Backend]:
-    """Open a DuckDB in memory that spills to `scratch` and runs in UTC."""
-    connection = ibis.duckdb.connect(
-        memory_limit=engine.memory_limit, threads=engine.threads, temp_directory=str(scratch)
-    )
-    try:
-        connection.raw_sql("SET TimeZone = 'UTC'")
-        connection.raw_sql("SET enable_progress_bar = false")
-        yield connection
-    finally:
-        connection.disconnect()
-
-
-def read_one(connection: Backend, path: Path) -> Table:
-    """Return exactly one Parquet file as a table: its path is no pattern, and adds no columns."""
-    return connection.read_parquet(glob.escape(str(path)), hive_partitioning=False)
 
 
 def hash_key(secret: bytes, purpose: str) -> int:
@@ -48,9 +39,10 @@ def keyed_hash(subscriber: IntegerValue, item: IntegerValue, key: int) -> Intege
     """Return a 31-bit hash of a subscriber and an item that no engine computes differently.
 
     Two rounds of multiply and xor-shift on 31-bit words, all below 2⁶³, with the constants of lowbias32
-    (Wellons 2018); a linear form modulo a prime was measurably biased as a sampling hash.
+    (Wellons 2018); a linear form modulo a prime was measurably biased as a sampling hash. The same as
+    `privacy.truncation.keyed_hash`.
     """
-    start = ((subscriber & MASK31) + item * (_GOLDEN & MASK31) + key) & MASK31
+    start = ((subscriber & MASK31) + (item & MASK31) * (_GOLDEN & MASK31) + key) & MASK31
     return _round(_round(start, _C1), _C2)
 
 
@@ -75,3 +67,8 @@ def small_sum(values: IntegerValue) -> IntegerScalar:
     Parquet gets floating-point numbers.
     """
     return values.sum().cast("int32").cast("int64")
+
+
+def large_sum(values: IntegerValue) -> IntegerScalar:
+    """Return a sum that is known to stay within ±2⁵³, as int64: every engine rounds no such number."""
+    return values.sum().cast("float64").cast("int64")

@@ -14,7 +14,7 @@ from node.config import Home, NodeConfig, Policy, parse_toml, read_toml
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
 from privacy.ledger import Keeper
-from privacy.ledger.entry import Digest, Name
+from privacy.terms import Digest, Name
 from quorate.contract.canonical import Document, digest, read_bytes
 from quorate.contract.charter import Charter
 from quorate.contract.identity import (
@@ -151,6 +151,7 @@ def enrol(home: Home, operator: str, network: str, root_fingerprint: str) -> Enr
             f"the charter is not one of {network} with {operator} over this zoning",
             todo="get charter and zoning from the hub operator",
         )
+    charter.require_levels(zoning)
     _require_products(read_toml(home.policy, Policy), charter, home.policy)
     pinned = Enrolment(
         operator=operator,

@@ -44,6 +44,7 @@ class ReleaseJob(_Job):
     kind: Literal["release"] = "release"
     charter: Digest
     terms: Terms
+    weights: tuple[int, ...] | None = None
 
 
 Job = Annotated[BuildJob | ReleaseJob, Field(discriminator="kind")]

@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import duckdb
-import ibis
+import numpy as np
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
+from node.building import Builder, cleaner_of, register_of
 from node.config import Home
-from node.engine import connect, hash_key
+from node.engine import connect, hash_key, read_one
 from node.enrolment import Agreement, load, secret_of
 from node.jobs import JOB, Answer, BuildJob, ReleaseJob
-from node.presence.build import presence
-from node.sources.events import (
-    INTEGERS,
-    Day,
-    accepted,
-    check_parquet,
-    counts,
-    events_path,
-    gate,
-    judged,
-    read_cells,
-)
-from node.statistics.levels import by_level
-from node.statistics.registry import Inputs, exact_vector, presence_code
+from node.statistics.registry import STATISTICS, Inputs, exact_vector
+from node.tables import ZONE, X, Y
 from privacy.errors import (
-    DataProblem,
     DataUnavailable,
     PrivacyProblem,
     QuorateError,
@@ -49,111 +34,32 @@ from privacy.errors import (
 )
 from privacy.levels import noised_levels
 from privacy.terms import Terms
+from privacy.truncation import sampling_key
 from quorate.contract.calendar import days_between
 from quorate.contract.order import keyset_for
 from quorate.contract.payload import encode
+from quorate.contract.zoning import Zoning
 
 Say = Callable[[Answer], None]
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True)
-class Builder:
-    """Builds presence of one day after the other.
-
-    Attributes
-    ----------
-    cells
-        The operator's cells with their zones.
-    own, home
-        The node's agreement and directory.
-    scratch
-        Directory for spilling and for files that are not complete yet.
-    """
-
-    cells: pa.Table
-    own: Agreement
-    home: Home
-    scratch: Path
-
-    def build(self, day: date) -> None:
-        """Build presence of a day, unless it is there and made of the same files by the same rules.
-
-        Raises
-        ------
-        DataProblem
-            If the day cannot be used; its counts by reason are in the quality file.
-        """
-        quality, target = self.home.quality / f"{day}.json", self.home.presence / f"{day}.parquet"
-        built_from = self._origin(day)
-        if (
-            target.exists()
-            and quality.exists()
-            and json.loads(quality.read_text())["built_from"] == built_from
-        ):
-            return
-        target.unlink(missing_ok=True)
-        # One engine per day: its memory and its temporary tables end with it.
-        with connect(self.own.config.engine, self.scratch) as db:
-            events, found = self._clean(db, day)
-            quality.write_text(json.dumps({"built_from": built_from, "rows": found}, indent=1))
-            gate(found, self.own.config.source, day)
-            self._write(self._presence(events, day), target)
-
-    def _clean(self, db: Backend, day: date) -> tuple[ibis.Table, dict[str, int]]:
-        cells = db.create_table("cells", self.cells, temp=True)
-        rows = judged(db, self.own.config.source, self.home.root, self._local(day), cells)
-        try:
-            events = db.create_table("events", accepted(rows), temp=True)
-            return events, counts(rows, int(events.count().to_pyarrow().as_py()))
-        except duckdb.OutOfMemoryException:
-            raise
-        except duckdb.Error:
-            # Its text may quote data.
-            raise DataProblem(
-                f"the event file of {day} cannot be read to its end", todo="deliver it again"
-            ) from None
-
-    def _presence(self, events: ibis.Table, day: date) -> ibis.Table:
-        key = hash_key(secret_of(self.home), f"presence|{day}")
-        return presence(events, self._local(day), self.own.charter.presence.max_hold_minutes, key)
-
-    def _write(self, table: ibis.Table, target: Path) -> None:
-        fresh = self.scratch / target.name
-        table.to_parquet(str(fresh), compression="zstd")
-        fresh.chmod(0o600)
-        fresh.replace(target)
-
-    def _local(self, day: date) -> Day:
-        return Day.of(day, self.own.charter.time_zone)
-
-    def _origin(self, day: date) -> dict[str, str]:
-        source = self.own.config.source
-        check_parquet(events_path(source, self.home.root, day), source.columns.model_dump(), INTEGERS)
-        return {
-            "events": _file_digest(events_path(source, self.home.root, day)),
-            "cells": _file_digest(self.home.root / source.cells),
-            "source": source.model_dump_json(),
-            "charter": self.own.charter_digest,
-            "code": presence_code(),
-        }
 
 
 def build(job: BuildJob, say: Say) -> None:
     """Build presence of every day of the job that is not built from the same files and rules yet."""
     home = Home(job.home)
     own = _agreed(home, job.charter)
-    home.presence.mkdir(mode=0o700, exist_ok=True)
-    home.quality.mkdir(mode=0o700, exist_ok=True)
+    for directory in (home.presence, home.visits, home.quality):
+        directory.mkdir(mode=0o700, exist_ok=True)
     for left in home.presence.glob(f"{tempfile.gettempprefix()}*"):
         # Of a worker that was killed: what the engine had spilled is personal data.
         shutil.rmtree(left)
-    cells = read_cells(own.config.source, home.root, own.zoning.codes)
     with tempfile.TemporaryDirectory(dir=home.presence) as scratch:
-        builder = Builder(cells, own, home, Path(scratch))
+        cleaner = cleaner_of(home, own, Path(scratch))
+        builder = Builder(own, home, cleaner, register_of(own, cleaner), Path(scratch))
         for day in job.days:
             say(Answer(progress=day.isoformat()))
-            builder.build(day)
+            for warning in builder.build(day):
+                say(Answer(progress=f"{day}; the gate warns: {warning}"))
 
 
 def release(job: ReleaseJob) -> tuple[Answer, bytes]:
@@ -162,20 +68,31 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     own = _agreed(home, job.charter)
     keyset = keyset_for(own.charter, own.zoning, terms)
     days = days_between(terms.first_day, terms.last_day)
-    paths = [home.presence / f"{day}.parquet" for day in days]
-    for path in paths:
+    kinds = [home.presence, home.visits] if STATISTICS[terms.statistic].visits else [home.presence]
+    paths = {kind: [kind / f"{day}.parquet" for day in days] for kind in kinds}
+    files = list(chain.from_iterable(paths.values()))
+    for path in files:
         if not path.exists():
             raise DataUnavailable(f"presence of {path.stem} is not built", todo="run quorate-node ingest")
     with (
         tempfile.TemporaryDirectory(dir=home.presence) as scratch,
         connect(own.config.engine, Path(scratch)) as db,
     ):
-        inputs = Inputs(db, paths, len(own.zoning.zones), own.charter.time_zone, _home_key(home, terms))
+        inputs = Inputs(
+            presence=[read_one(db, path) for path in paths[home.presence]],
+            visits=[read_one(db, path) for path in paths.get(home.visits, [])],
+            zoning=own.zoning,
+            time_zone=own.charter.time_zone,
+            key=_home_key(home, terms),
+            sampling_key=sampling_key(secret_of(home), terms.statistic, terms.first_day),
+            positions=_positions(own.zoning),
+            weights=None if job.weights is None else np.array(job.weights, dtype=np.int64),
+        )
         exact = exact_vector(terms, inputs)
-    if keyset.digest() != terms.keyset or exact.size != (len(own.zoning.zones) + 1) * keyset.hours:
+    if keyset.digest() != terms.keyset or exact.size != keyset.size:
         raise PrivacyProblem("the statistic does not have the cells that its bounds are for")
-    snapshot = hashlib.sha256("".join(_file_digest(path) for path in paths).encode()).hexdigest()
-    values, samplers = noised_levels(by_level(exact, own.zoning, keyset), terms)
+    snapshot = hashlib.sha256("".join(map(_file_digest, files)).encode()).hexdigest()
+    values, samplers = noised_levels([exact[place] for _name, place, _shape in keyset.parts()], terms)
     return Answer(snapshot=snapshot, samplers=samplers), encode(values)
 
 
@@ -189,6 +106,15 @@ def _agreed(home: Home, charter: str) -> Agreement:
             todo="start the daemon again",
         )
     return own
+
+
+def _positions(zoning: Zoning) -> pa.Table | None:
+    """Return (zone, x_m, y_m) of every zone, if the zoning has their centres."""
+    found = zoning.positions()
+    if found is None:
+        return None
+    columns = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return pa.table({ZONE: np.arange(len(found)), X: columns[:, 0], Y: columns[:, 1]})
 
 
 def _home_key(home: Home, terms: Terms) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,16 @@ from hub.authority import found, sign
 from hub.config import Agreement, Home, Register
 from hub.releases import judge
 from hub.store import Store
-from privacy.calculus import Budgets, charge
-from privacy.ledger.entry import GENESIS, Entry, Level, Terms
-from privacy.noise import gaussian, noised
+from privacy.calculus import Budgets
+from privacy.ledger.entry import GENESIS, Entry
+from privacy.levels import noised_levels
+from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from privacy.terms import Level, LevelTerms, Terms
 from quorate.contract.canonical import digest
 from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
 from quorate.contract.identity import Identity, signing_request
+from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.order import TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import encode
 from quorate.contract.zoning import ZONE, Zone, Zoning
@@ -131,21 +135,53 @@ def terms_in(own: Agreement, product: str, first_day: date, last_day: date | Non
     return terms_of(own.charter, own.zoning, product, (first_day, last_day or first_day), 0)
 
 
+def measured(
+    zoning: Zoning, columns: int, scales: Mapping[str, int], mechanism: Mechanism = "discrete-gaussian"
+) -> tuple[Keyset, Zoning, Terms]:
+    """Return what `combine` asks for: levels of a zoning whose noise has these scales, in thousandths.
+
+    The keyset has any number of columns in the place of hours, so that each can be a draw of the noise.
+    """
+    keyset = keyset_of(RESIDENTS, {}, zoning, list(scales), first_day=DAY, time_zone="UTC")
+    keyset = keyset.model_copy(update={"labels": tuple(map(str, range(columns)))})
+    terms = Terms(
+        product="residents",
+        statistic=RESIDENTS,
+        parameters={},
+        zoning=zoning.digest(),
+        keyset=keyset.digest(),
+        levels=tuple(
+            LevelTerms(name=name, share_permille=1, by_period=1, scale_milli=scale)
+            for name, scale in scales.items()
+        ),
+        first_day=DAY,
+        last_day=DAY,
+        bounds=Declaration(cells_by_period=1, cells_by_day=1),
+        mechanism=mechanism,
+        by_period=len(scales),
+        charter_version=1,
+    )
+    return keyset, zoning, terms
+
+
 # --- what an operator answers -----------------------------------------------------------------------------
 
 
 def exact_vector(own: Agreement, terms: Terms, scale: int = 1000) -> NDArray[np.int64]:
     """Return made-up counts, shape (cells,): `scale` subscribers for each phone owner, 500 without a zone."""
-    areas, hours = keyset_for(own.charter, own.zoning, terms.statistic, terms.first_day).shape
-    counts = np.full((areas, hours), 500, np.int64)
-    counts[:-1] = scale * own.register.phone_owners.astype(np.int64)[:, None]
-    return counts.ravel()
+    owners = own.register.phone_owners.astype(np.int64)
+    levels = []
+    for name, _place, (areas, hours) in keyset_for(own.charter, own.zoning, terms).parts():
+        counts = np.full((areas, hours), 500, np.int64)
+        counts[:-1] = [[scale * owners[zones].sum()] for zones in own.zoning.members(name).values()]
+        levels.append(counts.ravel())
+    return np.concatenate(levels)
 
 
 def noised_vector(own: Agreement, terms: Terms, scale: int = 1000) -> NDArray[np.int64]:
     """Return the made-up counts with the noise that their terms ask for."""
-    exact = exact_vector(own, terms, scale)
-    return noised(exact, terms.bounds, gaussian(terms.sigma_milli), terms.by_period).values
+    exact, keyset = exact_vector(own, terms, scale), keyset_for(own.charter, own.zoning, terms)
+    return noised_levels([exact[place] for _name, place, _shape in keyset.parts()], terms)[0]
 
 
 def entry_for(terms: Terms, data: bytes, **changes: Any) -> Entry:
@@ -155,8 +191,8 @@ def entry_for(terms: Terms, data: bytes, **changes: Any) -> Entry:
         "previous": GENESIS,
         "release_id": terms.release_id(),
         "terms": terms,
-        "charge": charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period),
-        "sampler": "opendp",
+        "charge": terms.charge(),
+        "samplers": ("opendp",) * len(terms.levels),
         "result_sha256": hashlib.sha256(data).hexdigest(),
         "result_length": len(data),
         "commitment": "c" * 64,

@@ -20,8 +20,8 @@ from node.enrolment import Agreement, enrol, initialise, lower_budgets
 from node.statistics.registry import algorithms
 from privacy.calculus import Budgets
 from privacy.errors import ExitCode, UsageProblem
-from privacy.ledger.entry import Level
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from privacy.terms import Level
 from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
 from quorate.contract.identity import OPERATOR, Identity
 from quorate.contract.order import TaskOrder, terms_of
@@ -41,6 +41,7 @@ events = "events/{{day}}.parquet"
 cells = "cells.parquet"
 first_day = {first}
 last_day = {last}
+pseudonyms = {{given = true}}
 {source}
 
 [engine]

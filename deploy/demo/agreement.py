@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import shapely
+
 from deploy.demo.country import Country
 from deploy.demo.simulation import Settings
 from privacy.calculus import Budgets
@@ -34,12 +36,19 @@ def zoning_of(country: Country) -> Zoning:
                 for level, parent in zip(("district", "province", "region"), above, strict=True)
                 if parent is not None
             },
+            centre_e6=_centre(polygon),
         )
-        for code, above in zip(country.zone_codes, parents, strict=True)
+        for code, above, polygon in zip(country.zone_codes, parents, country.polygons, strict=True)
     ]
     return Zoning(
         name=country.name, version="1", levels=(ZONE, "district", "province", "region"), zones=tuple(zones)
     )
+
+
+def _centre(polygon: shapely.Polygon | shapely.MultiPolygon) -> tuple[int, int]:
+    """Return a point that surely lies in the zone, latitude and longitude in millionths of a degree."""
+    point = polygon.representative_point()
+    return round(point.y * 1e6), round(point.x * 1e6)
 
 
 def charter_of(zoning: Zoning, settings: Settings, algorithms: Mapping[str, str]) -> Charter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from deploy.demo.agreement import OFFICE
@@ -19,7 +20,7 @@ from quorate.contract.identity import OPERATOR, Identity, new_key, signing_reque
 from quorate.contract.zoning import Zoning
 
 _NODE_TOML = """\
-# Written by the demo; docs/operator.md explains every setting.
+# Written by the demo; docs/operator.md and docs/connect-your-data.md explain every setting.
 hub = "localhost:7443"
 
 [source]
@@ -27,13 +28,7 @@ events = "{operator}/events/{{day}}.parquet"
 cells = "{operator}/cells.parquet"
 first_day = {first}
 last_day = {last}
-time_unit = "ms"
-
-[source.columns]
-subscriber = "subscriber_id"
-time = "timestamp_ms"
-cell = "cell_id"
-
+{pseudonyms}
 [engine]
 memory_limit = "2GB"
 threads = 1
@@ -106,12 +101,20 @@ def _node(simulation: Simulation, operator: str, hub: HubHome, root: Path, tick_
             operator=simulation.operator(operator).resolve().as_posix(),
             first=simulation.days[0],
             last=simulation.days[-1],
+            pseudonyms=_pseudonyms(simulation.days[0], simulation.days[-1]),
         ),
         encoding="utf-8",
     )
     policy = _POLICY_TOML.format(day=charter.budgets.day, month=charter.budgets.month, tick=tick_seconds)
     home.policy.write_text(policy, encoding="utf-8")
     return home
+
+
+def _pseudonyms(first: date, last: date) -> str:
+    """Return the setting for days of two months, in which the node's own pseudonyms would change."""
+    if (first.year, first.month) == (last.year, last.month):
+        return ""
+    return "# These days are in two months; the simulated identifiers are pseudonyms.\npseudonyms = {given = true}"
 
 
 def _office(hub: HubHome, network: str, root: Path) -> OfficeHome:

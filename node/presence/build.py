@@ -1,34 +1,55 @@
-"""Presence of a local day: the dominant zone of every subscriber in every elapsed hour.
+"""Presence and visits of a local day: where every subscriber was in every elapsed hour, and in what order.
 
-An event says where a subscriber is until the next event, at most for the charter's hold, and never past
-midnight. The dominant zone of an hour is the one with the longest dwell in it, in whole seconds; ties are
-broken by a keyed hash. Everything reads this local day's events only.
+An event says where a subscriber is until the next event of that subscriber, at most for the charter's hold, and
+never past midnight. The dominant zone of an hour is the one with the longest dwell in it, in whole seconds; ties
+are broken by a keyed hash. A visit is a maximal run of consecutive events in one zone; a silence longer than the
+hold does not end it. Everything reads this local day's events only. An origin is the smallest one of the events
+that make a row, so that contradictory events of one subscriber make no second subscriber.
 """
 
 from __future__ import annotations
 
 import ibis
-from ibis.expr.types import Table
+from ibis.expr.types import IntegerValue, Table
 
 from node.engine import keyed_hash, pack, small_sum, unpack_zone
 from node.sources.events import Day
-from node.tables import CELL, HOUR, MASK, SUBSCRIBER, TIME, ZONE
+from node.tables import (
+    CELL,
+    COUNT,
+    FIRST,
+    HOUR,
+    IN,
+    LAST,
+    MASK,
+    ORIGIN,
+    OUT,
+    PRESENCE,
+    SEQ,
+    SUBSCRIBER,
+    TIME,
+    VISITS,
+    ZONE,
+)
 
 _HOUR_S = 3600
 _TOP_BIT = 24
 
 
+def _end(events: Table, day: Day, hold_minutes: int) -> IntegerValue:
+    """Return when each event ends to say where its subscriber is, in microseconds since the epoch."""
+    following = events[TIME].lead().over(ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL]))
+    held = events[TIME] + hold_minutes * 60_000_000
+    return ibis.least(following.fill_null(day.end_us), held, ibis.literal(day.end_us))
+
+
 def dwells(events: Table, day: Day, hold_minutes: int) -> Table:
     """Return (subscriber, zone, start, end) of every event, in seconds from local midnight."""
-    window = ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL])
-    following = events[TIME].lead().over(window)
-    held = events[TIME] + hold_minutes * 60_000_000
-    end = ibis.least(following.fill_null(day.end_us), held, ibis.literal(day.end_us))
     return events.select(
         SUBSCRIBER,
         ZONE,
         start=(events[TIME] - day.start_us) // 1_000_000,
-        end=(end - day.start_us) // 1_000_000,
+        end=(_end(events, day, hold_minutes) - day.start_us) // 1_000_000,
     )
 
 
@@ -44,25 +65,78 @@ def by_hour(held: Table, hold_minutes: int) -> Table:
     return parts.group_by([SUBSCRIBER, HOUR, ZONE]).aggregate(dwell=small_sum(parts.dwell))
 
 
+def masks(hours: Table, key: int) -> Table:
+    """Return (subscriber, zone, hours_mask): the dominant zones of dwells by hour; ties by the hash of a key."""
+    packed = pack(hours.dwell, keyed_hash(hours[SUBSCRIBER], hours[ZONE], key), hours[ZONE])
+    best = hours.group_by([SUBSCRIBER, HOUR]).aggregate(best=packed.max())
+    dominant = best.select(SUBSCRIBER, HOUR, **{ZONE: unpack_zone(best.best)})
+    # 2^hour with a right shift, which every engine has and none overflows; PostgreSQL shifts by 32 bits only.
+    bit = ibis.literal(1 << _TOP_BIT, "int64") >> (_TOP_BIT - dominant[HOUR]).cast("int32")
+    return dominant.group_by([SUBSCRIBER, ZONE]).aggregate(**{MASK: small_sum(bit)})
+
+
 def presence(events: Table, day: Day, hold_minutes: int, key: int) -> Table:
-    """Return presence of a day as (subscriber, zone, hours_mask), ordered by subscriber and zone.
+    """Return presence of a day: a row for each subscriber and zone, in this order of both.
 
     Parameters
     ----------
     events
-        Accepted events of the day: subscriber, t_us, cell, zone; int64.
+        Clean events of the day: subscriber, t_us, cell, zone, origin; int64, distinct by the first three.
     day
         The local day.
     hold_minutes
         How long an event says where its subscriber is.
     key
         31-bit key of the tie-breaking hash.
+
+    Returns
+    -------
+    Table
+        int64 columns `node.tables.PRESENCE`; `hours_mask` is 0 where a zone has events but no hour.
     """
-    hours = by_hour(dwells(events, day, hold_minutes), hold_minutes)
-    packed = pack(hours.dwell, keyed_hash(hours[SUBSCRIBER], hours[ZONE], key), hours[ZONE])
-    best = hours.group_by([SUBSCRIBER, HOUR]).aggregate(best=packed.max())
-    dominant = best.select(SUBSCRIBER, HOUR, **{ZONE: unpack_zone(best.best)})
-    # 2^hour with a right shift, which every engine has and none overflows.
-    bit = ibis.literal(1 << _TOP_BIT, "int64") >> (_TOP_BIT - dominant[HOUR])
-    masks = dominant.group_by([SUBSCRIBER, ZONE]).aggregate(**{MASK: small_sum(bit)})
-    return masks.order_by([SUBSCRIBER, ZONE])
+    seen = events.group_by([SUBSCRIBER, ZONE]).aggregate(
+        **{
+            ORIGIN: events[ORIGIN].min(),
+            COUNT: events.count(),
+            FIRST: events[TIME].min(),
+            LAST: events[TIME].max(),
+        }
+    )
+    hours = masks(by_hour(dwells(events, day, hold_minutes), hold_minutes), key)
+    # A zone is dominant only where it has an event, so that no hour is lost.
+    rows = seen.left_join(hours, [SUBSCRIBER, ZONE])
+    rows = rows.mutate(**{MASK: rows[MASK].fill_null(0)})
+    return rows.select(*PRESENCE).order_by([SUBSCRIBER, ZONE])
+
+
+def visits(events: Table, day: Day, hold_minutes: int) -> Table:
+    """Return visits of a day: a row for each maximal run of consecutive events in one zone.
+
+    Parameters
+    ----------
+    events, day, hold_minutes
+        As of `presence`.
+
+    Returns
+    -------
+    Table
+        int64 columns `node.tables.VISITS`, ordered by subscriber and place. `t_in` is the time of the first event
+        of the run, `t_out` when its last event ends to hold.
+    """
+    order = {"group_by": SUBSCRIBER, "order_by": [TIME, CELL]}
+    before = events[ZONE].lag().over(ibis.window(**order))
+    runs = events.mutate(
+        end=_end(events, day, hold_minutes), begins=ibis.ifelse(before.fill_null(-1) == events[ZONE], 0, 1)
+    )
+    begun = runs.begins.sum().over(ibis.window(**order, following=0))
+    runs = runs.mutate(**{SEQ: begun.cast("int32").cast("int64") - 1})
+    found = runs.group_by([SUBSCRIBER, SEQ]).aggregate(
+        **{
+            ORIGIN: runs[ORIGIN].min(),
+            ZONE: runs[ZONE].min(),
+            IN: runs[TIME].min(),
+            OUT: runs.end.max(),
+            COUNT: runs.count(),
+        }
+    )
+    return found.select(*VISITS).order_by([SUBSCRIBER, SEQ])

@@ -6,7 +6,7 @@ Nothing here does I/O, and nothing depends on exact data. In order:
 2. its terms are, to the letter, the ones the charter gives to this product and period,
 3. the code that would run is the code that the charter approved,
 4. the operator's policy lets it take part,
-5. the operator offers these days.
+5. the operator offers these days, in which no subscriber changes the pseudonym.
 
 Budgets are the ledger's to check.
 """
@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from node.enrolment import Agreement
+from node.sources.pseudonyms import one_period
 from privacy.errors import QuorateError, UsageProblem
 from privacy.terms import Terms
 from quorate.contract.calendar import days_between
 from quorate.contract.canonical import canonical
-from quorate.contract.order import TaskOrder, terms_of
+from quorate.contract.order import TaskOrder, digest_of_weights, terms_of
 from quorate.v1 import federation_pb2 as pb
 
 Reason = pb.RefusalReason
@@ -76,7 +77,12 @@ def _own_terms(order: TaskOrder, own: Agreement) -> Terms:
     asked = order.terms
     try:
         expected = terms_of(
-            own.charter, own.zoning, asked.product, (asked.first_day, asked.last_day), asked.revision
+            own.charter,
+            own.zoning,
+            asked.product,
+            (asked.first_day, asked.last_day),
+            asked.revision,
+            weights=_weights(order, own),
         )
     except UsageProblem as error:
         raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, error.what) from error
@@ -85,6 +91,18 @@ def _own_terms(order: TaskOrder, own: Agreement) -> Terms:
         if canonical(theirs[field]) != canonical(value):
             raise Refusal(pb.REFUSAL_REASON_CHARTER_MISMATCH, f"the order's {field} is not the charter's")
     return expected
+
+
+def _weights(order: TaskOrder, own: Agreement) -> str | None:
+    """Return the digest of an order's weights, if they are weights of these zones within the charter's maximum."""
+    if order.weights is None:
+        return None
+    largest = own.charter.product(order.terms.product).parameters.get("weight_maximum")
+    if len(order.weights) != len(own.zoning.zones) + 1:
+        raise UsageProblem("the order's weights are not one of each zone and one of the unanchored")
+    if isinstance(largest, int) and max(order.weights) > largest:
+        raise UsageProblem("one of the order's weights is above the charter's weight_maximum")
+    return digest_of_weights(order.weights)
 
 
 def _require_own_code(order: TaskOrder, own: Agreement, algorithms: Mapping[str, str]) -> None:
@@ -105,3 +123,7 @@ def _require_days(order: TaskOrder, own: Agreement) -> None:
             raise Refusal(
                 pb.REFUSAL_REASON_DATA_UNAVAILABLE, f"the operator declared that it has no data of {day}"
             )
+    if not one_period(source.pseudonyms, order.terms.first_day, order.terms.last_day):
+        raise Refusal(
+            pb.REFUSAL_REASON_DATA_UNAVAILABLE, "subscribers change their pseudonyms within these days"
+        )

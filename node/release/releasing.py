@@ -63,7 +63,10 @@ class Releasing:
             self.ledger.require_room(terms.charge())
             phase("computing")
             told, result = run(
-                ReleaseJob(home=self.home, charter=self.own.charter_digest, terms=terms), phase
+                ReleaseJob(
+                    home=self.home, charter=self.own.charter_digest, terms=terms, weights=order.weights
+                ),
+                phase,
             )
             request = Request(terms, order.nonce, result, bytes.fromhex(told.snapshot), told.samplers)
             return self.ledger.commit(request, self.today())

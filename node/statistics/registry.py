@@ -1,19 +1,18 @@
-"""The statistics that this node can run, each with its parameters, its vector and the digest of its code."""
+"""The statistics that this node can run, each with what it reads, its vector and the digest of its code."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
+from typing import Any
 
 import numpy as np
-from ibis.backends.duckdb import Backend
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import JsonValue
 
 import privacy.levels
 import privacy.noise
@@ -23,26 +22,59 @@ import privacy.sampler.stream
 import privacy.sampler.table
 import privacy.sensitivity
 import privacy.statistics
+import privacy.truncation
 import quorate.contract.calendar
+import quorate.contract.columns
 import quorate.contract.keyset
 import quorate.contract.zoning
 from node import engine, tables
+from node.engines import duckdb as embedded
 from node.presence import build
-from node.sources import events
-from node.statistics import levels, presence_by_hour, residents
-from privacy.errors import UsageProblem
+from node.sources import events, reasons, sequence
+from node.statistics import (
+    activity,
+    anchors,
+    anchors_by_day,
+    asking,
+    commuting,
+    counting,
+    flows,
+    gyration,
+    levels,
+    parameters,
+    presence_by_day,
+    presence_by_hour,
+    residents,
+    stay_durations,
+    travelled_distances,
+    visitors,
+    weighted_presence,
+)
+from node.statistics.asking import Asked, Inputs
+from node.statistics.parameters import Parameters, validated
+from privacy.errors import PrivacyProblem
 from privacy.terms import Terms
-from quorate.contract.calendar import clock_hours, days_between, hours_of
-from quorate.contract.canonical import first_problem
+from quorate.contract.calendar import days_between
+from quorate.contract.columns import LAYOUTS
+from quorate.contract.keyset import keyset_of
+
+__all__ = ["STATISTICS", "Entry", "Inputs", "algorithms", "exact_vector", "parameters_of", "presence_code"]
 
 #: What every statistic runs through besides its own file; all of it enters the algorithm's digest.
 _SHARED: tuple[ModuleType, ...] = (
     engine,
+    embedded,
     tables,
     events,
+    reasons,
+    sequence,
     build,
     sys.modules[__name__],
+    anchors,
+    asking,
+    counting,
     levels,
+    parameters,
     privacy.levels,
     privacy.noise,
     privacy.sampler.exact,
@@ -51,81 +83,107 @@ _SHARED: tuple[ModuleType, ...] = (
     privacy.sampler.table,
     privacy.sensitivity,
     privacy.statistics,
+    privacy.truncation,
     quorate.contract.calendar,
+    quorate.contract.columns,
     quorate.contract.keyset,
     quorate.contract.zoning,
 )
+Vector = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a statistic reads.
+class Entry:
+    """One statistic.
 
     Attributes
     ----------
-    connection
-        The engine.
-    presence
-        Files of presence, one per local day of the terms, in order.
-    zones
-        Number of zones.
-    time_zone
-        The charter's.
-    key
-        31-bit key of the tie-breaking hash.
+    module
+        Its definition: `Parameters`, `GOLDEN`, and `at_zones` or `at_level`.
+    visits, positions, weights
+        Which of these it reads besides presence.
+    others
+        Modules of other statistics that it calls.
     """
 
-    connection: Backend
-    presence: Sequence[Path]
-    zones: int
-    time_zone: str
-    key: int
+    module: ModuleType
+    visits: bool = False
+    positions: bool = False
+    weights: bool = False
+    others: tuple[ModuleType, ...] = ()
+
+    def vectors(self, asked: Asked[Any], additive: bool) -> Sequence[Vector]:
+        """Return the exact counts of each level, in the order of the keyset."""
+        if additive:
+            return levels.by_level(self.module.at_zones(asked), asked.inputs.zoning, asked.keyset)
+        return [self.module.at_level(asked, level.name) for level in asked.keyset.levels]
 
 
-def _presence_by_hour(terms: Terms, inputs: Inputs) -> NDArray[np.int64]:
-    table = engine.read_one(inputs.connection, inputs.presence[0])
-    return presence_by_hour.vector(table, inputs.zones, hours_of(terms.first_day, inputs.time_zone))
+#: Every statistic that this node can run.
+STATISTICS: Mapping[str, Entry] = MappingProxyType(
+    {
+        privacy.statistics.PRESENCE_BY_HOUR: Entry(presence_by_hour),
+        privacy.statistics.PRESENCE_BY_DAY: Entry(presence_by_day),
+        privacy.statistics.ANCHORS_BY_DAY: Entry(anchors_by_day),
+        privacy.statistics.WEIGHTED_PRESENCE: Entry(
+            weighted_presence, weights=True, others=(presence_by_hour,)
+        ),
+        privacy.statistics.RESIDENTS: Entry(residents),
+        privacy.statistics.COMMUTING: Entry(commuting, others=(residents,)),
+        privacy.statistics.FLOWS: Entry(flows, visits=True),
+        privacy.statistics.VISITORS: Entry(visitors),
+        privacy.statistics.STAY_DURATIONS: Entry(stay_durations, visits=True),
+        privacy.statistics.TRAVELLED_DISTANCES: Entry(
+            travelled_distances, visits=True, positions=True, others=(flows,)
+        ),
+        privacy.statistics.GYRATION: Entry(gyration, positions=True),
+        privacy.statistics.ACTIVITY: Entry(activity),
+    }
+)
 
 
-def _residents(terms: Terms, inputs: Inputs) -> NDArray[np.int64]:
-    parameters = _parameters(terms)
-    days = [engine.read_one(inputs.connection, path) for path in inputs.presence]
-    nights = [
-        _night(day, parameters, inputs.time_zone) for day in days_between(terms.first_day, terms.last_day)
-    ]
-    return residents.vector(days, nights, parameters.min_nights, inputs.zones, inputs.key)
+def parameters_of(product: str, statistic: str, parameters: Mapping[str, JsonValue]) -> Parameters:
+    """Return the parameters of a product (UsageProblem if the node cannot run it with them)."""
+    model: type[Parameters] = STATISTICS[statistic].module.Parameters
+    return validated(model, product, parameters)
 
 
-def _parameters(terms: Terms) -> residents.Parameters:
-    try:
-        return residents.Parameters.model_validate(terms.parameters)
-    except ValidationError as error:
-        raise UsageProblem(f"the parameters of {terms.product} are wrong: {first_problem(error)}") from error
+def exact_vector(terms: Terms, inputs: Inputs) -> Vector:
+    """Return the exact counts in the order of the keyset, int64 of shape (cells,). Only for the worker.
 
-
-def _night(day: date, parameters: residents.Parameters, time_zone: str) -> list[int]:
-    return [hour for hour, clock in enumerate(clock_hours(day, time_zone)) if clock in parameters.night_hours]
-
-
-_VECTORS: dict[str, tuple[ModuleType, Callable[[Terms, Inputs], NDArray[np.int64]]]] = {
-    privacy.statistics.PRESENCE_BY_HOUR: (presence_by_hour, _presence_by_hour),
-    privacy.statistics.RESIDENTS: (residents, _residents),
-}
-
-
-def exact_vector(terms: Terms, inputs: Inputs) -> NDArray[np.int64]:
-    """Return the exact counts in the order of the keyset, int64 of shape (cells,). Only for the worker."""
-    return _VECTORS[terms.statistic][1](terms, inputs)
+    Raises
+    ------
+    UsageProblem
+        If the parameters are wrong, or the order lacks weights or the zoning positions.
+    PrivacyProblem
+        If the tables are not those of the days of the terms.
+    """
+    entry, days = STATISTICS[terms.statistic], days_between(terms.first_day, terms.last_day)
+    parameters = parameters_of(terms.product, terms.statistic, terms.parameters)
+    if len(inputs.presence) != len(days) or (entry.visits and len(inputs.visits) != len(days)):
+        raise PrivacyProblem(f"{terms.statistic} did not get the tables of its {len(days)} day(s)")
+    keyset = keyset_of(
+        terms.statistic,
+        terms.parameters,
+        inputs.zoning,
+        [level.name for level in terms.levels],
+        first_day=terms.first_day,
+        time_zone=inputs.time_zone,
+    )
+    additive = LAYOUTS[terms.statistic].additive
+    return np.concatenate(entry.vectors(Asked(parameters, days, keyset, inputs), additive))
 
 
 def algorithms() -> dict[str, str]:
     """Return the digest of the code of every statistic: its own file and all that it runs through."""
-    return {name: _digest((module, *_SHARED)) for name, (module, _vector) in sorted(_VECTORS.items())}
+    return {
+        name: _digest((entry.module, *entry.others, *_SHARED)) for name, entry in sorted(STATISTICS.items())
+    }
 
 
 def presence_code() -> str:
-    """Return the digest of the code that presence is built with."""
-    return _digest((events, build, engine, tables, quorate.contract.calendar))
+    """Return the digest of the code that presence and visits are built with."""
+    return _digest((events, reasons, sequence, build, engine, embedded, tables, quorate.contract.calendar))
 
 
 def _digest(modules: Sequence[ModuleType]) -> str:

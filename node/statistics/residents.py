@@ -1,30 +1,32 @@
 """Residents: how many subscribers have their home in each zone.
 
 The night zone of a local date is the one with most dominant hours among the declared night hours of that
-date. The home is the zone that was night zone most often in the period, on at least `min_nights` dates; ties
-at both steps are broken by a keyed hash. A subscriber seen in the period without a home is `unanchored`.
+date. The home is the zone that was night zone most often in the period, on at least `min_nights` dates;
+ties at both steps are broken by a keyed hash. A subscriber seen in the period without a home is
+`unanchored`. Only own subscribers count.
 Bounds: one cell in the period; one day can move a home, which changes two cells by one.
 Reference: Vanhoof et al. 2018, "Assessing the quality of home detection from mobile phone data for official
-statistics" (distinct days, restricted to nights).
+statistics", Journal of Official Statistics 34(4), 935-960 (distinct days, restricted to nights).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
-from typing import Annotated
+from collections.abc import Collection
 
-import ibis
 import numpy as np
 from ibis.expr.types import Table
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from node.engine import keyed_hash, pack, unpack_zone
-from node.tables import COUNT, MASK, SUBSCRIBER, ZONE
+from node.statistics import parameters
+from node.statistics.anchors import anchored, modal
+from node.statistics.asking import Asked
+from node.statistics.counting import counted
+from node.statistics.golden import Golden
+from node.statistics.parameters import P
+from node.tables import ZONE
 
 
-class Parameters(BaseModel):
+class Parameters(parameters.Parameters):
     """What the charter fixes.
 
     Attributes
@@ -35,61 +37,27 @@ class Parameters(BaseModel):
         Fewest dates on which the home must have been the night zone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    night_hours: tuple[Annotated[int, Field(strict=True, ge=0, le=23)], ...] = Field(
-        min_length=1, max_length=24
-    )
-    min_nights: int = Field(strict=True, ge=1, le=31)
+    night_hours: parameters.ClockHours
+    min_nights: parameters.Dates
 
 
-def night_zone(presence: Table, night: Sequence[int], key: int) -> Table:
-    """Return (subscriber, zone) of one date: the zone of most of its elapsed hours `night`."""
-    hours = reduce(
-        lambda total, hour: total + ((presence[MASK] >> hour) & 1), night, ibis.literal(0, "int64")
-    )
-    nights = presence.mutate(amount=hours)
-    nights = nights.filter(nights.amount > 0)
-    packed = pack(nights.amount, keyed_hash(nights[SUBSCRIBER], nights[ZONE], key), nights[ZONE])
-    best = nights.group_by(SUBSCRIBER).aggregate(best=packed.max())
-    return best.select(SUBSCRIBER, **{ZONE: unpack_zone(best.best)})
+def homes(asked: Asked[P], night_hours: Collection[int], min_nights: int) -> Table:
+    """Return (subscriber, zone): everybody's home, or the index after the last zone."""
+    dates = [
+        anchored(asked.own(place), asked.elapsed(night_hours, day), asked.inputs.key, asked.zones)
+        for place, day in enumerate(asked.days)
+    ]
+    return modal(dates, min_nights, asked.inputs.key, asked.zones)
 
 
-def homes(night_zones: Sequence[Table], min_nights: int, key: int) -> Table:
-    """Return (subscriber, zone): the home of every subscriber that has one."""
-    dates = ibis.union(*night_zones) if len(night_zones) > 1 else night_zones[0]
-    often = dates.group_by([SUBSCRIBER, ZONE]).aggregate(amount=dates.count())
-    often = often.filter(often.amount >= min_nights)
-    packed = pack(often.amount, keyed_hash(often[SUBSCRIBER], often[ZONE], key), often[ZONE])
-    best = often.group_by(SUBSCRIBER).aggregate(best=packed.max())
-    return best.select(SUBSCRIBER, **{ZONE: unpack_zone(best.best)})
+def at_zones(asked: Asked[Parameters]) -> NDArray[np.int64]:
+    """Return the exact counts of zones, int64 of shape (zones + 1,): zones, then `unanchored`."""
+    found = homes(asked, asked.parameters.night_hours, asked.parameters.min_nights)
+    return counted(found, [ZONE], (asked.zones + 1,))
 
 
-def vector(
-    days: Sequence[Table], nights: Sequence[Sequence[int]], min_nights: int, zones: int, key: int
-) -> NDArray[np.int64]:
-    """Return the exact counts, int64 of shape (zones + 1,): zones, then `unanchored`.
-
-    Parameters
-    ----------
-    days
-        Presence of each local day.
-    nights
-        Elapsed night hours of each of these days.
-    min_nights
-        Fewest nights at home.
-    zones
-        Number of zones.
-    key
-        31-bit key of the tie-breaking hash.
-    """
-    found = homes(
-        [night_zone(day, night, key) for day, night in zip(days, nights, strict=True)], min_nights, key
-    )
-    table = found.group_by(ZONE).aggregate(**{COUNT: found.count()}).to_pyarrow()
-    counts = np.zeros(zones + 1, dtype=np.int64)
-    counts[table[ZONE].to_numpy()] = table[COUNT].to_numpy()
-    everybody = ibis.union(*[day.select(SUBSCRIBER) for day in days]) if len(days) > 1 else days[0]
-    seen = everybody.select(SUBSCRIBER).distinct().count().to_pyarrow().as_py()
-    counts[zones] = seen - counts[:zones].sum()
-    return counts
+GOLDEN = Golden(
+    parameters={"night_hours": [0, 1, 2, 3, 4, 5], "min_nights": 1},
+    vector={"zone": [[1], [1], [0], [1]], "district": [[2], [1]]},
+    words="In a period of this one day, a home needs one night: 1 lives in A, 2 in B, and 3 is unanchored.",
+)

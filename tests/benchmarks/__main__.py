@@ -10,11 +10,12 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import chain, noise
+from tests.benchmarks import chain, ledger, noise
 from tests.benchmarks.figures import Figure, machine
 
 SECTIONS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
     "chain": chain.run,
+    "ledger": ledger.run,
     "privacy": noise.run,
 }
 RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"

@@ -21,7 +21,7 @@ from deploy.demo.simulation import Settings, Simulation, simulate
 from node.daemon import ingest
 from node.enrolment import load
 from node.statistics.registry import algorithms
-from privacy.calculus import Budgets, charge
+from privacy.calculus import Budgets
 from privacy.ledger import Keeper, Ledger, Request
 from quorate.contract.identity import load_signing_key, new_signing_key
 from quorate.contract.order import terms_of
@@ -104,11 +104,8 @@ def _ledger(simulation: Simulation, root: Path) -> Figure:
     keeper = Keeper(load_signing_key(new_signing_key()), root / "witness.jsonl")
     ledger = Ledger(root / "ledger.db", "bench", budgets, keeper=keeper)
     first = terms_of(charter, zoning, "presence", (DAY, DAY), 0)
-    cost = charge(first.bounds, DAY, DAY, first.by_period)
     requests = [
-        Request(
-            first.model_copy(update={"revision": revision}), cost, f"{revision:032x}", result, b"snapshot"
-        )
+        Request(first.model_copy(update={"revision": revision}), f"{revision:032x}", result, b"snapshot")
         for revision in range(RELEASES)
     ]
     started = time.perf_counter()

@@ -35,9 +35,13 @@ class Secrets:
     vectors: Sequence[NDArray[np.int64]]
 
 
-def secrets_of(event_files: Iterable[Path], vectors: Sequence[NDArray[np.int64]]) -> Secrets:
-    """Return the subscribers and times of all events, and exact vectors."""
+def secrets_of(
+    event_files: Iterable[Path], presence_files: Iterable[Path], vectors: Sequence[NDArray[np.int64]]
+) -> Secrets:
+    """Return the subscribers and times of all events, their pseudonyms in presence, and exact vectors."""
     numbers: set[int] = set()
+    for path in presence_files:
+        numbers |= set(pq.ParquetFile(path).read(["subscriber"])["subscriber"].to_pylist())
     for path in event_files:
         table = pq.read_table(path, columns=["subscriber_id", "timestamp_ms"])
         for column in table.columns:

@@ -45,7 +45,7 @@ def tapped(net: Network) -> Iterator[dict[str, Wiretap]]:
 
 def secrets(net: Network) -> Secrets:
     """Return everything that no node may let out, of all operators."""
-    vectors, events = [], []
+    vectors, events, presence = [], [], []
     for operator, home in net.parties.nodes.items():
         own = load(home)
         vectors += [
@@ -53,9 +53,10 @@ def secrets(net: Network) -> Secrets:
             for product, days in PERIODS.items()
         ]
         events += list(
-            Path(net.parties.nodes[operator].root, own.config.source.events).parent.glob("*.parquet")
+            Path(net.parties.nodes[operator].root, own.config.source.events.path[0]).parent.glob("*.parquet")
         )
-    return secrets_of(events, vectors)
+        presence += list(home.presence.glob("*.parquet"))
+    return secrets_of(events, presence, vectors)
 
 
 def wire(taps: dict[str, Wiretap]) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ CELLS = 40
 
 def real(declaration: Declaration, rho: int) -> tuple[Mechanism, float]:
     """Return the real code path for a declaration and loss, and the μ that it claims."""
-    sigma = calibrate(declaration, rho, 10)
+    sigma = calibrate(declaration, "discrete-gaussian", rho, 10)
 
     def mechanism(exact: NDArray[np.int64]) -> NDArray[np.int64]:
         result = noised(exact.reshape(-1), declaration, gaussian(sigma), rho)
@@ -39,9 +39,9 @@ def neighbours(declaration: Declaration) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 CASES = [
-    (declare(PRESENCE_BY_HOUR, 24), 20_000_000),
-    (declare(RESIDENTS, 1), 5_000_000),
-    (declare(RESIDENTS, 1), 200_000_000),
+    (declare(PRESENCE_BY_HOUR, {}, 24), 20_000_000),
+    (declare(RESIDENTS, {}, 1), 5_000_000),
+    (declare(RESIDENTS, {}, 1), 200_000_000),
 ]
 
 
@@ -58,7 +58,7 @@ def test_what_is_betrayed_is_what_is_claimed(declaration: Declaration, rho: int)
 @pytest.mark.full
 @pytest.mark.parametrize(("declaration", "rho"), CASES)
 def test_half_the_noise_is_caught(declaration: Declaration, rho: int) -> None:
-    sigma = calibrate(declaration, rho, 10)
+    sigma = calibrate(declaration, "discrete-gaussian", rho, 10)
 
     def broken(exact: NDArray[np.int64]) -> NDArray[np.int64]:
         half = replace(gaussian(sigma), scale=Fraction(sigma, 2000))
@@ -82,7 +82,7 @@ def test_a_bound_that_is_off_by_the_root_of_two_is_caught(declaration: Declarati
 @pytest.mark.full
 @pytest.mark.parametrize(("declaration", "rho"), CASES)
 def test_noise_that_is_used_for_every_cell_is_caught(declaration: Declaration, rho: int) -> None:
-    sigma = calibrate(declaration, rho, 10)
+    sigma = calibrate(declaration, "discrete-gaussian", rho, 10)
 
     def broken(exact: NDArray[np.int64]) -> NDArray[np.int64]:
         once = noised(np.zeros(len(exact), dtype=np.int64), declaration, gaussian(sigma), rho).values

@@ -43,7 +43,7 @@ def errors_of(net: Network, operator: str) -> list[np.ndarray[tuple[int], np.dty
     exact = {entry.terms.product: exact_of(home, entry.terms) for entry in entries[:2]}
     return [
         (decode(result, exact[entry.terms.product].size) - exact[entry.terms.product])
-        / (entry.terms.sigma_milli / 1000)
+        / (entry.terms.levels[0].scale_milli / 1000)
         for entry, result in zip(entries, results, strict=True)
     ]
 

@@ -219,7 +219,8 @@ def charge(
         "first_day": days[0],
         "last_day": days[1],
         "revision": 0,
-        "sigma": 10.01,
+        "mechanism": "discrete-gaussian",
+        "scales": {"zone": 10.01},
         "by_period": nano[0],
         "by_day": nano[1],
         "result_sha256": operator + "e" * 60,
@@ -377,7 +378,7 @@ def test_ledgers_are_shown_by_operator_with_charges_totals_and_heads(demo: Demo,
     text = " ".join(report.text.split())
     for operator in demo.charter.operators:
         assert f"{operator} 2 0.03 of 0.03 1.12 0.025 of 0.6" in text
-        assert f"{operator} 1 residents 19–25 Oct 2026 10.01 0.01 0.005 resident…" in text
+        assert f"{operator} 1 residents 19–25 Oct 2026 σ = 10.01 0.01 0.005 resident…" in text
         assert ("td", "title", f"{operator}-{'c' * 60}") in report.attributes
     assert "21 Oct 2026 0.03 0.03 0.03 0.03" in text
     budget = report.data("datasets")["budget"]
@@ -563,6 +564,10 @@ def test_numbers_and_days_are_written_for_people() -> None:
     assert words.rho(2_000_000_000) == "2"
     assert words.rho(0) == "0"
     assert words.percent(float("nan")) == "–"
+    assert words.noise({"zone": 25.01}, "discrete-gaussian") == "σ = 25.01"
+    assert words.noise({"zone": 12.91, "district": 1015.8}, "discrete-laplace") == (
+        "zone b = 12.91, district b = 1,015.80"
+    )
     assert words.several(1, "day") == "1 day"
     assert words.several(1200, "zone") == "1,200 zones"
     assert words.days(date(2026, 9, 28), date(2026, 10, 4)) == "28 Sep – 4 Oct 2026"

@@ -148,6 +148,7 @@ def _environment() -> Environment:
         "percent": words.percent,
         "rho": words.rho,
         "epsilon": words.epsilon_text,
+        "noise": words.noise,
         "several": words.several,
         "in_words": words.in_words,
         "json": embedded,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from privacy.units import NANO, epsilon
@@ -56,6 +56,14 @@ def rho(nano: int) -> str:
 def epsilon_text(nano: int) -> str:
     """Return the ε of a loss at δ = 10⁻⁶, with two decimals."""
     return f"{epsilon(nano, DELTA):.2f}"
+
+
+def noise(scales: Mapping[str, float], mechanism: str) -> str:
+    """Return the scale of a release's noise, σ or b, by level where there are several."""
+    symbol = "σ" if mechanism == "discrete-gaussian" else "b"
+    return ", ".join(
+        f"{'' if len(scales) == 1 else level + ' '}{symbol} = {scale:,.2f}" for level, scale in scales.items()
+    )
 
 
 def short_day(day: date) -> str:

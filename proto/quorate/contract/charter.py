@@ -13,7 +13,7 @@ from privacy.statistics import STATISTICS, declare
 from privacy.terms import Digest, Level, Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import Document
-from quorate.contract.keyset import ADDITIVE, SPECIAL
+from quorate.contract.columns import LAYOUTS, labels_of
 from quorate.contract.zoning import ZONE, Zoning
 
 
@@ -44,10 +44,6 @@ class Product(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Product:
-        if len(self.levels) > 1 and self.statistic not in ADDITIVE:
-            raise ValueError(
-                f"{self.statistic} cannot be measured at several levels: areas are not sums of zones"
-            )
         self._require_statistic()
         if self.max_days != 1 and STATISTICS[self.statistic].reads == "day":
             raise ValueError(f"{self.statistic} reads one day, so max_days must be 1")
@@ -62,13 +58,14 @@ class Product(Document):
     def _require_statistic(self) -> None:
         if self.statistic not in STATISTICS:
             raise ValueError(f"there is no statistic called {self.statistic}")
-        if self.statistic not in SPECIAL:
+        if self.statistic not in LAYOUTS:
             raise ValueError(
                 f"{self.statistic} has bounds but no list of cells, so no node can run it yet; "
-                f"use one of: {', '.join(sorted(SPECIAL))}"
+                f"use one of: {', '.join(sorted(LAYOUTS))}"
             )
         try:
             declare(self.statistic, self.parameters, MOST_HOURS)
+            labels_of(self.statistic, self.parameters, MOST_HOURS)
         except UsageProblem as error:
             raise ValueError(error.what) from error
 

@@ -1,32 +1,32 @@
 """The public list of cells of a release; its order is the order of the numbers on the wire.
 
-One level of the zoning follows another, as the terms name them. In a level the areas are ordered by code, and
-after them comes one special area for what has no zone; within an area the elapsed hours ascend. Every cell is
-there, whatever the data are, so that the list tells nothing.
+One level of the zoning follows another, as the terms name them. A level is a table: its rows are the areas,
+ordered by code, and after them one special area for what has no zone; its columns are what the statistic says,
+hours of the day for example, or the same areas again for pairs. Every cell is there, whatever the data are, so
+that the list tells nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue, model_validator
 
 from privacy.errors import UsageProblem
-from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from privacy.terms import Digest, Name
 from quorate.contract.calendar import hours_of
 from quorate.contract.canonical import Document
+from quorate.contract.columns import LAYOUTS, By, labels_of
 from quorate.contract.zoning import Zoning
 
-#: The special area of each statistic.
-SPECIAL = {PRESENCE_BY_HOUR: "unobserved", RESIDENTS: "unanchored"}
-#: Statistics of which a larger area is the sum of its zones, because a subscriber fills one zone at a time.
-ADDITIVE = frozenset({PRESENCE_BY_HOUR, RESIDENTS})
+#: Most cells of a release: a vector of them is 512 MiB.
+MOST_CELLS = 2**26
 
 
 class LevelCells(Document):
-    """A level of the zoning, and how many areas it has."""
+    """A level of the zoning, and how many areas it has, the special one not counted."""
 
     name: Name
     areas: int = Field(ge=1)
@@ -43,54 +43,93 @@ class Keyset(Document):
         Levels that are measured, in the order of the vector.
     special
         Name of the area after the last one of each level.
-    hours
-        Elapsed hours in each area; 1 for a statistic without hours.
+    by
+        What the columns are.
+    labels
+        Names of the columns in their order; none where they are the areas of the level.
     """
 
     zoning: Digest
     levels: tuple[LevelCells, ...] = Field(min_length=1)
     special: str
-    hours: int = Field(ge=1, le=25)
+    by: By
+    labels: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.by == "area") == bool(self.labels):
+            raise ValueError("columns have names, unless they are the areas")
+        if self.by == "hour" and len(self.labels) not in {23, 24, 25}:
+            raise ValueError("a day has 23, 24 or 25 hours")
+        return self
+
+    @property
+    def hours(self) -> int:
+        """Elapsed hours of the day; 1 where the columns are no hours."""
+        return len(self.labels) if self.by == "hour" else 1
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
-        """(areas, hours) of each level, the special area among them; a level is this array in row-major order."""
-        return tuple((level.areas + 1, self.hours) for level in self.levels)
+        """(rows, columns) of each level, special areas among them; a level is this table in row-major order."""
+        return tuple((level.areas + 1, len(self.labels) or level.areas + 1) for level in self.levels)
 
     @property
     def size(self) -> int:
         """Number of cells."""
-        return sum(areas * hours for areas, hours in self.shapes)
+        return sum(rows * columns for rows, columns in self.shapes)
 
     def parts(self) -> Iterator[tuple[str, slice, tuple[int, int]]]:
         """Yield name, place in the vector and shape of each level."""
         start = 0
-        for level, (areas, hours) in zip(self.levels, self.shapes, strict=True):
-            yield level.name, slice(start, start + areas * hours), (areas, hours)
-            start += areas * hours
+        for level, (rows, columns) in zip(self.levels, self.shapes, strict=True):
+            yield level.name, slice(start, start + rows * columns), (rows, columns)
+            start += rows * columns
 
 
 def keyset_of(
-    statistic: str, zoning: Zoning, levels: Sequence[str], first_day: date, time_zone: str
+    statistic: str,
+    parameters: Mapping[str, JsonValue],
+    zoning: Zoning,
+    levels: Sequence[str],
+    *,
+    first_day: date,
+    time_zone: str,
 ) -> Keyset:
     """Return the cells of a statistic over levels of a zoning.
+
+    Parameters
+    ----------
+    statistic, parameters
+        Of the product.
+    zoning, levels
+        The zoning and those of its levels that are measured, in the order of the vector.
+    first_day, time_zone
+        The day, or the first one of the period, and where.
 
     Raises
     ------
     UsageProblem
-        If the statistic has no keyset, or the zoning no such level.
+        If the statistic has no cells, the zoning no such level, or there are too many cells.
     """
-    if statistic not in SPECIAL:
+    if statistic not in LAYOUTS:
         raise UsageProblem(f"there is no statistic called {statistic}")
-    hours = hours_of(first_day, time_zone) if statistic == PRESENCE_BY_HOUR else 1
+    layout = LAYOUTS[statistic]
+    hours = hours_of(first_day, time_zone) if layout.by == "hour" else 1
     if hours not in {1, 23, 24, 25}:
         raise UsageProblem(f"{first_day} has {hours} hours in {time_zone}; only 23, 24 and 25 are supported")
-    return Keyset(
+    keyset = Keyset(
         zoning=zoning.digest(),
         levels=tuple(LevelCells(name=level, areas=_areas(zoning, level)) for level in levels),
-        special=SPECIAL[statistic],
-        hours=hours,
+        special=layout.special,
+        by=layout.by,
+        labels=labels_of(statistic, parameters, hours),
     )
+    if keyset.size > MOST_CELLS:
+        raise UsageProblem(
+            f"{statistic} has {keyset.size} cells over these levels, more than {MOST_CELLS}",
+            todo="measure it over a coarser zoning",
+        )
+    return keyset
 
 
 def _areas(zoning: Zoning, level: str) -> int:

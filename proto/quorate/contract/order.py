@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
@@ -9,9 +11,10 @@ from pydantic import Field
 
 from privacy.errors import UsageProblem
 from privacy.levels import split
-from privacy.statistics import declare
+from privacy.sensitivity import LARGEST_WEIGHT
+from privacy.statistics import WEIGHTED_PRESENCE, declare
 from privacy.terms import Digest, Name, Terms
-from quorate.contract.canonical import Document
+from quorate.contract.canonical import Document, canonical
 from quorate.contract.charter import Charter
 from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.zoning import Zoning
@@ -26,7 +29,11 @@ Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class TaskOrder(Document):
-    """The hub's request to one node; the node rechecks every field against its own charter."""
+    """The hub's request to one node; the node rechecks every field against its own charter.
+
+    `weights` are those of a weighted statistic: one of each zone, by which its subscribers count, then that of the
+    unanchored. Their digest is in the terms.
+    """
 
     network: Name
     operator: Name
@@ -34,6 +41,7 @@ class TaskOrder(Document):
     charter: Digest
     algorithm: Digest
     terms: Terms
+    weights: tuple[Annotated[int, Field(strict=True, ge=0, le=LARGEST_WEIGHT)], ...] | None = None
 
 
 class Receipt(Document):
@@ -48,8 +56,19 @@ class Receipt(Document):
     ledger_head: Digest
 
 
+def digest_of_weights(weights: Sequence[int]) -> Digest:
+    """Return the digest of weights, as the terms of a weighted release carry it."""
+    return hashlib.sha256(b"quorate.weights.v1" + canonical(list(weights))).hexdigest()
+
+
 def terms_of(
-    charter: Charter, zoning: Zoning, product_id: str, days: tuple[date, date], revision: int
+    charter: Charter,
+    zoning: Zoning,
+    product_id: str,
+    days: tuple[date, date],
+    revision: int,
+    *,
+    weights: Digest | None = None,
 ) -> Terms:
     """Return the only terms on which the charter lets a product be released for a period.
 
@@ -63,6 +82,8 @@ def terms_of(
         First and last local day, both included.
     revision
         0 for the first measurement.
+    weights
+        Digest of the weights, for a weighted statistic only.
 
     Raises
     ------
@@ -70,6 +91,10 @@ def terms_of(
         If there is no such product, or the period is not one that product and charter allow.
     """
     product = charter.product(product_id)
+    if (weights is not None) != (product.statistic == WEIGHTED_PRESENCE):
+        raise UsageProblem(
+            f"{product_id} is {'released with' if weights is None else 'not a statistic of'} weights"
+        )
     first_day, last_day = days
     length = (last_day - first_day).days + 1
     if length < 1:
@@ -89,7 +114,14 @@ def terms_of(
             todo="ask for days that it covers",
         )
     names = [level.name for level in product.levels]
-    keyset = keyset_of(product.statistic, zoning, names, first_day, charter.time_zone)
+    keyset = keyset_of(
+        product.statistic,
+        product.parameters,
+        zoning,
+        names,
+        first_day=first_day,
+        time_zone=charter.time_zone,
+    )
     bounds = declare(product.statistic, product.parameters, keyset.hours)
     return Terms(
         product=product_id,
@@ -105,10 +137,18 @@ def terms_of(
         by_period=product.rho,
         charter_version=charter.version,
         revision=revision,
+        weights=weights,
     )
 
 
 def keyset_for(charter: Charter, zoning: Zoning, terms: Terms) -> Keyset:
     """Return the cells of a release, in the charter's time zone."""
     names = [level.name for level in terms.levels]
-    return keyset_of(terms.statistic, zoning, names, terms.first_day, charter.time_zone)
+    return keyset_of(
+        terms.statistic,
+        terms.parameters,
+        zoning,
+        names,
+        first_day=terms.first_day,
+        time_zone=charter.time_zone,
+    )

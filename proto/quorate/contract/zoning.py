@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -12,16 +13,24 @@ from quorate.contract.canonical import Document
 
 #: Name of the finest level; parents are called as the zoning calls them.
 ZONE = "zone"
+_E6 = 1_000_000
 
 
+Latitude = Annotated[int, Field(strict=True, ge=-90_000_000, le=90_000_000)]
+Longitude = Annotated[int, Field(strict=True, ge=-180_000_000, le=180_000_000)]
 Code = Annotated[str, Field(pattern=r"^[^\s,;\"]{1,32}$")]
 
 
 class Zone(Document):
-    """A zone and its parents by level; a level that it lacks (Brussels has no province) is not named."""
+    """A zone and its parents by level; a level that it lacks (Brussels has no province) is not named.
+
+    `centre_e6` is latitude and longitude of its middle in millionths of a degree, for distances; None if the zoning
+    has no use for them.
+    """
 
     code: Code
     parents: Mapping[Name, Code]
+    centre_e6: tuple[Latitude, Longitude] | None = None
 
 
 class Zoning(Document):
@@ -39,6 +48,8 @@ class Zoning(Document):
             raise ValueError("zones are not unique codes in ascending order")
         if len(set(self.levels)) != len(self.levels):
             raise ValueError("a level is named twice")
+        if len({zone.centre_e6 is None for zone in self.zones}) > 1:
+            raise ValueError("some zones have a centre and others have none")
         if self.levels[0] != ZONE:
             raise ValueError(f"the finest level is not called {ZONE}")
         taken: dict[str, str] = dict.fromkeys(codes, ZONE)
@@ -64,3 +75,20 @@ class Zoning(Document):
             if level in zone.parents:
                 areas.setdefault(zone.parents[level], []).append(index)
         return dict(sorted(areas.items()))
+
+    def positions(self) -> list[tuple[int, int]] | None:
+        """Return x and y of every zone in whole metres on a plane that touches the earth in the middle of them.
+
+        None if the zones have no centres. An equirectangular projection: a degree of latitude is 110,540 m, one of
+        longitude 111,320 m times the cosine of the middle latitude.
+        """
+        centres = [zone.centre_e6 for zone in self.zones if zone.centre_e6 is not None]
+        if not centres:
+            return None
+        latitudes, longitudes = zip(*centres, strict=True)
+        middle = round((min(latitudes) + max(latitudes)) / 2), round((min(longitudes) + max(longitudes)) / 2)
+        width = 111_320 * math.cos(math.radians(middle[0] / _E6))
+        return [
+            (round((longitude - middle[1]) / _E6 * width), round((latitude - middle[0]) / _E6 * 110_540))
+            for latitude, longitude in centres
+        ]

@@ -13,8 +13,9 @@ import pytest
 
 from privacy.errors import UsageProblem
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from privacy.terms import Level
 from quorate.contract.charter import Charter
-from quorate.contract.keyset import keyset_of
+from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.order import TaskOrder, keyset_for, terms_of
 from tests.support_node import BRUSSELS, charter_of, zoning_of
 
@@ -22,6 +23,14 @@ PLAIN, SHORT, LONG = date(2026, 10, 20), date(2026, 3, 29), date(2026, 10, 25)
 ZONING = zoning_of()
 CHARTER = charter_of(ZONING)
 Change = Callable[[dict[str, Any]], object]
+
+
+def cells(statistic: str, day: date, *levels: str) -> Keyset:
+    return keyset_of(statistic, {}, ZONING, levels or ("zone",), first_day=day, time_zone=BRUSSELS)
+
+
+def two_levels(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "share_permille": 500} for name in names]
 
 
 def read(document: object) -> Charter:
@@ -81,8 +90,26 @@ def test_a_charter_survives_its_own_bytes() -> None:
             lambda c: c["products"][0].update(levels=[{"name": "zone", "share_permille": 500}] * 2),
             "a level is named twice",
         ),
-        (lambda c: c["products"][0].update(statistic="flows"), "there is no statistic called flows"),
-        (lambda c: c["products"][1].update(max_days=2), "presence by hour is of one day"),
+        (
+            lambda c: c["products"][0].update(levels=[{"name": "district", "share_permille": 1000}]),
+            "the finest level, zone, is not among the levels that are measured",
+        ),
+        (
+            lambda c: c["products"][0].update(levels=two_levels("district", "province")),
+            "the finest level, zone, is not among the levels that are measured",
+        ),
+        (lambda c: c["products"][0].update(mechanism="gaussian"), "products.0.mechanism"),
+        (lambda c: c["products"][0].update(mechanism=None), "products.0.mechanism"),
+        (lambda c: c["products"][0].update(statistic="tides"), "there is no statistic called tides"),
+        (
+            lambda c: c["products"][0].update(statistic="union-sketch"),
+            "union-sketch has bounds but no list of cells, so no node can run it yet",
+        ),
+        (lambda c: c["products"][0].update(statistic="contribution-bound"), "no node can run it yet"),
+        (
+            lambda c: c["products"][1].update(max_days=2),
+            "presence-by-hour reads one day, so max_days must be 1",
+        ),
         (lambda c: c["products"][1].update(parameters={"x": math.nan}), "not representable"),
         (lambda c: c["products"][1].update(parameters={"x": 2**53}), "safe integer"),
         (lambda c: c["products"][0].update(algorithm="none"), "products.0.algorithm"),
@@ -99,6 +126,41 @@ def test_a_charter_that_is_not_one_is_refused_by_name(change: Change, says: str)
     assert caught.value.todo
 
 
+@pytest.mark.parametrize("product", [0, 1])
+@pytest.mark.parametrize("mechanism", ["discrete-gaussian", "discrete-laplace"])
+def test_both_products_can_be_measured_at_several_levels_with_either_noise(
+    product: int, mechanism: str
+) -> None:
+    document = json.loads(CHARTER.to_bytes())
+    document["products"][product].update(levels=two_levels("district", "zone"), mechanism=mechanism)
+    charter = read(document)
+    asked = charter.products[product]
+    terms = terms_of(charter, ZONING, asked.product_id, (PLAIN, PLAIN), 0)
+    assert [level.name for level in terms.levels] == ["district", "zone"]
+    assert [level.by_period for level in terms.levels] == [asked.rho // 2] * 2
+    assert (terms.mechanism, terms.by_period) == (mechanism, asked.rho)
+    keyset = cells(asked.statistic, PLAIN, "district", "zone")
+    assert terms.keyset == keyset.digest() == keyset_for(charter, ZONING, terms).digest()
+
+
+def test_a_product_that_does_not_name_its_noise_is_the_one_that_names_the_gaussian() -> None:
+    document = json.loads(CHARTER.to_bytes())
+    assert [product.pop("mechanism") for product in document["products"]] == ["discrete-gaussian"] * 2
+    assert read(document).digest() == CHARTER.digest()
+
+
+def test_a_zoning_without_a_level_that_is_measured_or_published_is_refused_by_its_name() -> None:
+    CHARTER.require_levels(ZONING)
+    document = json.loads(CHARTER.to_bytes())
+    document["products"][1].update(levels=two_levels("zone", "region"))
+    with pytest.raises(UsageProblem, match="names the level region, which the zoning does not have"):
+        read(document).require_levels(ZONING)
+    document = json.loads(CHARTER.to_bytes())
+    document["publication"].update(levels=["zone", "province"])
+    with pytest.raises(UsageProblem, match="names the level province, which the zoning does not have"):
+        read(document).require_levels(ZONING)
+
+
 def test_a_charter_knows_its_products_and_names_them_to_who_asks_for_another() -> None:
     assert CHARTER.product("presence").statistic == PRESENCE_BY_HOUR
     with pytest.raises(UsageProblem, match="no product called flows") as caught:
@@ -113,7 +175,7 @@ def test_terms_are_the_charters_words_for_a_product_and_a_period() -> None:
     assert terms.parameters == {"night_hours": [0, 1, 2, 3, 4, 5], "min_nights": 2}
     assert (terms.first_day, terms.last_day) == (first, last)
     assert terms.zoning == ZONING.digest()
-    assert terms.keyset == keyset_of(RESIDENTS, ZONING, first, BRUSSELS).digest()
+    assert terms.keyset == cells(RESIDENTS, first).digest()
     assert (terms.by_period, terms.charter_version, terms.weights) == (5_000_000, 3, None)
     assert terms.mechanism == "discrete-gaussian"
     assert (terms.bounds.period_squared, terms.bounds.day_squared) == (1, 2)
@@ -123,8 +185,9 @@ def test_terms_are_the_charters_words_for_a_product_and_a_period() -> None:
 def test_the_bounds_of_presence_are_the_elapsed_hours_of_its_day(day: date, hours: int) -> None:
     terms = terms_of(CHARTER, ZONING, "presence", (day, day), 0)
     assert (terms.bounds.period_squared, terms.bounds.day_squared) == (hours, hours)
-    assert terms.keyset == keyset_for(CHARTER, ZONING, PRESENCE_BY_HOUR, day).digest()
-    assert keyset_for(CHARTER, ZONING, PRESENCE_BY_HOUR, day).hours == hours
+    keyset = cells(PRESENCE_BY_HOUR, day)
+    assert keyset_for(CHARTER, ZONING, terms) == keyset
+    assert (terms.keyset, keyset.hours) == (keyset.digest(), hours)
 
 
 @pytest.mark.parametrize(("day", "hours"), [(SHORT, 23), (PLAIN, 24), (LONG, 25)])
@@ -134,8 +197,10 @@ def test_the_noise_is_the_least_on_the_grid_that_keeps_the_loss(day: date, hours
     least_squared = hours * 10**9 * 1000**2 // (2 * 10_000_000)
     least = math.isqrt(least_squared - 1) + 1
     on_grid = -(-least // 10) * 10
-    assert terms.sigma_milli in {on_grid, on_grid + 10}
-    assert terms.sigma_milli**2 * 2 * 10_000_000 >= hours * 10**9 * 1000**2
+    (level,) = terms.levels
+    assert (level.name, level.share_permille, level.by_period) == ("zone", 1000, 10_000_000)
+    assert level.scale_milli in {on_grid, on_grid + 10}
+    assert level.scale_milli**2 * 2 * 10_000_000 >= hours * 10**9 * 1000**2
 
 
 @pytest.mark.parametrize(
@@ -179,7 +244,15 @@ def test_equal_terms_are_one_release_and_any_other_term_is_another() -> None:
     ) -> str:
         return terms_of(charter, ZONING, product, (day, day), revision).release_id()
 
+    def changed(**changes: object) -> Charter:
+        products = [product.model_copy(update=changes) for product in CHARTER.products]
+        return charter_of(ZONING, products=tuple(products))
+
+    halves = (Level(name="zone", share_permille=500), Level(name="district", share_permille=500))
     others = [
+        asked(charter=changed(mechanism="discrete-laplace")),
+        asked(charter=changed(levels=halves)),
+        asked(charter=changed(levels=halves[::-1])),
         asked(product="residents"),
         asked(day=LONG),
         asked(revision=1),

@@ -56,7 +56,9 @@ def test_a_zoning_is_the_same_however_its_bytes_are_laid_out() -> None:
     zoning = read(SMALL)
     again = Zoning.from_bytes(json.dumps(dict(reversed(SMALL.items())), indent=3).encode(), "zoning.json")
     assert again == zoning
-    canonical = json.dumps(SMALL, sort_keys=True, separators=(",", ":")).encode()
+    # What a document may leave out is in its canonical form.
+    whole = SMALL | {"zones": [zone | {"centre_e6": None} for zone in SMALL["zones"]]}
+    canonical = json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()
     assert zoning.to_bytes() == again.to_bytes() == canonical
     assert zoning.digest() == hashlib.sha256(canonical).hexdigest()
 
@@ -106,36 +108,113 @@ def test_a_zoning_that_is_not_one_is_refused_by_name(wrong: dict[str, Any], says
     assert says in caught.value.what
 
 
+# --- cells ------------------------------------------------------------------------------------------------
+
+
+def cells(
+    statistic: str = PRESENCE_BY_HOUR,
+    *levels: str,
+    day: date = PLAIN,
+    zoning: Zoning | None = None,
+    time_zone: str = BRUSSELS,
+) -> Keyset:
+    """Return the cells of a statistic over the small zoning, at its zones if no level is named."""
+    return keyset_of(
+        statistic, {}, zoning or read(SMALL), levels or (ZONE,), first_day=day, time_zone=time_zone
+    )
+
+
 @pytest.mark.parametrize(("day", "hours"), [(PLAIN, 24), (SHORT, 23), (LONG, 25)])
 def test_presence_has_a_cell_for_every_hour_of_the_day_in_every_zone_and_nowhere(
     day: date, hours: int
 ) -> None:
-    found = keyset_of(PRESENCE_BY_HOUR, read(SMALL), day, BRUSSELS)
-    assert (found.shape, found.size, found.special) == ((5, hours), 5 * hours, "unobserved")
+    found = cells(day=day)
+    assert (found.shapes, found.size, found.special) == (((5, hours),), 5 * hours, "unobserved")
 
 
 @pytest.mark.parametrize("day", [PLAIN, SHORT, LONG])
 def test_residents_have_a_cell_for_every_zone_and_one_for_the_unanchored(day: date) -> None:
-    found = keyset_of(RESIDENTS, read(SMALL), day, BRUSSELS)
-    assert (found.shape, found.size, found.special) == ((5, 1), 5, "unanchored")
+    found = cells(RESIDENTS, day=day)
+    assert (found.shapes, found.size, found.special) == (((5, 1),), 5, "unanchored")
+
+
+@pytest.mark.parametrize(("day", "hours"), [(PLAIN, 24), (SHORT, 23), (LONG, 25)])
+def test_levels_follow_each_other_in_the_order_that_is_asked_for_each_with_its_own_special_area(
+    day: date, hours: int
+) -> None:
+    # One province, four zones and three districts; zone D has no province, which is not an area of its own.
+    found = cells(PRESENCE_BY_HOUR, "province", ZONE, "district", day=day)
+    assert found.size == (2 + 5 + 4) * hours
+    assert found.shapes == ((2, hours), (5, hours), (4, hours))
+    assert list(found.parts()) == [
+        ("province", slice(0, 2 * hours), (2, hours)),
+        (ZONE, slice(2 * hours, 7 * hours), (5, hours)),
+        ("district", slice(7 * hours, 11 * hours), (4, hours)),
+    ]
+
+
+def test_the_parts_of_one_level_are_the_whole_vector() -> None:
+    assert list(cells().parts()) == [(ZONE, slice(0, 120), (5, 24))]
 
 
 def test_the_cells_of_a_day_depend_on_the_time_zone_and_the_zoning_alone() -> None:
-    zoning, other = read(SMALL), read(SMALL | {"version": "2027"})
-    found = keyset_of(PRESENCE_BY_HOUR, zoning, PLAIN, BRUSSELS)
-    assert found == keyset_of(PRESENCE_BY_HOUR, zoning, date(2026, 1, 1), BRUSSELS)
-    assert found.digest() != keyset_of(PRESENCE_BY_HOUR, zoning, LONG, BRUSSELS).digest()
-    assert found == keyset_of(PRESENCE_BY_HOUR, zoning, LONG, "UTC")
-    assert found.digest() != keyset_of(PRESENCE_BY_HOUR, other, PLAIN, BRUSSELS).digest()
-    assert found.digest() != keyset_of(RESIDENTS, zoning, PLAIN, BRUSSELS).digest()
+    other = read(SMALL | {"version": "2027"})
+    found = cells()
+    assert found == cells(day=date(2026, 1, 1))
+    assert found.digest() != cells(day=LONG).digest()
+    assert found == cells(day=LONG, time_zone="UTC")
+    assert found.digest() != cells(zoning=other).digest()
+    assert found.digest() != cells(RESIDENTS).digest()
     assert Keyset.from_bytes(found.to_bytes(), "keyset") == found
+
+
+def test_other_levels_or_another_order_of_them_are_other_cells() -> None:
+    asked = [(ZONE,), ("district",), (ZONE, "district"), ("district", ZONE), (ZONE, "district", "province")]
+    found = [cells(RESIDENTS, *levels) for levels in asked]
+    assert len({keyset.digest() for keyset in found}) == len(asked)
+    for keyset in found:
+        assert Keyset.from_bytes(keyset.to_bytes(), "keyset") == keyset
+
+
+def test_a_level_that_the_zoning_does_not_have_is_named() -> None:
+    with pytest.raises(UsageProblem, match="the zoning has no areas of the level region") as caught:
+        cells(RESIDENTS, ZONE, "region")
+    assert caught.value.todo == "measure at one of its levels: zone, district, province"
+
+
+def test_a_level_that_no_zone_has_a_parent_at_is_no_level_to_measure() -> None:
+    with pytest.raises(UsageProblem, match="no areas of the level province"):
+        cells(RESIDENTS, "province", zoning=read(document(("A", {"district": "D1"}))))
 
 
 def test_a_day_that_the_calendar_of_a_country_left_out_has_no_cells() -> None:
     with pytest.raises(UsageProblem, match="2011-12-30 has 0 hours in Pacific/Apia"):
-        keyset_of(PRESENCE_BY_HOUR, read(SMALL), date(2011, 12, 30), "Pacific/Apia")
+        cells(day=date(2011, 12, 30), time_zone="Pacific/Apia")
 
 
 def test_a_statistic_without_cells_is_refused() -> None:
-    with pytest.raises(UsageProblem, match="no statistic called flows"):
-        keyset_of("flows", read(SMALL), PLAIN, BRUSSELS)
+    with pytest.raises(UsageProblem, match="no statistic called union-sketch"):
+        cells("union-sketch")
+
+
+def test_positions_are_metres_on_a_plane_in_the_middle_of_the_centres() -> None:
+    zones = [
+        {"code": code, "parents": {}, "centre_e6": centre}
+        for code, centre in (
+            ("a", [50_000_000, 4_000_000]),
+            ("b", [51_000_000, 4_000_000]),
+            ("c", [50_500_000, 6_000_000]),
+        )
+    ]
+    found = Zoning.model_validate(
+        {"name": "x", "version": "1", "levels": ["zone"], "zones": zones}
+    ).positions()
+    # Middle 50.5° north: a degree of longitude is 111,320 · cos 50.5° = 70,808 m there.
+    assert found == [(-70_808, -55_270), (-70_808, 55_270), (70_808, 0)]
+
+
+def test_a_zoning_has_all_centres_or_none() -> None:
+    assert read(SMALL).positions() is None
+    zones = [SMALL["zones"][0] | {"centre_e6": [50_000_000, 4_000_000]}, *SMALL["zones"][1:]]
+    with pytest.raises(UsageProblem, match="some zones have a centre and others have none"):
+        read(SMALL | {"zones": zones})

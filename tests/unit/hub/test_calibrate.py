@@ -16,7 +16,11 @@ from hub.estimation.calibrate import Z_95, Estimates, calibrate, share_drift
 from hub.estimation.combine import Combined, combine
 from privacy.noise import gaussian, noised
 from privacy.sensitivity import Declaration
-from tests.support_hub import calibration
+from privacy.terms import Terms
+from quorate.contract.keyset import Keyset
+from quorate.contract.zoning import ZONE, Zoning
+from tests.support_hub import calibration, measured
+from tests.support_node import zoning_of
 
 NOTHING = calibration(0, 0, 0)
 
@@ -24,34 +28,39 @@ NOTHING = calibration(0, 0, 0)
 # --- combination ------------------------------------------------------------------------------------------
 
 
+def at_zones(zones: int, hours: int, sigma: float) -> tuple[Keyset, Zoning, Terms]:
+    """Return what `combine` asks for of so many zones with Gaussian noise."""
+    return measured(zoning_of(zones), hours, {ZONE: round(sigma * 1000)})
+
+
 def test_operators_are_added_up_and_so_are_the_variances_of_their_noise() -> None:
     east = np.array([1, 2, 3, 4, 5, 6], np.int64)
     north = np.array([10, 20, 30, -40, 50, 60], np.int64)
     west = np.array([-100, 0, 0, 0, 0, 1000], np.int64)
-    both = combine([east, north], (3, 2), sigma=1.5)
+    both = combine([east, north], *at_zones(2, 2, sigma=1.5))
     assert both.zones.tolist() == [[11, 22], [33, -36]], "two zones and, last, what has no zone"
     assert both.special.tolist() == [55, 66]
-    assert (both.noise_variance, both.operators) == (2 * 2.25, 2)
-    every = combine([east, north, west], (3, 2), sigma=1.5)
+    assert (both.covariance, both.operators) == (2 * 2.25, 2)
+    every = combine([east, north, west], *at_zones(2, 2, sigma=1.5))
     assert every.zones.tolist() == [[-89, 22], [33, -36]], "nothing is clipped"
     assert every.special.tolist() == [55, 1066]
-    assert (every.noise_variance, every.operators) == (3 * 2.25, 3)
+    assert (every.covariance, every.operators) == (3 * 2.25, 3)
 
 
 def test_one_operator_is_what_it_said() -> None:
-    one = combine([np.array([7, -8], np.int64)], (2, 1), sigma=2.0)
-    assert (one.zones.tolist(), one.special.tolist(), one.noise_variance) == ([[7]], [-8], 4.0)
+    one = combine([np.array([7, -8], np.int64)], *at_zones(1, 1, sigma=2.0))
+    assert (one.zones.tolist(), one.special.tolist(), one.covariance) == ([[7]], [-8], 4.0)
 
 
 def test_sums_are_exact_where_floating_point_would_not_be() -> None:
     # 2⁵³ + 1 is no double: added up in floating point, the two ones would be lost.
     large, one = np.array([2**53, 0], np.int64), np.array([1, 0], np.int64)
-    assert combine([large, one, one], (2, 1), 1.0).zones.tolist() == [[2**53 + 2]]
+    assert combine([large, one, one], *at_zones(1, 1, 1.0)).zones.tolist() == [[2**53 + 2]]
 
 
 def test_combination_changes_no_vector() -> None:
     vector = np.arange(6, dtype=np.int64)
-    combine([vector, vector], (3, 2), 1.0)
+    combine([vector, vector], *at_zones(2, 2, 1.0))
     assert vector.tolist() == [0, 1, 2, 3, 4, 5]
 
 
@@ -241,7 +250,7 @@ def simulated(draws: int, sigma_milli: int, operators: int) -> tuple[Combined, N
     bounds = Declaration(cells_by_period=1, cells_by_day=1)
     noise = gaussian(sigma_milli)
     vectors = [noised(cells.ravel(), bounds, noise, 10**9).values for _ in range(operators)]
-    return combine(vectors, (6, draws), sigma_milli / 1000), operators * exact.astype(np.float64)
+    return combine(vectors, *at_zones(5, draws, sigma_milli / 1000)), operators * exact.astype(np.float64)
 
 
 def test_standard_errors_are_those_of_simulated_noise_and_intervals_cover() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from hub.config import Home, load_agreement, load_config, read_register
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Level
-from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from privacy.statistics import FLOWS, PRESENCE_BY_HOUR, RESIDENTS
+from privacy.terms import Level
 from tests.support_hub import (
     PHONE_OWNERS,
     POPULATION,
@@ -105,15 +105,15 @@ def charter_refusal(home: Home, change: Callable[[dict[str, Any]], object], numb
     [
         (
             lambda c: c["products"][0].update(max_days=7),
-            "'products.0': Value error, presence by hour is of one day",
+            "'products.0': Value error, presence-by-hour reads one day, so max_days must be 1",
         ),
         (
-            lambda c: c["products"][0].update(statistic="flows"),
-            "'products.0': Value error, there is no statistic called flows",
+            lambda c: c["products"][0].update(statistic="footfall"),
+            "'products.0': Value error, there is no statistic called footfall",
         ),
         (
             lambda c: c["products"][1].update(statistic=PRESENCE_BY_HOUR),
-            "'products.1': Value error, presence by hour is of one day",
+            "'products.1': Value error, presence-by-hour reads one day, so max_days must be 1",
         ),
         (
             lambda c: c["products"][1].update(levels=levels(("zone", 500), ("zone", 500))),
@@ -179,6 +179,19 @@ def test_the_largest_numbers_with_a_canonical_form_are_read(home: Home, number: 
     assert found.charter_digest == found.charter.digest()
 
 
+def test_a_statistic_without_an_estimator_is_refused_before_anybody_pays_for_it(home: Home) -> None:
+    charter = json.loads(home.charter.read_bytes())
+    charter["products"][0].update(statistic=FLOWS, parameters={"min_stay_minutes": 0, "limit": 5})
+    home.charter.write_text(json.dumps(charter), encoding="utf-8")
+    with pytest.raises(UsageProblem) as caught:
+        load_agreement(home)
+    assert caught.value.what == "product presence is flows, of which this hub cannot make estimates"
+    assert caught.value.means == "its releases would cost the operators budget, and nobody would get a figure"
+    assert caught.value.todo == (
+        "leave it out of the charter; this version estimates presence-by-hour and residents"
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -204,23 +217,29 @@ def test_a_zoning_that_says_the_same_in_other_bytes_is_the_charters(home: Home) 
 def test_a_published_level_that_the_zoning_lacks_is_named(home: Home) -> None:
     charter = small_charter(publication=publication(levels=("zone", "region", "district")))
     home.charter.write_bytes(charter.to_bytes())
-    assert refusal(home) == "the charter publishes at region, a level that the zoning does not have"
+    assert refusal(home) == "the charter names the level region, which the zoning does not have"
 
 
-@pytest.mark.parametrize(
-    "levels",
-    [
-        (Level(name="district", share_permille=1000),),
-        (Level(name="zone", share_permille=600), Level(name="district", share_permille=400)),
-    ],
-    ids=["districts", "two levels"],
-)
-def test_a_product_that_is_not_measured_at_the_zones_is_refused(
-    home: Home, levels: tuple[Level, ...]
-) -> None:
+def test_a_measured_level_that_the_zoning_lacks_is_named(home: Home) -> None:
+    both = (Level(name="zone", share_permille=600), Level(name="nation", share_permille=400))
+    product = small_product("residents", RESIDENTS, 5_000_000, 31, levels=both)
+    home.charter.write_bytes(small_charter(products=(product,)).to_bytes())
+    assert refusal(home) == "the charter names the level nation, which the zoning does not have"
+
+
+def test_products_may_be_measured_at_every_level_of_the_zoning(home: Home) -> None:
+    shares = {"province": 100, "district": 300, "zone": 600}
+    levels = tuple(Level(name=name, share_permille=share) for name, share in shares.items())
     product = small_product("residents", RESIDENTS, 5_000_000, 31, levels=levels)
     home.charter.write_bytes(small_charter(products=(product,)).to_bytes())
-    assert refusal(home) == "this version measures every product at one level, the zones"
+    assert load_agreement(home).charter.products[0].levels == levels
+
+
+def test_a_product_that_is_not_measured_at_the_zones_is_refused(home: Home) -> None:
+    district = levels(("district", 1000))
+    assert charter_refusal(home, lambda c: c["products"][1].update(levels=district)) == (
+        "'products.1': Value error, the finest level, zone, is not among the levels that are measured"
+    )
 
 
 # --- the register -----------------------------------------------------------------------------------------

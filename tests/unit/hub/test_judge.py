@@ -15,7 +15,7 @@ import pytest
 from hub.errors import Malformed
 from hub.models import Contribution
 from hub.releases import judge, largest_contribution
-from privacy.ledger.entry import Terms
+from privacy.terms import Terms
 from quorate.contract.canonical import digest
 from quorate.contract.order import Receipt, TaskOrder, terms_of
 from quorate.contract.payload import encode
@@ -115,7 +115,10 @@ def test_a_contribution_has_one_number_for_each_area_and_elapsed_hour(
         {"revision": 1},
         {"first_day": date(2026, 5, 3)},
         {"by_period": 20_000_001},
-        {"sigma_milli": 24_490},
+        {"levels": (TERMS.levels[0].model_copy(update={"scale_milli": 24_490}),)},
+        {"levels": (TERMS.levels[0].model_copy(update={"by_period": PRESENCE_RHO - 1}),)},
+        {"levels": (TERMS.levels[0].model_copy(update={"name": "district"}),)},
+        {"mechanism": "discrete-laplace"},
         {"charter_version": 2},
         {"parameters": {"more": 1}},
         {"zoning": "0" * 64},
@@ -138,7 +141,8 @@ def test_an_entry_under_the_name_of_another_release_is_refused() -> None:
 
 
 def test_an_entry_on_other_terms_under_the_name_of_the_ordered_release_is_refused() -> None:
-    terms = TERMS.model_copy(update={"by_period": 1})
+    levels = (TERMS.levels[0].model_copy(update={"by_period": 1}),)
+    terms = TERMS.model_copy(update={"by_period": 1, "levels": levels})
     entry = entry_for(terms, DATA, release_id=TERMS.release_id()).to_bytes()
     assert refused(entry=entry) == "the ledger entry is for another release than the order"
 
@@ -172,6 +176,13 @@ def test_a_period_that_is_charged_by_the_day_as_by_the_period_is_refused() -> No
     with pytest.raises(Malformed, match="does not hold: its charge is not what its terms cost"):
         judge(OWN, order_for(terms), data, wrong.to_bytes())
     judge(OWN, order_for(terms), data, sound.to_bytes())
+
+
+def test_an_entry_that_does_not_say_how_each_level_was_noised_is_refused() -> None:
+    entry = entry_for(TERMS, DATA, samplers=("opendp", "opendp"))
+    assert refused(entry=entry.to_bytes()) == (
+        "the ledger entry does not hold: it does not say which sampler drew the noise of each level"
+    )
 
 
 @pytest.mark.parametrize("change", [{"result_sha256": "0" * 64}, {"result_length": len(DATA) + 1}], ids=str)
@@ -232,7 +243,12 @@ def test_an_entry_in_other_than_canonical_form_is_refused(entry: bytes) -> None:
         rewritten(lambda entry: entry.update(recorded_on="yesterday")),
         rewritten(lambda entry: entry["charge"].update(by_day=0)),
         rewritten(lambda entry: entry["charge"].update(by_day=float("nan"))),
-        rewritten(lambda entry: entry["terms"].update(sigma_milli=0)),
+        rewritten(lambda entry: entry["terms"]["levels"][0].update(scale_milli=0)),
+        rewritten(lambda entry: entry["terms"]["levels"][0].update(by_period=PRESENCE_RHO + 1)),
+        rewritten(lambda entry: entry["terms"].update(levels=entry["terms"]["levels"] * 2)),
+        rewritten(lambda entry: entry["terms"].update(mechanism="gaussian")),
+        rewritten(lambda entry: entry.update(samplers=[])),
+        rewritten(lambda entry: entry.update(samplers=["numpy"])),
         rewritten(lambda entry: entry["terms"].update(parameters=None)),
         *(
             ENTRY.replace(old, old.replace(number, new))

@@ -93,7 +93,8 @@ def test_a_release_has_one_order_for_each_operator_on_the_charters_terms(store: 
         assert order.algorithm == ALGORITHM
         assert order.terms == terms_in(OWN, "presence", DAY)
         # 24/(2·.02) = 600 = 24.49²; on the grid of hundredths 24.5.
-        assert (order.terms.sigma_milli, order.terms.by_period) == (24_500, PRESENCE_RHO)
+        assert [level.scale_milli for level in order.terms.levels] == [24_500]
+        assert order.terms.by_period == PRESENCE_RHO
     assert len({order.nonce for order in found}) == 3
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hub.config import Agreement, Register
 from hub.estimation.table import estimate, obs_status
-from privacy.ledger.entry import Terms
+from privacy.terms import Terms
 from tests.support_hub import (
     DAY,
     LONG_DAY,

@@ -32,13 +32,8 @@ def refused(text: str, model: type[BaseModel]) -> UsageProblem:
 def test_a_configuration_needs_to_say_where_the_data_are_and_nothing_else() -> None:
     found = parse_toml(SMALLEST.encode(), NodeConfig, Path("node.toml"))
     assert (found.hub, found.witness) == ("localhost:7443", "witness.jsonl")
-    assert found.source.columns.model_dump() == {
-        "subscriber": "subscriber_id",
-        "time": "timestamp_ms",
-        "cell": "cell_id",
-    }
-    assert found.source.cell_columns.model_dump() == {"cell": "cell_id", "zone": "zone"}
-    assert (found.source.time_unit, found.source.max_rejected_permille) == ("ms", 200)
+    assert (found.source.events.path, found.source.cells.path) == (("{day}.parquet",), ("cells.parquet",))
+    assert (found.source.time.format, found.source.gate.max_rejected_permille) == (("epoch_ms",), 200)
     assert (found.engine.memory_limit, found.engine.threads) == ("2GB", 2)
 
 
@@ -52,8 +47,8 @@ def test_a_configuration_needs_to_say_where_the_data_are_and_nothing_else() -> N
         ("[source]", "time = 1\n[source]", "time"),
         ("[source]", 'hub = "localhost"\n[source]', "hub"),
         ("[source]", 'hub = "local host:1"\n[source]', "hub"),
-        ("cells =", 'time_unit = "ns"\ncells =', "source.time_unit"),
-        ("cells =", "max_rejected_permille = 1001\ncells =", "source.max_rejected_permille"),
+        ("cells =", 'time = {format = "epoch_ns"}\ncells =', "source.time"),
+        ("cells =", "gate = {max_rejected_permille = 1001}\ncells =", "source.gate.max_rejected_permille"),
         ("[source]", '[engine]\nmemory_limit = "lots"\n[source]', "engine.memory_limit"),
         ("[source]", '[engine]\nmemory_limit = "0GB"\n[source]', "engine.memory_limit"),
         ("[source]", "[engine]\nthreads = 0\n[source]", "engine.threads"),
@@ -95,8 +90,8 @@ def test_a_file_is_read_and_a_missing_one_is_named(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     with pytest.raises(UsageProblem, match=r"node\.toml cannot be read: No such file"):
         read_toml(path, NodeConfig)
-    path.write_text(config_text(source='time_unit = "us"'))
-    assert read_toml(path, NodeConfig).source.time_unit == "us"
+    path.write_text(config_text(source='time = {format = "epoch_us"}'))
+    assert read_toml(path, NodeConfig).source.time.format == ("epoch_us",)
 
 
 def test_every_file_of_a_node_is_below_its_directory(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ibis.backends.duckdb import Backend
 
 from node.config import Engine
 from node.engine import MASK31, connect, hash_key, keyed_hash, pack, small_sum, unpack_zone
-from tests.unit.node.reference import key_of, largest, tie
+from tests.reference.days import key_of, largest, tie
 from tests.unit.node.worlds import WORLDS, loaded
 
 LARGEST_ZONE = 2**22 - 2

@@ -90,7 +90,7 @@ def test_an_enrolled_node_decides_by_the_documents_in_its_directory(network: Net
     assert (own.operator, own.charter, own.zoning) == (NAME, network.charter, network.zoning)
     assert own.charter_digest == network.charter.digest()
     assert own.policy.unavailable_days == (date(2026, 10, 14),)
-    assert own.config.source.cells == "cells.parquet"
+    assert own.config.source.cells.path == ("cells.parquet",)
     assert own.ledger_identity == "testnet/alpha"
     assert (own.budgets.day, own.budgets.month) == (20_000_000, 600_000_000)
 

@@ -23,7 +23,6 @@ from node.jobs import BuildJob, ReleaseJob, WorkerFailed, run
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
-from privacy.calculus import charge
 from privacy.errors import DataUnavailable, ExitCode, QuorateError, UsageProblem
 from privacy.ledger import Ledger, Request
 from quorate.contract.payload import decode
@@ -82,7 +81,7 @@ def test_an_order_is_answered_by_the_worker_once_and_by_the_ledger_from_then_on(
     assert releasing.answer(order, phases.append) == first
     assert phases == ["computing", "known"]
     vector = decode(first.result, 4 * 25)
-    assert abs(vector.reshape(4, 25)[0].mean() - 1) < 8 * order.terms.sigma_milli / 1000
+    assert abs(vector.reshape(4, 25)[0].mean() - 1) < 8 * order.terms.levels[0].scale_milli / 1000
     assert ledger.head[0] == 1
     ledger.close()
 
@@ -95,8 +94,7 @@ def test_a_nonce_that_comes_back_for_another_release_is_refused(
     assert first.nonce == second.nonce
     with closing(Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)) as ledger:
         terms = first.terms
-        cost = charge(terms.bounds, terms.first_day, terms.last_day, terms.by_period)
-        ledger.commit(Request(terms, cost, first.nonce, b"noised", b"snapshot"), LONG_DAY)
+        ledger.commit(Request(terms, first.nonce, b"noised", b"snapshot"), LONG_DAY)
         monkeypatch.setattr(sys, "executable", "/nowhere")
         releasing = Releasing(home.root, own, algorithms(), ledger, lambda: LONG_DAY)
         assert releasing.answer(first, silent).result == b"noised"

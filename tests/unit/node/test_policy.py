@@ -15,8 +15,8 @@ from node.release.policy import Refusal, require_agreed
 from node.statistics.registry import algorithms
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Level, Terms
 from privacy.sensitivity import Declaration
+from privacy.terms import LevelTerms, Terms
 from quorate.contract.order import TaskOrder
 from quorate.v1 import federation_pb2 as pb
 from tests.support_node import (
@@ -64,7 +64,7 @@ def leaves(value: Any, at: Path = ()) -> Iterator[Path]:
 def others(value: Any) -> list[Any]:
     """Return other values of the same kind."""
     if isinstance(value, bool) or value is None:
-        return ["0" * 64]
+        return ["0" * 64, [1], [1, 1, 1, 1]]
     if isinstance(value, int):
         return [value + 1, value - 1, value * 1000]
     if isinstance(value, dict):
@@ -73,7 +73,7 @@ def others(value: Any) -> list[Any]:
         return [value[::-1], "f" * 64]
     if value[:2] == "20":
         return [str(date.fromisoformat(value) + timedelta(days=days)) for days in (-400, -30, 30, 400)]
-    return [value + "x", "presence-by-hour", "residents"]
+    return [value + "x", "presence-by-hour", "residents", "discrete-laplace"]
 
 
 def mutants(order: TaskOrder, path: Path) -> list[TaskOrder]:
@@ -127,7 +127,7 @@ def test_an_order_that_differs_in_one_field_is_refused(product: str, path: Path)
 
 def test_the_mutated_fields_are_all_fields_that_an_order_has() -> None:
     mutated = {part for _product, path in PLACES for part in path if isinstance(part, str)}
-    models: tuple[type[BaseModel], ...] = (TaskOrder, Terms, Declaration, Level)
+    models: tuple[type[BaseModel], ...] = (TaskOrder, Terms, Declaration, LevelTerms)
     assert {name for model in models for name in model.model_fields} - mutated == {"nonce", "revision"}
 
 
@@ -172,7 +172,7 @@ def test_a_shorter_period_is_another_order_and_agreed_to() -> None:
 
 def test_a_level_more_or_less_is_refused() -> None:
     order = honest("presence")
-    more = (*order.terms.levels, Level(name="district", share_permille=1))
+    more = (*order.terms.levels, LevelTerms(name="district", share_permille=1, by_period=1, scale_milli=1))
     terms = order.terms.model_copy(update={"levels": more})
     assert (
         refusal(order.model_copy(update={"terms": terms})).what == "the order's levels is not the charter's"
@@ -181,9 +181,18 @@ def test_a_level_more_or_less_is_refused() -> None:
 
 def test_a_smaller_noise_at_the_same_loss_is_refused_by_name() -> None:
     order = honest("presence")
-    terms = order.terms.model_copy(update={"sigma_milli": order.terms.sigma_milli - 10})
+    (level,) = order.terms.levels
+    less = level.model_copy(update={"scale_milli": level.scale_milli - 10})
+    terms = order.terms.model_copy(update={"levels": (less,)})
     found = refusal(order.model_copy(update={"terms": terms}))
-    assert found.what == "the order's sigma_milli is not the charter's"
+    assert found.what == "the order's levels is not the charter's"
+
+
+def test_noise_of_another_mechanism_is_refused_by_name() -> None:
+    order = honest("presence")
+    terms = order.terms.model_copy(update={"mechanism": "discrete-laplace"})
+    found = refusal(order.model_copy(update={"terms": terms}))
+    assert found.what == "the order's mechanism is not the charter's"
 
 
 def test_the_order_of_another_operator_or_charter_is_refused_by_name() -> None:

@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from ibis.backends.duckdb import Backend
 
+from node.tables import PRESENCE
+from tests.reference.days import Present, Seen, masks, presence, tie
 from tests.support_node import LONG_DAY, SHORT_DAY, instant
-from tests.unit.node.reference import Seen, masks, tie
 from tests.unit.node.worlds import FEW_WORLDS, HOURS, ORDINARY_DAY, WORLDS, World, built, worlds
 
 Rows = dict[tuple[int, int], int]
 
 
-def rows_of(presence: pa.Table) -> Rows:
-    return {(row["subscriber"], row["zone"]): row["hours_mask"] for row in presence.to_pylist()}
+def rows_of(found: pa.Table) -> Rows:
+    """Return the masks of the zones that were dominant."""
+    rows = {(row["subscriber"], row["zone"]): row["hours_mask"] for row in found.to_pylist()}
+    return {row: mask for row, mask in rows.items() if mask}
 
 
 def of_one(day: date, hold: int, *visits: tuple[float, int]) -> World:
@@ -27,28 +30,31 @@ def of_one(day: date, hold: int, *visits: tuple[float, int]) -> World:
 
 
 def hours_by_zone(db: Backend, world: World) -> dict[int, list[int]]:
-    presence = built(db, world).to_pylist()
-    return {row["zone"]: [hour for hour in range(25) if row["hours_mask"] >> hour & 1] for row in presence}
+    hours = {
+        row["zone"]: [hour for hour in range(25) if row["hours_mask"] >> hour & 1]
+        for row in built(db, world).to_pylist()
+    }
+    return {zone: found for zone, found in hours.items() if found}
 
 
 @WORLDS
 @given(world=worlds)
 def test_the_node_and_the_reference_see_everybody_in_the_same_zones(db: Backend, world: World) -> None:
-    expected = masks(world.dominant)
-    presence = built(db, world)
-    assert rows_of(presence) == expected
-    assert presence.num_rows == len(expected)
+    expected = presence(world.events, world.limits, world.hold, world.key)
+    found = built(db, world)
+    assert [Present(**row) for row in found.to_pylist()] == expected
+    assert rows_of(found) == masks(world.dominant)
 
 
 @WORLDS
 @given(world=worlds)
 def test_presence_is_ordered_int64_with_one_zone_at_most_in_an_hour(db: Backend, world: World) -> None:
-    presence = built(db, world)
-    assert presence.schema == pa.schema([(name, pa.int64()) for name in ("subscriber", "zone", "hours_mask")])
-    keys = list(zip(presence["subscriber"].to_pylist(), presence["zone"].to_pylist(), strict=True))
+    found = built(db, world)
+    assert found.schema == pa.schema([(name, pa.int64()) for name in PRESENCE])
+    keys = list(zip(found["subscriber"].to_pylist(), found["zone"].to_pylist(), strict=True))
     assert keys == sorted(set(keys))
     taken: dict[int, int] = {}
-    for (subscriber, _zone), mask in rows_of(presence).items():
+    for (subscriber, _zone), mask in rows_of(found).items():
         assert taken.get(subscriber, 0) & mask == 0
         assert 0 < mask < 2 ** HOURS[world.day]
         taken[subscriber] = taken.get(subscriber, 0) | mask
@@ -112,9 +118,9 @@ def test_equal_dwells_are_decided_by_the_keyed_hash_alone(db: Backend, key: int)
         for subscriber in range(1, 21)
         for seconds, zone in visits
     )
-    presence = rows_of(built(db, World(ORDINARY_DAY, events, 30, key)))
+    rows = rows_of(built(db, World(ORDINARY_DAY, events, 30, key)))
     for subscriber in range(1, 21):
         winner = max((0, 1), key=lambda zone: tie(subscriber, zone, key) >> 2)
-        assert presence[subscriber, winner] == 0b11
-        assert (subscriber, 1 - winner) not in presence
-    assert len({zone for _subscriber, zone in presence}) == 2
+        assert rows[subscriber, winner] == 0b11
+        assert (subscriber, 1 - winner) not in rows
+    assert len({zone for _subscriber, zone in rows}) == 2

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from node.statistics import presence_by_hour
 from privacy.errors import PrivacyProblem
 from privacy.statistics import PRESENCE_BY_HOUR, declare
+from tests.reference.days import Dominant, Seen, presence_counts
 from tests.support_node import instant
-from tests.unit.node.reference import Dominant, Seen, presence_counts
 from tests.unit.node.worlds import (
     FEW_WORLDS,
     HOURS,
@@ -52,7 +52,7 @@ def test_it_counts_what_the_reference_counts(db: Backend, day: tuple[int, Domina
 @FEW_WORLDS
 @given(world=worlds)
 def test_the_events_of_one_subscriber_move_it_by_what_is_declared(db: Backend, world: World) -> None:
-    declared = declare(PRESENCE_BY_HOUR, HOURS[world.day])
+    declared = declare(PRESENCE_BY_HOUR, {}, HOURS[world.day])
     vector = through_the_node(db, world)
     assert vector.tolist() == presence_counts(world.dominant, ZONES, HOURS[world.day])
     somebody = max(event.subscriber for event in world.events)

@@ -6,17 +6,16 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from ibis.backends.duckdb import Backend
 from pydantic import ValidationError
 
-from node.statistics.registry import Inputs, algorithms, exact_vector
+from node.statistics.registry import STATISTICS, Inputs, algorithms, exact_vector
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Terms
-from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
-from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, agreement, instant, order_of
-from tests.unit.node.reference import Seen, home_counts, presence_counts
+from privacy.terms import Terms
+from quorate.contract.columns import LAYOUTS
+from tests.reference.days import Seen, home_counts, presence_counts
+from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, agreement, instant, order_of, zoning_of
 from tests.unit.node.worlds import HOURS, ORDINARY_DAY, ZONES, World, built
 
 
@@ -25,9 +24,7 @@ def terms(product: str, day: date, **changes: object) -> Terms:
 
 
 @pytest.mark.parametrize("day", [SHORT_DAY, ORDINARY_DAY, LONG_DAY])
-def test_each_statistic_gets_the_elapsed_hours_and_the_nights_of_its_day(
-    db: Backend, tmp_path: Path, day: date
-) -> None:
+def test_each_statistic_gets_the_elapsed_hours_and_the_nights_of_its_day(db: Backend, day: date) -> None:
     """Twenty subscribers are in zones 0, 1, 1 in elapsed hours 2, 3, 4; night is from 2 to 4."""
     zone = [2, 2, 0, 1, 1, *[2] * 20]
     visits = (
@@ -36,9 +33,8 @@ def test_each_statistic_gets_the_elapsed_hours_and_the_nights_of_its_day(
         for hour in range(HOURS[day])
     )
     world = World(day, frozenset(visits), 60, 17)
-    path = tmp_path / f"{day}.parquet"
-    pq.write_table(built(db, world), path)
-    inputs = Inputs(db, [path], ZONES, BRUSSELS, 17)
+    presence_of_day = db.create_table("presence", built(db, world), temp=True, overwrite=True)
+    inputs = Inputs([presence_of_day], zoning_of(ZONES), BRUSSELS, 17)
     presence = exact_vector(terms("presence", day), inputs)
     assert presence.tolist() == presence_counts(world.dominant, ZONES, HOURS[day])
     asked = terms("residents", day, parameters={"night_hours": [2, 3], "min_nights": 1})
@@ -59,28 +55,35 @@ def test_each_statistic_gets_the_elapsed_hours_and_the_nights_of_its_day(
         {"night_hours": "1", "min_nights": 1},
     ],
 )
-def test_parameters_of_residents_that_mean_nothing_are_refused(
-    db: Backend, parameters: dict[str, object]
-) -> None:
+def test_parameters_of_residents_that_mean_nothing_are_refused(parameters: dict[str, object]) -> None:
     asked = terms("residents", ORDINARY_DAY, parameters=parameters)
     with pytest.raises(UsageProblem, match="the parameters of residents are wrong") as caught:
-        exact_vector(asked, Inputs(db, [], ZONES, BRUSSELS, 1))
+        exact_vector(asked, Inputs([], zoning_of(ZONES), BRUSSELS, 1))
     assert isinstance(caught.value.__cause__, ValidationError)
 
 
 def test_each_statistic_has_a_digest_of_its_code_that_stays_the_same() -> None:
     digests = algorithms()
-    assert sorted(digests) == [PRESENCE_BY_HOUR, RESIDENTS]
+    assert set(digests) == set(STATISTICS) == set(LAYOUTS)
     assert all(len(digest) == 64 for digest in digests.values())
-    assert len(set(digests.values())) == 2
+    assert len(set(digests.values())) == len(digests)
     assert digests == algorithms()
 
 
 @pytest.mark.parametrize(
     "module",
-    ["node.engine", "node.presence.build", "node.sources.events", "privacy.noise", "quorate.contract.keyset"],
+    [
+        "node.engine",
+        "node.presence.build",
+        "node.sources.events",
+        "node.statistics.levels",
+        "privacy.levels",
+        "privacy.noise",
+        "quorate.contract.keyset",
+        "quorate.contract.zoning",
+    ],
 )
-def test_a_change_of_any_shared_module_changes_both_digests(
+def test_a_change_of_any_shared_module_changes_every_digest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str
 ) -> None:
     before = algorithms()

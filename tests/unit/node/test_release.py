@@ -15,8 +15,8 @@ from node.enrolment import load
 from node.worker import release
 from privacy.errors import DataUnavailable, PrivacyProblem
 from quorate.contract.payload import decode
+from tests.reference.days import home_counts, key_of, presence_counts
 from tests.support_node import LONG_DAY, Network, order_of
-from tests.unit.node.reference import home_counts, key_of, presence_counts
 from tests.unit.node.two_days import DAYS, expected, ingest, laid_out, releasing
 
 
@@ -42,7 +42,7 @@ def test_a_release_is_the_references_counts_and_noise_of_the_agreed_scale(built:
         exact = home_counts(days, nights, 2, 3, key)
     noise = decode(data, len(exact)) - np.array(exact)
     # Eight standard deviations: not once in 10¹³ runs by chance.
-    assert np.abs(noise).max() < 8 * terms.sigma_milli / 1000
+    assert np.abs(noise).max() < 8 * terms.levels[0].scale_milli / 1000
     digests = [
         hashlib.sha256((built.presence / f"{day}.parquet").read_bytes()).hexdigest() for day in case.days
     ]

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 from numpy.typing import NDArray
 
-from node.statistics import residents
+from node.statistics.anchors import anchored, modal
+from node.statistics.counting import counted
 from privacy.statistics import RESIDENTS, declare
-from tests.unit.node.reference import Dominant, home_counts
+from tests.reference.days import Dominant, home_counts
 from tests.unit.node.worlds import FEW_WORLDS, SUBSCRIBERS, WORLDS, ZONES, dominants, keys, stored
 
 
@@ -38,8 +39,11 @@ class Period:
 
 
 def counts(db: Backend, period: Period) -> NDArray[np.int64]:
-    tables = [stored(db, day, f"presence_{date}") for date, day in enumerate(period.days)]
-    return residents.vector(tables, period.nights, period.min_nights, ZONES, period.key)
+    dates = [
+        anchored(stored(db, day, f"presence_{date}"), night, period.key, ZONES)
+        for date, (day, night) in enumerate(zip(period.days, period.nights, strict=True))
+    ]
+    return counted(modal(dates, period.min_nights, period.key, ZONES), ["zone"], (ZONES + 1,))
 
 
 def moved(db: Backend, left: Period, right: Period) -> int:
@@ -75,7 +79,7 @@ def test_all_data_of_one_subscriber_move_them_by_what_is_declared(
 ) -> None:
     rest = period.without(subscriber)
     assume(rest != period)
-    assert moved(db, period, rest) == 1 == declare(RESIDENTS, 1).period_squared
+    assert moved(db, period, rest) == 1 == declare(RESIDENTS, {}, 1).period_squared
 
 
 @FEW_WORLDS
@@ -85,7 +89,7 @@ def test_one_day_of_a_subscriber_moves_them_by_at_most_what_is_declared(
 ) -> None:
     changed = period.without(subscriber, date)
     assume(changed != period)
-    assert moved(db, period, changed) <= 2 == declare(RESIDENTS, 1).day_squared
+    assert moved(db, period, changed) <= 2 == declare(RESIDENTS, {}, 1).day_squared
 
 
 def nights_in(*zones: int, min_nights: int) -> Period:

@@ -11,9 +11,9 @@ from node.config import Home
 from node.enrolment import load
 from node.jobs import Answer, BuildJob, ReleaseJob
 from node.worker import build
-from privacy.ledger.entry import Terms
+from privacy.terms import Terms
+from tests.reference.days import Dominant, Seen, dominant, key_of
 from tests.support_node import LONG_DAY, Event, Network, enrolled, instant, write_events
-from tests.unit.node.reference import Dominant, Seen, dominant, key_of
 from tests.unit.node.worlds import ZONE_OF
 
 DAYS = (LONG_DAY - timedelta(days=1), LONG_DAY)

@@ -14,8 +14,8 @@ from ibis.backends.duckdb import Backend
 
 from node.presence.build import presence
 from node.sources.events import Day
+from tests.reference.days import Dominant, Seen, dominant, masks
 from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, instant
-from tests.unit.node.reference import Dominant, Seen, dominant, masks
 
 #: Every run sees the same worlds, so that a failure is there for everybody.
 WORLDS = settings(
@@ -100,10 +100,11 @@ def built(db: Backend, world: World) -> pa.Table:
 
 
 def stored(db: Backend, found: Dominant, name: str = "presence") -> ibis.Table:
-    """Return dominant zones as the engine's table of presence."""
+    """Return dominant zones as the engine's table of presence, everybody an own subscriber."""
     rows = sorted(masks(found).items())
     columns = {
         "subscriber": [subscriber for (subscriber, _zone), _mask in rows],
+        "origin": [0] * len(rows),
         "zone": [zone for (_subscriber, zone), _mask in rows],
         "hours_mask": [mask for _row, mask in rows],
     }

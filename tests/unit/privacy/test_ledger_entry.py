@@ -46,9 +46,7 @@ def test_the_name_of_a_release_is_the_hash_of_its_terms_in_canonical_form() -> N
         "parameters": {"night_hours": [0, 1, 2], "min_nights": 1},
         "zoning": "a" * 64,
         "keyset": "b" * 64,
-        "levels": [
-            {"name": "zone", "share_permille": 1000, "by_period": 10_000_000, "scale_milli": 34_650}
-        ],
+        "levels": [{"name": "zone", "share_permille": 1000, "by_period": 10_000_000, "scale_milli": 34_650}],
         "first_day": "2026-03-02",
         "last_day": "2026-03-02",
         "bounds": {"cells_by_period": 24, "cells_by_day": 24, "cell_maximum": 1},

@@ -37,7 +37,7 @@ ALL_TERMS = st.one_of(
         lambda day, revision: presence(day, UNIT, revision=revision), st.sampled_from(DAYS), st.integers(0, 1)
     ),
     st.builds(
-        lambda days, revision: residents(*days, UNIT, revision=revision),
+        lambda days, revision: residents(days[0], days[1], UNIT, revision=revision),
         st.sampled_from(PERIODS),
         st.integers(0, 1),
     ),

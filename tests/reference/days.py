@@ -1,4 +1,4 @@
-"""The node's definitions once more, in plain Python and nothing shared with the node: what the tests hold to.
+"""A local day in plain Python, with nothing shared with the node: hashes, presence and visits of single events.
 
 Presence is worked out second by second, where the node works with intervals.
 """
@@ -23,6 +23,31 @@ class Seen(NamedTuple):
     t_us: int
     cell: int
     zone: int
+    origin: int = 0
+
+
+class Present(NamedTuple):
+    """A row of presence."""
+
+    subscriber: int
+    origin: int
+    zone: int
+    hours_mask: int
+    n: int
+    t_first: int
+    t_last: int
+
+
+class Visit(NamedTuple):
+    """A row of visits."""
+
+    subscriber: int
+    origin: int
+    seq: int
+    zone: int
+    t_in: int
+    t_out: int
+    n: int
 
 
 def key_of(secret: bytes, purpose: str) -> int:
@@ -72,6 +97,42 @@ def masks(found: Dominant) -> dict[tuple[int, int], int]:
     for (subscriber, hour), zone in found.items():
         rows[subscriber, zone] += 2**hour
     return dict(rows)
+
+
+def presence(events: Iterable[Seen], day: tuple[int, int], hold_minutes: int, key: int) -> list[Present]:
+    """Return the rows of presence, by subscriber and zone."""
+    events = list(events)
+    hours = masks(dominant(events, day, hold_minutes, key))
+    rows = []
+    for subscriber, zone in sorted({(event.subscriber, event.zone) for event in events} | set(hours)):
+        there = [event for event in events if (event.subscriber, event.zone) == (subscriber, zone)]
+        times = [event.t_us for event in there]
+        origin = min(event.origin for event in there)
+        mask = hours.get((subscriber, zone), 0)
+        rows.append(Present(subscriber, origin, zone, mask, len(there), min(times), max(times)))
+    return rows
+
+
+def visits(events: Iterable[Seen], day: tuple[int, int], hold_minutes: int) -> list[Visit]:
+    """Return the rows of visits, by subscriber and time."""
+    hold_us, end_of_day = hold_minutes * 60 * 10**6, day[1]
+    by_subscriber: dict[int, list[Seen]] = {}
+    for event in sorted(events, key=lambda one: (one.t_us, one.cell)):
+        by_subscriber.setdefault(event.subscriber, []).append(event)
+    rows = []
+    for subscriber, own in sorted(by_subscriber.items()):
+        runs: list[list[Seen]] = []
+        for event in own:
+            if runs and runs[-1][0].zone == event.zone:
+                runs[-1].append(event)
+            else:
+                runs.append([event])
+        for seq, run in enumerate(runs):
+            after = runs[seq + 1][0].t_us if seq + 1 < len(runs) else end_of_day
+            end = min(after, run[-1].t_us + hold_us, end_of_day)
+            origin = min(event.origin for event in run)
+            rows.append(Visit(subscriber, origin, seq, run[0].zone, run[0].t_us, end, len(run)))
+    return rows
 
 
 def presence_counts(found: Dominant, zones: int, hours: int) -> list[int]:

@@ -1,0 +1,157 @@
+"""The columns of a release's cells: hours of a day, public bins, countries, areas, or a single one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from privacy.errors import UsageProblem
+from privacy.statistics import (
+    ACTIVITY,
+    ANCHORS_BY_DAY,
+    COMMUTING,
+    FLOWS,
+    GYRATION,
+    PRESENCE_BY_DAY,
+    PRESENCE_BY_HOUR,
+    RESIDENTS,
+    STAY_DURATIONS,
+    TRAVELLED_DISTANCES,
+    VISITORS,
+    WEIGHTED_PRESENCE,
+)
+from quorate.contract.canonical import first_problem
+
+#: What the columns of a level are. `area` is the areas of the same level once more, the special one among them.
+By = Literal["total", "hour", "bin", "country", "area"]
+#: The column of a statistic that has no others, and that of all countries that are not named.
+TOTAL, OTHER = "total", "other"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the cells of a statistic are laid out.
+
+    Attributes
+    ----------
+    special
+        Name of the area after the last one of each level.
+    by
+        What its columns are.
+    additive
+        Whether a larger area is the sum of its zones, because a subscriber fills one zone at a time. Where it is
+        not, every level is counted by itself.
+    """
+
+    special: str
+    by: By
+    additive: bool = True
+
+
+_UNANCHORED_BIN = Layout("unanchored", "bin")
+#: Every statistic that a node can run.
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {
+        PRESENCE_BY_HOUR: Layout("unobserved", "hour"),
+        PRESENCE_BY_DAY: Layout("elsewhere", "total", additive=False),
+        ANCHORS_BY_DAY: Layout("unanchored", "total"),
+        WEIGHTED_PRESENCE: Layout("unobserved", "hour"),
+        RESIDENTS: Layout("unanchored", "total"),
+        COMMUTING: Layout("unanchored", "area"),
+        FLOWS: Layout("elsewhere", "area", additive=False),
+        VISITORS: Layout("unanchored", "country"),
+        STAY_DURATIONS: _UNANCHORED_BIN,
+        TRAVELLED_DISTANCES: _UNANCHORED_BIN,
+        GYRATION: _UNANCHORED_BIN,
+        ACTIVITY: _UNANCHORED_BIN,
+    }
+)
+
+
+def _ascending(edges: tuple[int, ...]) -> tuple[int, ...]:
+    if edges[0] != 0 or list(edges) != sorted(set(edges)):
+        raise ValueError("edges begin with 0 and ascend")
+    return edges
+
+
+def _distinct(countries: Mapping[str, tuple[int, ...]]) -> Mapping[str, tuple[int, ...]]:
+    codes = [code for found in countries.values() for code in found]
+    if len(set(codes)) != len(codes):
+        raise ValueError("a mobile country code is named twice")
+    return dict(sorted(countries.items()))
+
+
+#: Lower edges of public bins; the last bin has no upper edge.
+Edges = Annotated[
+    tuple[Annotated[int, Field(strict=True, ge=0, le=10**8)], ...],
+    Field(min_length=1, max_length=64),
+    AfterValidator(_ascending),
+]
+#: ISO 3166 code of a country → its mobile country codes (ITU-T E.212).
+Countries = Annotated[
+    Mapping[
+        Annotated[str, Field(pattern=r"^[A-Z]{2}$")],
+        Annotated[tuple[Annotated[int, Field(strict=True, ge=200, le=799)], ...], Field(min_length=1)],
+    ],
+    Field(min_length=1, max_length=250),
+    AfterValidator(_distinct),
+]
+
+
+class _Lenient(BaseModel):
+    """The parameters of a product that decide its columns; the others are ignored here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Bins(_Lenient):
+    edges: Edges
+
+    def labels(self) -> tuple[str, ...]:
+        inner = [f"{low}-{high - 1}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
+        return (*inner, f"{self.edges[-1]}+")
+
+
+class _Origins(_Lenient):
+    countries: Countries
+
+    def labels(self) -> tuple[str, ...]:
+        return (*self.countries, OTHER)
+
+
+def labels_of(statistic: str, parameters: Mapping[str, JsonValue], hours: int) -> tuple[str, ...]:
+    """Return the names of a statistic's columns in their order; none where the columns are areas.
+
+    Parameters
+    ----------
+    statistic
+        One of `LAYOUTS`.
+    parameters
+        Of the product.
+    hours
+        Elapsed hours of the day; only statistics by hour look at them.
+
+    Raises
+    ------
+    UsageProblem
+        If a parameter that decides the columns is missing or malformed.
+    """
+    by = LAYOUTS[statistic].by
+    if by == "area":
+        return ()
+    if by == "total":
+        return (TOTAL,)
+    if by == "hour":
+        return tuple(str(hour) for hour in range(hours))
+    asked = _Bins if by == "bin" else _Origins
+    try:
+        return asked.model_validate(dict(parameters)).labels()
+    except ValidationError as error:
+        raise UsageProblem(
+            f"the columns of {statistic} are not known: {first_problem(error)}",
+            todo=f"give the product the parameter {next(iter(asked.model_fields))}; see docs/statistics.md",
+        ) from error

@@ -1,0 +1,1 @@
+"""The fast path: equal to the definitions in plain Python and to the reference, within its memory."""

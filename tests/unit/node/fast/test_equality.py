@@ -1,0 +1,67 @@
+"""The fast path gives what the definitions give, row by row and type by type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from ibis.backends.duckdb import Backend
+
+from node.presence import build as reference
+from node.sources.events import clean
+from node.sources.reasons import Reason
+from node.sources.sequence import sequenced
+from node.tables import PRESENCE, VISITS
+from tests.unit.node.fast.days import Scene, build, expected, rows_of, scenes
+from tests.unit.node.worlds import WORLDS
+
+
+@given(scene=scenes)
+@settings(WORLDS, max_examples=300)
+def test_equals_the_definitions_in_plain_python(
+    scene: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    built = build(scene, scratch_of(tmp_path_factory))
+    presence, visits, counts = expected(scene)
+    assert rows_of(built.presence) == presence
+    assert rows_of(built.visits) == visits
+    assert {reason: n for reason, n in built.counts.items() if n} == {r: n for r, n in counts.items() if n}
+    assert built.counts.keys() == set(Reason)
+
+
+@given(scene=scenes)
+@settings(WORLDS, max_examples=25)
+def test_equals_the_reference_on_duckdb(
+    scene: Scene, db: Backend, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    built = build(scene, scratch_of(tmp_path_factory))
+    rows = db.create_table("judged", scene.table, temp=True, overwrite=True)
+    events = clean(sequenced(rows, scene.rules))
+    presence = reference.presence(events, scene.local, scene.hold, scene.key).to_pyarrow()
+    visits = reference.visits(events, scene.local, scene.hold).to_pyarrow()
+    assert same(built.presence, presence)
+    assert same(built.visits, visits)
+
+
+def same(ours: pa.Table, theirs: pa.Table) -> bool:
+    """Whether names, types, rows and order are the same."""
+    return bool(ours.schema.equals(theirs.schema) and ours.equals(theirs.combine_chunks()))
+
+
+def test_a_day_without_rows_is_two_empty_tables(tmp_path: Path) -> None:
+    from datetime import date
+
+    from node.sources.sequence import SequenceRules
+
+    built = build(Scene(date(2026, 10, 20), (), SequenceRules(), 60, 1), tmp_path)
+    assert built.presence.column_names == list(PRESENCE)
+    assert built.visits.column_names == list(VISITS)
+    assert built.presence.num_rows == built.visits.num_rows == 0
+    assert set(built.counts.values()) == {0}
+
+
+def scratch_of(factory: pytest.TempPathFactory) -> Path:
+    """Return a directory that stays for the whole session."""
+    return factory.getbasetemp()

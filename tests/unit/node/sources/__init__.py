@@ -1,0 +1,1 @@
+"""The door of the node: mappings, readers, row rules, pseudonyms, registers, quality."""
