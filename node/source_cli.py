@@ -26,16 +26,25 @@ def source() -> None:
 @click.option(
     "--rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows to read."
 )
+@click.option(
+    "--examples",
+    type=click.IntRange(1, 1_000_000),
+    default=3,
+    show_default=True,
+    help="Rows to show for each reason in each file.",
+)
 @JSON
 @click.pass_context
-def check(context: click.Context, root: Path, day: datetime | None, rows: int, as_json: bool) -> None:
+def check(  # noqa: PLR0917 - options arrive as arguments
+    context: click.Context, root: Path, day: datetime | None, rows: int, examples: int, as_json: bool
+) -> None:
     """Read a sample and explain every problem, with its row and column.
 
     Needs node.toml, charter.json, zoning.json and the node's keys; the node need not be enrolled. Prints values
     of your data, to this terminal only. Ends with the exit code of the first problem that keeps a day from being
     used.
     """
-    found, checked = _checked(root, day.date() if day else None, rows)
+    found, checked = _checked(root, day.date() if day else None, rows, examples)
     value = {
         "day": checked.isoformat(),
         "rows": dict(found.rows),
@@ -46,7 +55,7 @@ def check(context: click.Context, root: Path, day: datetime | None, rows: int, a
     context.exit(found.exit_code)
 
 
-def _checked(root: Path, day: date | None, rows: int) -> tuple[Report, date]:
+def _checked(root: Path, day: date | None, rows: int, examples: int) -> tuple[Report, date]:
     from node.config import Engine, Home, NodeConfig, read_toml
     from node.engine import connect
     from node.enrolment import secret_of
@@ -68,7 +77,7 @@ def _checked(root: Path, day: date | None, rows: int) -> tuple[Report, date]:
     with scratch_in(home.root) as scratch, connect(engine, scratch) as db:
         place = Place(home.root, scratch, engine.threads, engine.memory_limit)
         cleaner = Cleaner(config.source, place, charter.time_zone, secret_of(home))
-        return look(db, cleaner, zoning.codes, asked, rows), asked
+        return look(db, cleaner, zoning.codes, asked, rows, examples), asked
 
 
 def _as_text(found: Report, day: date) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from node.presence import output
 from node.presence.buckets import Buckets
-from node.presence.kernel import Integers, clean_rows, count_rows, group_rows, index_rows, origins_of_events
+from node.presence.kernel import Integers, clean_rows, group_rows, index_rows, origins_of_events
 from node.presence.output import PRESENCE_TABLE, VISITS_TABLE, Part
 from node.presence.rows import Places, columns_of
 from node.presence.spill import Spill
@@ -154,6 +154,7 @@ class _Desk:
     def _make(self, rows: int) -> None:
         self.rows, self.which = np.empty((rows, 2), np.int64), np.empty(rows, np.int32)
         self.values, self.spare = np.empty(rows, np.int64), np.empty(rows, np.int64)
+        self.people = np.empty((4, rows), np.int64)
         self.presence, self.visits = np.empty((rows, 3), np.int64), np.empty((rows, 3), np.int64)
 
     def make_room(self, rows: int) -> None:
@@ -182,9 +183,9 @@ class _Work:
         rows = desk.rows[:count]
         self._buckets.take(number, rows)
         seed, build = self._buckets.seed, self._build
-        found = index_rows(rows, seed, desk.which, desk.spare)
-        subscribers = self._pseudonyms(desk.spare[:found].copy())
-        counts, lowest, highest = count_rows(rows, desk.which, found)
+        found = index_rows(rows, seed, desk.which, desk.people)
+        ids, counts, lowest, highest = desk.people[:, :found].copy()
+        subscribers = self._pseudonyms(ids)
         order = np.argsort(subscribers, kind="stable")
         begins = np.concatenate([[0], np.cumsum(counts[order])])
         rank = np.empty_like(order)

@@ -57,7 +57,7 @@ def _larger(slots: Words, ids: Integers, found: int, seed: np.uint64) -> Words:
 
 
 @compiled
-def index_rows(rows: Integers, seed: np.uint64, which: Words, ids: Integers) -> int:
+def index_rows(rows: Integers, seed: np.uint64, which: Words, people: Integers) -> int:
     """Number the subscribers of a bucket in the order in which they come; return how many there are.
 
     Parameters
@@ -68,46 +68,33 @@ def index_rows(rows: Integers, seed: np.uint64, which: Words, ids: Integers) -> 
         Of the hash; secret, so that nobody can choose subscribers that collide.
     which
         Takes the number of each row's subscriber, −1 for the row of an origin; int32 of shape (≥ rows,).
-    ids
-        Takes the subscribers; int64 of shape (≥ rows,).
+    people
+        Takes subscriber, number of rows, smallest and largest origin of each; int64 of shape (4, ≥ rows).
     """
+    ids, counts, lowest, highest = people[0], people[1], people[2], people[3]
     slots = np.full(_FIRST_SLOTS, -1, np.int32)
-    found = 0
+    found, one, foreign = 0, 0, False
     for row in range(rows.shape[0]):
-        if row > 0 and rows[row - 1, 0] < 0:
-            which[row] = -1
+        if foreign:
+            which[row], foreign = -1, False
+            lowest[one], highest[one] = min(lowest[one], rows[row, 0]), max(highest[one], rows[row, 0])
             continue
+        foreign = rows[row, 0] < 0
         subscriber = rows[row, 0] & SUBSCRIBER_MASK
         slot = _place(slots, ids, subscriber, seed)
-        if slots[slot] < 0:
+        one = slots[slot]
+        if one < 0:
             if 4 * (found + 1) > slots.size:
                 slots = _larger(slots, ids, found, seed)
                 slot = _place(slots, ids, subscriber, seed)
-            slots[slot] = found
-            ids[found] = subscriber
+            one, slots[slot] = found, found
+            ids[one], counts[one], lowest[one], highest[one] = subscriber, 0, SUBSCRIBER_MASK, 0
             found += 1
-        which[row] = slots[slot]
-    return found
-
-
-@compiled
-def count_rows(rows: Integers, which: Words, subscribers: int) -> tuple[Integers, Integers, Integers]:
-    """Return number of rows, smallest and largest origin of each subscriber; int64 of shape (subscribers,)."""
-    count, foreign = np.zeros(subscribers, np.int64), np.zeros(subscribers, np.int64)
-    lowest, highest = np.full(subscribers, SUBSCRIBER_MASK, np.int64), np.zeros(subscribers, np.int64)
-    for row in range(rows.shape[0]):
-        one = which[row]
-        if one < 0:
-            one = which[row - 1]
-            foreign[one] += 1
-            lowest[one] = min(lowest[one], rows[row, 0])
-            highest[one] = max(highest[one], rows[row, 0])
-        else:
-            count[one] += 1
-    for one in range(subscribers):
-        if foreign[one] < count[one]:
+        which[row] = one
+        counts[one] += 1
+        if not foreign:
             lowest[one] = 0
-    return count, lowest, highest
+    return found
 
 
 @compiled

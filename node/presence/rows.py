@@ -15,7 +15,7 @@ from privacy.errors import DataProblem
 
 #: Metres on the plane stay below this, so that the square of a distance stays below 2⁶³.
 _FARTHEST = 2**29
-_BATCH_ROWS = 2**15
+_BATCH_ROWS = 2**16
 _PLACE = (CELL, ZONE, X, Y, REASON)
 
 

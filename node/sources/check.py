@@ -43,8 +43,6 @@ _ABOUT: dict[Reason, tuple[str, ...]] = {
         (Reason.DUPLICATE, Reason.GHOST, Reason.IMPOSSIBLE_SPEED), ("subscriber", "time", "cell")
     ),
 }
-#: Rows that are shown for each reason.
-EXAMPLES = 3
 _LONGEST = 80
 
 
@@ -81,8 +79,15 @@ class Problem:
 
 @dataclass
 class Report:
-    """What a check has found: problems, and rows of the sample by reason."""
+    """What a check has found: problems, and rows of the sample by reason.
 
+    Attributes
+    ----------
+    examples
+        Rows that are shown for each reason in each file.
+    """
+
+    examples: int = 3
     problems: list[Problem] = field(default_factory=list)
     rows: Counter[str] = field(default_factory=Counter)
 
@@ -101,7 +106,9 @@ class Report:
             return None
 
 
-def check(db: Backend, cleaner: Cleaner, codes: list[str], day: date, rows: int) -> Report:
+def check(  # noqa: PLR0917 - what is checked, and how much of it
+    db: Backend, cleaner: Cleaner, codes: list[str], day: date, rows: int, examples: int = 3
+) -> Report:
     """Check the register and the first rows of a day.
 
     Parameters
@@ -116,8 +123,10 @@ def check(db: Backend, cleaner: Cleaner, codes: list[str], day: date, rows: int)
         The local day.
     rows
         Size of the sample.
+    examples
+        Rows that are shown for each reason in each file.
     """
-    report = Report()
+    report = Report(examples)
     versions = report.note("[source.cells]", lambda: _register(db, cleaner, codes, report)) or []
     report.note("[source.events]", lambda: _events(db, cleaner, versions, day, rows, report))
     _gate(cleaner, report, day)
@@ -163,7 +172,7 @@ def _events(  # noqa: PLR0917 - what is checked, and where it is noted
         report.rows[Reason.UNREADABLE_LINE.label] += len(sample.unreadable)
         report.problems += [
             Problem(sample.place, f"{WORDS[Reason.UNREADABLE_LINE]} ({says})", line)
-            for line, says in sorted(sample.unreadable.items())[:EXAMPLES]
+            for line, says in sorted(sample.unreadable.items())[: report.examples]
         ]
         if versions:
             _judge(db, cleaner, versions, day, sample, report)
@@ -185,7 +194,7 @@ def _judge(  # noqa: PLR0917 - what is judged, and where it is noted
     examples = db.con.execute(
         "SELECT reason, q_row FROM (SELECT *, row_number() OVER (PARTITION BY reason ORDER BY q_row) AS nth "
         "FROM checked_rows WHERE reason > 0) WHERE nth <= ? ORDER BY reason, q_row",
-        [EXAMPLES],
+        [report.examples],
     ).fetchall()
     for number, row in examples:
         reason = reason_of(number)

@@ -8,7 +8,7 @@ import hmac
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -29,14 +29,15 @@ from node.sources.events import clean
 from node.sources.mapping import Source
 from node.sources.ranges import Ranges
 from node.sources.reading import Place, read_events
-from node.sources.sequence import SequenceRules, sequenced
+from node.sources.sequence import sequenced
 from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE
-from tests.benchmarks.node_sql import GHOST_SECONDS, HOLD_MINUTES, KEY, MAX_SPEED, statements
+from tests.benchmarks import node_peers, node_statistics
+from tests.benchmarks.node_sql import HOLD_MINUTES, KEY, statements
 from tests.benchmarks.node_world import DAY, World, world
+from tests.benchmarks.processes import Work, tell, work
 
 MEMORY, THREADS = "2GB", 2
 FAST_MEMORY = 2_200_000_000
-RULES = SequenceRules(ghost_seconds=GHOST_SECONDS, max_speed=MAX_SPEED)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def door(db: Backend, job: Job) -> Table:
     """Return the rows of the day as the node's door judges them, without pseudonyms; there are no roamers."""
     source = Source.model_validate(
         {
-            "events": {"path": str(job.day.events.resolve()), "other_days": "skip"},
+            "events": str(job.day.events.resolve()).replace(DAY.local.isoformat(), "{day}"),
             "cells": str(job.day.cells.resolve()),
             "first_day": DAY.local,
             "last_day": DAY.local,
@@ -123,7 +124,7 @@ def day_cells(day: World) -> DayCells:
 def reference(job: Job) -> None:
     """The reference: Ibis expressions on DuckDB, events materialised between cleaning and presence as in the node."""
     with connect(Engine(memory_limit=MEMORY, threads=THREADS), job.root) as db:
-        rows = sequenced(door(db, job), RULES)
+        rows = sequenced(door(db, job), node_peers.RULES)
         kept = rows.select(SUBSCRIBER, TIME, CELL, ZONE, ORIGIN, REASON)
         events = clean(db.create_table("judged_rows", kept, temp=True))
         build.visits(events, DAY, HOLD_MINUTES).to_parquet(str(job.visits), compression="zstd")
@@ -134,7 +135,9 @@ def fast_with(job: Job, pseudonyms: Pseudonyms | None) -> None:
     with connect(Engine(memory_limit="500MB", threads=THREADS), job.root) as db:
         rows = door(db, job).select(SUBSCRIBER, TIME, CELL, REASON)
         cells = day_cells(job.day).table
-        plan = Build(DAY, RULES, HOLD_MINUTES, KEY, job.root, FAST_MEMORY, pseudonyms, cells, THREADS)
+        plan = Build(
+            DAY, node_peers.RULES, HOLD_MINUTES, KEY, job.root, FAST_MEMORY, pseudonyms, cells, THREADS
+        )
         plan.files(batches_of(db, rows), job.presence, job.visits)
 
 
@@ -148,15 +151,51 @@ def plain(job: Job) -> None:
     fast_with(job, None)
 
 
-PATHS: dict[str, Callable[[Job], None]] = {
-    path.__name__: path for path in (scan, group, hours, sql, reference, fast, plain)
+def statistics(job: Job) -> dict[str, Work]:
+    """Every statistic of the day, from what the fast path built."""
+    built = replace(job, name="fast")
+    return node_statistics.of_day(built.presence, built.visits, job.root, MEMORY)
+
+
+def polars(job: Job) -> None:
+    """Polars, streaming where it can."""
+    node_peers.polars(job.day, job.presence, job.visits)
+
+
+def spark_native(job: Job) -> dict[str, Work]:
+    """Spark with DataFrame code."""
+    return node_peers.spark_native(job.day, job.presence, job.visits, job.root)
+
+
+def spark_ibis(job: Job) -> dict[str, Work]:
+    """Spark with our expressions."""
+    return node_peers.spark_ibis(job.day, job.presence, job.visits, job.root)
+
+
+def spark_fast(job: Job) -> dict[str, Work]:
+    """Spark with the fast path in its tasks."""
+    return node_peers.spark_fast(job.day, job.presence, job.visits, job.root)
+
+
+#: Baselines of the engine, whole days, and what is made of them.
+PATHS: dict[str, Callable[[Job], dict[str, Work] | None]] = {
+    path.__name__: path
+    for path in (
+        *(scan, group, hours),
+        *(sql, reference, fast, plain, polars),
+        *(spark_native, spark_ibis, spark_fast),
+        statistics,
+    )
 }
 
 
 def main() -> None:
     """Run one path."""
     name, events, root = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    PATHS[name](Job(name, world(root, events), root))
+    job = Job(name, world(root, events), root)
+    with work() as whole:
+        parts = PATHS[name](job)
+    tell(whole, parts or {})
 
 
 if __name__ == "__main__":

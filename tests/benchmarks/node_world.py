@@ -52,7 +52,8 @@ class World:
 def world(root: Path, rows: int, seed: int = 1) -> World:
     """Return a day's files, made if they are not there yet; the same numbers give the same files."""
     root.mkdir(parents=True, exist_ok=True)
-    found = World(root / f"events-{rows}-{seed}-v{VERSION}.parquet", root / f"cells-v{VERSION}.parquet", rows)
+    name = f"events-{rows}-{seed}-v{VERSION}-{DAY.local}.parquet"
+    found = World(root / name, root / f"cells-v{VERSION}.parquet", rows)
     if not found.cells.exists():
         pq.write_table(cells(), found.cells)
     if not found.events.exists():
@@ -127,7 +128,7 @@ def _near(cell: Integers, item: Integers, salt: int, reach: int) -> Integers:
     word, span = _mixed(item, salt), 2 * reach + 1
     column = np.clip(cell % COLUMNS + word % span - reach, 0, COLUMNS - 1)
     row = np.clip(cell // COLUMNS + word // span % span - reach, 0, CELLS // COLUMNS - 1)
-    return row * COLUMNS + column
+    return np.asarray(row * COLUMNS + column, dtype=np.int64)
 
 
 def _mixed(item: Integers, salt: int) -> Integers:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -19,6 +21,22 @@ class Failed(RuntimeError):
     """The piece of work did not end well; the text is the end of what it said."""
 
 
+@dataclass
+class Work:
+    """CPU and wall seconds of a piece of work in this process and all that it started."""
+
+    cpu: float = 0.0
+    wall: float = 0.0
+
+
+@contextmanager
+def work() -> Iterator[Work]:
+    """Measure what happens inside the block."""
+    found, wall, before = Work(), time.perf_counter(), _cpu_of_tree()
+    yield found
+    found.wall, found.cpu = time.perf_counter() - wall, _cpu_of_tree() - before
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a process took.
@@ -26,24 +44,24 @@ class Cost:
     Attributes
     ----------
     cpu, wall
-        Seconds.
+        Seconds of its work, without the start of Python and its libraries.
     peak
         Largest resident memory of the process and its descendants together, in GiB.
-    said
-        Its standard output.
+    parts
+        What pieces of the work took, if it says so.
     """
 
     cpu: float
     wall: float
     peak: float
-    said: str
+    parts: Mapping[str, Work]
 
     def __str__(self) -> str:
         return f"{self.cpu:.1f} CPU s, {self.wall:.1f} s wall, {self.peak:.2f} GiB"
 
 
 def measured(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Cost:
-    """Run `python -m module arguments` and return what it took.
+    """Run `python -m module arguments`, which calls `tell` in the end, and return what it took.
 
     Raises
     ------
@@ -51,35 +69,38 @@ def measured(module: str, *arguments: str, environment: Mapping[str, str] | None
         If it does not end with code 0.
     """
     command = [sys.executable, "-m", module, *arguments]
-    started = time.perf_counter()
     with TemporaryFile("w+") as output:
         with subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
         ) as process:
-            peak, ticks, ended = 0, dict[int, int](), 0
+            peak, ended = 0, 0
             while not ended:
-                peak = max(peak, _look(process.pid, ticks))
+                peak = max(peak, sum(resident for _cpu, resident in _tree(process.pid)))
                 time.sleep(_EVERY_S)
                 ended, status, usage = os.wait4(process.pid, os.WNOHANG)
             process.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - started
         output.seek(0)
         said = output.read()
     if process.returncode:
         raise Failed(f"{' '.join(command)} ended with {process.returncode}: {said[-2000:]}")
-    own = usage.ru_utime + usage.ru_stime
-    return Cost(
-        # What a Java machine leaves behind is not waited for, and only seen while it runs.
-        max(own, sum(ticks.values()) / _TICK),
-        wall,
-        max(usage.ru_maxrss * 1024, peak) / 2**30,
-        said,
-    )
+    told = json.loads(said.splitlines()[-1])
+    parts = {name: Work(**part) for name, part in told.pop("parts").items()}
+    return Cost(**told, peak=max(usage.ru_maxrss * 1024, peak) / 2**30, parts=parts)
 
 
-def _look(root: int, ticks: dict[int, int]) -> int:
-    """Note the CPU ticks of a process and its descendants; return their resident bytes."""
-    resident, children, found = 0, dict[int, list[int]](), dict[int, tuple[int, int]]()
+def tell(whole: Work, parts: Mapping[str, Work]) -> None:
+    """Print what `measured` reads."""
+    print(json.dumps({**asdict(whole), "parts": {name: asdict(part) for name, part in parts.items()}}))
+
+
+def _cpu_of_tree() -> float:
+    """Return CPU seconds of this process, its descendants, and those that have ended."""
+    return sum(cpu for cpu, _resident in _tree(os.getpid()))
+
+
+def _tree(root: int) -> list[tuple[float, int]]:
+    """Return CPU seconds, those of ended children included, and resident bytes of a process and its descendants."""
+    children, found = dict[int, list[int]](), dict[int, tuple[float, int]]()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
@@ -87,12 +108,10 @@ def _look(root: int, ticks: dict[int, int]) -> int:
             continue
         pid = int(path.parent.name)
         children.setdefault(int(fields[1]), []).append(pid)
-        found[pid] = (int(fields[11]) + int(fields[12]), int(fields[21]) * _PAGE)
-    waiting = [root]
+        found[pid] = (sum(int(ticks) for ticks in fields[11:15]) / _TICK, int(fields[21]) * _PAGE)
+    waiting, tree = [root], []
     while waiting:
         pid = waiting.pop()
         waiting += children.get(pid, [])
-        if pid in found:
-            ticks[pid] = max(ticks.get(pid, 0), found[pid][0])
-            resident += found[pid][1]
-    return resident
+        tree.append(found.get(pid, (0.0, 0)))
+    return tree

@@ -137,6 +137,12 @@ def test_who_is_never_seen_at_night_is_unanchored(db: Backend) -> None:
     assert counts(db, period).tolist() == [0, 0, 0, 2]
 
 
+def test_dates_on_which_somebody_is_seen_by_day_only_do_not_count_against_the_home(db: Backend) -> None:
+    days: tuple[Dominant, ...] = ({(4, 0): 0}, {(4, 12): 1}, {(4, 12): 1})
+    for key in range(8):
+        assert counts(db, Period(days, ((0, 1),) * 3, 1, key)).tolist() == [1, 0, 0, 0]
+
+
 def test_dates_without_a_night_hour_find_nobody_at_home(db: Backend) -> None:
     period = Period(({(4, 0): 0}, {(4, 1): 1}), ((), ()), 1, 7)
     assert counts(db, period).tolist() == [0, 0, 0, 1]

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from node.presence import buckets, fast
+from node.presence import buckets
 from node.presence.fast import Build, Built
+from node.presence.kernel import Integers
+from node.presence.spill import Extent, Spill
 from node.sources.reasons import Reason
 from node.sources.sequence import SequenceRules
 from privacy.errors import DataProblem, PrivacyProblem, UsageProblem
@@ -70,13 +72,13 @@ def test_what_does_not_fit_into_memory_is_spilled_and_nothing_changes(
 ) -> None:
     monkeypatch.setattr(buckets, "BUCKETS", 16)
     spilled: list[int] = []
-    put = fast.Spill.put
+    put = Spill.put
 
-    def counted(self: fast.Spill, array: np.ndarray) -> object:  # type: ignore[type-arg]
+    def counted(self: Spill, array: Integers) -> Extent:
         spilled.append(array.nbytes)
         return put(self, array)
 
-    monkeypatch.setattr(fast.Spill, "put", counted)
+    monkeypatch.setattr(Spill, "put", counted)
     built = plan(tmp_path, memory_limit=1_000_000).tables(crowd().to_batches(max_chunksize=50_000))
     assert sum(spilled) > 10 * 1_000_000
     assert same(built, usual)
@@ -136,7 +138,7 @@ def test_a_source_without_roamers_or_rejected_rows_needs_no_columns_for_them(tmp
 def test_pseudonyms_are_asked_for_once_and_order_the_output(usual: Built, tmp_path: Path) -> None:
     asked: list[int] = []
 
-    def backwards(ids: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def backwards(ids: Integers) -> Integers:
         asked.extend(ids.tolist())
         return 2**62 - ids
 

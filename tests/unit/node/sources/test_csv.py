@@ -152,6 +152,8 @@ def test_a_check_says_which_line_is_wrong_and_why(home: Home) -> None:
         "unreadable_line": 4,
         **{name: len(lines) for name, lines in LINES.items() if name != "unreadable"},
     }
+    every = json.loads(CliRunner().invoke(commands, [*words, "--examples", "100"]).stdout)
+    assert len(every["problems"]) == len(found["problems"]) + 1
     home.config.write_text(NODE_TOML.replace("700", "600"))
     result = CliRunner().invoke(commands, words)
     assert result.exit_code == ExitCode.DATA_UNUSABLE

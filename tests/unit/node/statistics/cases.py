@@ -45,8 +45,17 @@ LEVELS = ZONING.levels
 ZONES = len(ZONING.zones)
 #: Zone of each cell; two cells of zone C, so that a change of cell is not always one of zone.
 ZONE_OF = {1: 0, 2: 1, 3: 2, 4: 2, 5: 3}
-#: Origin of each subscriber; identifiers use all 63 bits.
-ORIGIN_OF = {1: 0, 2: 0, 3: 0, 2**31 + 1: 0, 2**63 - 1: 0, 50: 262, 51: 208, 2**40: 299}
+#: Origins of each subscriber; identifiers use all 63 bits, and the last one contradicts itself.
+ORIGINS_OF = {
+    1: (0,),
+    2: (0,),
+    3: (0,),
+    2**31 + 1: (0,),
+    2**63 - 1: (0,),
+    50: (262,),
+    51: (208,),
+    2**40: (0, 208, 299),
+}
 #: First days of periods with a day of 23 hours, one of 25, a leap day, and nothing of the sort.
 STARTS = (date(2026, 3, 28), date(2026, 3, 29), date(2026, 10, 25), date(2028, 2, 28), date(2026, 10, 20))
 PERIOD = frozenset(name for name, found in STATISTICS.items() if found.reads == "period")
@@ -105,10 +114,13 @@ def events_on(day: date, most: int = 16) -> st.SearchStrategy[frozenset[Seen]]:
     nights = st.integers(0, 7).map(lambda hour: hour * 3600 * 10**6)
     anywhen = st.integers(0, length * 10**6 - 1)
     edges = st.sampled_from((0, 1, 3600 * 10**6 - 1, length * 10**6 - 1))
+    subscribers = st.sampled_from(sorted(ORIGINS_OF)).flatmap(
+        lambda who: st.tuples(st.just(who), st.sampled_from(ORIGINS_OF[who]))
+    )
     return st.lists(
         st.builds(
-            lambda who, since, cell: Seen(who, instant(day, 0) + since, cell, ZONE_OF[cell], ORIGIN_OF[who]),
-            st.sampled_from(sorted(ORIGIN_OF)),
+            lambda who, since, cell: Seen(who[0], instant(day, 0) + since, cell, ZONE_OF[cell], who[1]),
+            subscribers,
             halves | nights | nights | anywhen | edges,
             st.sampled_from(sorted(ZONE_OF)),
         ),

@@ -17,7 +17,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "presence-by-day": {"min_hours": 1, "limit": 2},
     "anchors-by-day": {"night_hours": [0, 1, 2, 3]},
     "weighted-presence": {"night_hours": [0, 1, 2, 3], "weight_maximum": 2**20},
-    "residents": {"night_hours": [2, 3], "min_nights": 2},
+    "residents": {"night_hours": [0, 1, 2, 3, 4, 5], "min_nights": 1},
     "commuting": {
         "night_hours": [0, 1, 2, 3],
         "min_nights": 1,

@@ -198,7 +198,7 @@ def test_no_subscriber_moves_any_vector_by_more_than_is_declared(
 
 
 @pytest.mark.full
-@examples(150)
+@examples(60)
 @given(adversary=adversaries, seed=st.integers(0, 2**31 - 1), data=st.data())
 def test_no_subscriber_of_many_moves_any_vector_by_more_than_is_declared(
     duckdb: Load, adversary: Adversary, seed: int, data: st.DataObject

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -21,7 +22,7 @@ def bins(
     duckdb: Load,
     statistic: str,
     parameters: dict[str, Any],
-    seen: list[tuple[float, int]],
+    seen: Sequence[tuple[float, int]],
     positions: dict[int, tuple[int, int]] | None = None,
 ) -> list[int]:
     """Return the row of zone A: what one subscriber, seen at (hour, zone) with a hold of an hour, adds to it."""
@@ -100,3 +101,40 @@ def test_a_number_of_events_at_an_edge_is_in_the_bin_that_begins_there(
     duckdb: Load, edges: list[int], expected: list[int]
 ) -> None:
     assert bins(duckdb, "activity", {"edges": edges}, [(0, 0), (1, 0), (2, 1)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("statistic", "parameters"),
+    [
+        ("gyration", {"edges": [0, 1]}),
+        ("travelled-distances", {"min_stay_minutes": 0, "edges": [0, 1]}),
+        ("stay-durations", {"edges": [0, 1]}),
+        ("activity", {"edges": [0, 2]}),
+    ],
+)
+def test_an_own_subscriber_without_an_hour_of_its_own_is_unanchored_in_the_first_bin(
+    duckdb: Load, statistic: str, parameters: dict[str, Any]
+) -> None:
+    """Its only own event is overlaid at once by one of the same subscriber that says it roams."""
+    start = instant(DAY, 0)
+    events = frozenset({Seen(7, start, 1, 0, 0), Seen(7, start, 2, 1, 262)})
+    world = World(
+        (DAY,), (events,), 60, 1, 2, ((0, 0), (9000, 0), (0, 0), (0, 0), (0, 0)), (1,) * (ZONES + 1)
+    )
+    found = vectors(inputs(duckdb, world), terms_for(statistic, NIGHT | parameters, [DAY]))
+    assert found["zone"].tolist() == [[0, 0]] * ZONES + [[1, 0]]
+
+
+def test_a_roamer_with_two_origins_is_one_visitor_of_the_smaller(duckdb: Load) -> None:
+    """At night in A as a German, by day in B as French."""
+    start = instant(DAY, 0)
+    events = frozenset({Seen(7, start, 1, 0, 262), Seen(7, start + 12 * 3600 * 10**6, 2, 1, 208)})
+    world = World((DAY,), (events,), 60, 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1))
+    parameters = NIGHT | {"countries": {"DE": [262], "FR": [208]}}
+    found = vectors(inputs(duckdb, world), terms_for("visitors", parameters, [DAY]))
+    assert found["zone"].tolist() == [[0, 1, 0], *[[0, 0, 0]] * ZONES]
+
+
+def test_somebody_without_a_stay_went_nowhere(duckdb: Load) -> None:
+    parameters = {"min_stay_minutes": 61, "edges": [0, 1]}
+    assert bins(duckdb, "travelled-distances", parameters, [(0, 0), (1, 1), (2, 0)], {1: (900, 0)}) == [1, 0]

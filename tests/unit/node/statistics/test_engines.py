@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 
 import pytest
 
 from node.statistics.registry import STATISTICS
-from tests.support_engines import Load, postgres_load, spark_load
+from tests.support_engines import Load, postgres_load, require_java, spark_load
 from tests.unit.node.statistics.cases import World, built, inputs, reference, terms_for, vectors, written
 from tests.unit.node.statistics.crowds import PARAMETERS, crowd
 
@@ -81,3 +83,14 @@ def test_postgresql_makes_the_same_of_a_larger_crowd(server: Load, duckdb: Load,
 @pytest.mark.parametrize("first", [date(2026, 3, 28), date(2026, 10, 24), date(2028, 2, 28)])
 def test_spark_makes_the_same_of_a_larger_crowd(cluster: Load, duckdb: Load, first: date) -> None:
     equal(cluster, duckdb, crowd(first, 4, 20_000, seed=7), days=4)
+
+
+@pytest.mark.full
+def test_a_cluster_reached_by_spark_connect_makes_what_plain_python_says() -> None:
+    """`local[2]` starts a Spark Connect server on this machine and talks to it as to a cluster."""
+    require_java()
+    child = [sys.executable, "-m", "tests.unit.node.statistics.connect_child", "local[2]"]
+    found = subprocess.run(child, capture_output=True, text=True, timeout=900)
+    assert found.returncode == 0, found.stderr[-2000:]
+    said = {line.split()[-1] for line in found.stdout.splitlines() if line.startswith("equal ")}
+    assert said == set(STATISTICS)
