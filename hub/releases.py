@@ -92,7 +92,8 @@ def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -
     order = TaskOrder.from_bytes(order_bytes, "the stored order")
     terms, result = order.terms, hashlib.sha256(data).hexdigest()
     entry = _entry(entry_bytes)
-    if entry.terms != terms:
+    # By their canonical form, not by ==, for which true and 1 are the same; the entry's own id is checked next.
+    if entry.terms.release_id() != terms.release_id():
         raise Malformed("the ledger entry is for another release than the order")
     if problem := entry.problem():
         raise Malformed(f"the ledger entry does not hold: {problem}")

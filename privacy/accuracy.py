@@ -20,8 +20,14 @@ from privacy.levels import PERMILLE, part_of
 from privacy.noise import MILLI, calibrate, deviation_milli, noise_of
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.terms import Level, Name
-from privacy.units import LARGEST
+from privacy.units import LARGEST, require_nano
 
+#: Of counts and operators.
+LARGEST_NUMBER = 2**53
+#: From the smallest loss to the largest and back.
+MOST_DECADES = 24
+#: In a picture.
+MOST_POINTS = 10_000
 #: δ at which ε is shown.
 DELTA = 1e-6
 #: Sizes of count, over all operators together.
@@ -142,12 +148,20 @@ def _accuracy(sigma_milli: int, operators: int, sizes: Sequence[int], wanted: Se
 
 
 def cv(sigma_milli: int, operators: int, size: int) -> float:
-    """Return σ√k/n, the coefficient of variation that noise alone gives a count of `size`."""
+    """Return σ√k/n, the coefficient of variation that noise alone gives a count of `size`; else UsageProblem."""
+    require_positive(sigma_milli=(sigma_milli,), operators=(operators,), size=(size,))
     return sigma_milli * math.sqrt(operators) / (MILLI * size)
 
 
 def smallest_count(sigma_milli: int, operators: int, cv_permille: int) -> int:
-    """Return the smallest whole n with σ√k/n at most the wanted coefficient of variation, exactly."""
+    """Return the smallest whole n with σ√k/n at most the wanted coefficient of variation, exactly.
+
+    Raises
+    ------
+    UsageProblem
+        If one of the three is no positive whole number.
+    """
+    require_positive(sigma_milli=(sigma_milli,), operators=(operators,), wanted=(cv_permille,))
     # With MILLI = PERMILLE both thousandths cancel: n² ≥ kσ²/cv².
     squared = Fraction(operators * sigma_milli**2, cv_permille**2)
     root = math.isqrt(math.ceil(squared))
@@ -178,6 +192,8 @@ def error_against_rho(
         Number of operators that are added up.
     """
     require_positive(sizes=sizes, operators=(operators,))
+    if any(type(nano) is not int for nano in losses):
+        raise UsageProblem("the losses are not all whole numbers of nano-rho")
     sigmas = {
         nano: level_plan(part, nano, grid_milli, operators=()).sigma_milli
         for nano in losses
@@ -189,13 +205,26 @@ def error_against_rho(
 
 
 def losses_around(nano: int, decades: float = 1.5, points: int = 31) -> list[int]:
-    """Return losses in nano-ρ around one, even on a logarithmic scale and with it in the middle."""
+    """Return losses in nano-ρ around one, even on a logarithmic scale and with it in the middle.
+
+    Raises
+    ------
+    UsageProblem
+        If the loss, the points (2 to 10,000) or the decades (up to 24) are out of range.
+    """
+    require_nano(nano)
+    if type(points) is not int or not 2 <= points <= MOST_POINTS:
+        raise UsageProblem(f"a line of losses has fewer than two points, or more than {MOST_POINTS}")
+    if not 0 < decades <= MOST_DECADES:
+        raise UsageProblem(f"a line of losses does not reach over 0 to {MOST_DECADES} decades")
     exponents = [decades * (2 * step / (points - 1) - 1) for step in range(points)]
     return sorted({min(LARGEST, max(1, round(nano * 10**exponent))) for exponent in exponents} | {nano})
 
 
 def require_positive(**numbers: Sequence[int]) -> None:
-    """Refuse a list in which not every number is positive (UsageProblem)."""
+    """Refuse a list in which not every number is positive, whole and below 2⁵³ (UsageProblem)."""
     for name, values in numbers.items():
+        if any(type(value) is not int or value > LARGEST_NUMBER for value in values):
+            raise UsageProblem(f"{name} are not all whole numbers up to {LARGEST_NUMBER}")
         if any(value < 1 for value in values):
             raise UsageProblem(f"{name} are not all positive", todo="ask for whole numbers from 1 on")

@@ -20,6 +20,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from privacy.documents import built
 from privacy.errors import BudgetExhausted, UsageProblem
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.units import LARGEST, NANO, NanoRho, require_nano
@@ -105,10 +106,16 @@ def charge(
 
     With scale² = Δ²_period/(2ρ_period), one day and every other part of the period cost
     ρ_period·Δ²_day/Δ²_period, rounded up, with Δ in the norm of the mechanism. A period of one day has no part.
+
+    Raises
+    ------
+    UsageProblem
+        If the loss or that of a day is out of range, or the days are none or in the wrong order.
     """
+    require_nano(by_period)
     period, day = declaration.distances_squared(mechanism)
     by_day = by_period if first_day == last_day else require_nano(-(-by_period * day // period))
-    return Charge(first_day=first_day, last_day=last_day, by_period=by_period, by_day=by_day)
+    return built(Charge, first_day=first_day, last_day=last_day, by_period=by_period, by_day=by_day)
 
 
 def person_bound(losses: Mapping[str, int], subscriptions: Mapping[str, int]) -> int:

@@ -2,8 +2,9 @@
 
 Measuring totals as well as zones makes large areas far more accurate than sums of noisy zones (Hay et al. 2010,
 "Boosting the accuracy of differentially private histograms through consistency"). The bounds of a statistic hold
-at every level, because a subscriber who fills a cell of a zone fills at most the one cell of the area that holds
-it. Each level is a release of its own for a declared share of the loss, and the shares add up (composition).
+at every level: a subscriber who is in one zone at a time is in the one area that holds it, and whatever can have
+several cells is counted anew at every level under the same bounds (docs/calculus.md). Each level is a release of
+its own for a declared share of the loss, and the shares add up (composition).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from privacy.documents import built
 from privacy.errors import PrivacyProblem, UsageProblem
 from privacy.noise import Sampler, Vector, calibrate, noise_of, noised
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.terms import Level, LevelTerms, Terms
+from privacy.units import require_nano
 
 PERMILLE = 1000
 
@@ -26,8 +29,9 @@ def part_of(level: Level, by_period: int) -> int:
     Raises
     ------
     UsageProblem
-        If it is less than a nano-ρ.
+        If it is less than a nano-ρ, or the loss is out of range.
     """
+    require_nano(by_period)
     part = by_period * level.share_permille // PERMILLE
     if part < 1:
         raise UsageProblem(
@@ -69,7 +73,8 @@ def split(
         )
     parts = [(level, part_of(level, by_period)) for level in levels]
     return tuple(
-        LevelTerms(
+        built(
+            LevelTerms,
             name=level.name,
             share_permille=level.share_permille,
             by_period=part,

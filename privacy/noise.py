@@ -19,13 +19,15 @@ from typing import Any, Literal
 import numpy as np
 import opendp.prelude as dp
 from numpy.typing import NDArray
+from opendp.mod import OpenDPException
 
 from privacy.errors import PrivacyProblem, UsageProblem
-from privacy.sampler.exact import Distribution
-from privacy.sampler.measurement import THREADS, Drawing, opendp_measurement, table_measurement
+from privacy.sampler.exact import LARGEST, Distribution
+from privacy.sampler.measurement import CHUNK, THREADS, Drawing, opendp_measurement, table_measurement
 from privacy.sampler.table import LARGEST_SCALE, SMALLEST_SCALE
-from privacy.sensitivity import Declaration, Mechanism
-from privacy.units import NANO
+from privacy.sensitivity import Declaration, Mechanism, require_mechanism
+from privacy.terms import LARGEST_SCALE_MILLI
+from privacy.units import NANO, require_nano
 
 Vector = NDArray[np.int64]
 Sampler = Literal["opendp", "table"]
@@ -66,6 +68,7 @@ def laplace(scale_milli: int) -> Distribution:
 
 def noise_of(mechanism: Mechanism, scale_milli: int) -> Distribution:
     """Return the noise of a mechanism whose scale (σ or b) is given in thousandths."""
+    require_mechanism(mechanism)
     return gaussian(scale_milli) if mechanism == "discrete-gaussian" else laplace(scale_milli)
 
 
@@ -83,6 +86,8 @@ def variance(noise: Distribution) -> float:
 
 
 def _distribution(kind: Literal["gaussian", "laplace"], scale_milli: int) -> Distribution:
+    if type(scale_milli) is not int or scale_milli > LARGEST * MILLI:
+        raise UsageProblem(f"a noise scale is not a whole number of thousandths up to {LARGEST * MILLI}")
     if scale_milli <= 0:
         raise UsageProblem(f"a noise scale of {scale_milli} thousandths is not positive")
     return Distribution(kind, Fraction(scale_milli, MILLI))
@@ -99,13 +104,21 @@ def mapped_loss(declaration: Declaration, noise: Distribution) -> int:
     """Return the zCDP loss of a whole period by OpenDP's privacy map, in nano-ρ rounded up.
 
     For Laplace noise the map gives ε over L1 distances, and OpenDP's conversion makes ρ = ε²/2 of it.
+
+    Raises
+    ------
+    UsageProblem
+        If OpenDP finds no finite loss.
     """
-    measurement = opendp_measurement(noise)
-    if noise.kind == "gaussian":
-        rho = measurement.map(_root_up(declaration.period_squared))
-    else:
-        converted: Any = dp.c.make_pureDP_to_zCDP(measurement)
-        rho = converted.map(declaration.period_absolute)
+    try:
+        measurement = opendp_measurement(noise)
+        if noise.kind == "gaussian":
+            rho = measurement.map(_root_up(declaration.period_squared))
+        else:
+            converted: Any = dp.c.make_pureDP_to_zCDP(measurement)
+            rho = converted.map(declaration.period_absolute)
+    except OpenDPException as error:
+        raise UsageProblem(f"OpenDP has no loss for noise of scale {float(noise.scale):g}") from error
     if not math.isfinite(rho):
         raise UsageProblem(f"noise of scale {float(noise.scale):g} gives no finite loss")
     return math.ceil(Fraction(rho) * NANO)
@@ -122,26 +135,42 @@ def calibrate(declaration: Declaration, mechanism: Mechanism, by_period: int, gr
 
     scale² = Δ²/(2ρ), rounded up to the grid: with Δ₂ for the σ of Gaussian noise (Bun and Steinke 2016,
     proposition 1.6; for the discrete Gaussian Canonne, Kamath and Steinke 2020, theorem 4), with Δ₁ for the b
-    of Laplace noise.
+    of Laplace noise. OpenDP's rounding adds a step or two, because doubles are far finer than thousandths up to
+    the largest scale.
+
+    Raises
+    ------
+    UsageProblem
+        If grid or loss is out of range, or the scale would be above `privacy.terms.LARGEST_SCALE_MILLI`.
     """
-    if grid_milli <= 0 or by_period <= 0:
-        raise UsageProblem(
-            f"a grid of {grid_milli} thousandths or a loss of {by_period} nano-rho is not positive"
-        )
+    if type(grid_milli) is not int or grid_milli <= 0:
+        raise UsageProblem("the grid of the noise is no whole number of thousandths, or is not positive")
+    if type(by_period) is int and by_period <= 0:
+        raise UsageProblem(f"a loss of {by_period} nano-rho is not positive")
+    require_nano(by_period)
     period, _day = declaration.distances_squared(mechanism)
     squared = Fraction(period * NANO * MILLI**2, 2 * by_period)
     steps = max(1, math.isqrt(int(squared / grid_milli**2)))
     while (steps * grid_milli) ** 2 < squared:
         steps += 1
-    while mapped_loss(declaration, noise_of(mechanism, steps * grid_milli)) > by_period:
+    while steps * grid_milli <= LARGEST_SCALE_MILLI:
+        if mapped_loss(declaration, noise_of(mechanism, steps * grid_milli)) <= by_period:
+            return steps * grid_milli
         steps += 1
-    return steps * grid_milli
+    raise UsageProblem(
+        f"the noise would have a scale above {LARGEST_SCALE_MILLI // MILLI:,}",
+        means="no count of people could be read through it",
+        todo="declare smaller bounds, a finer grid or a larger rho",
+    )
 
 
 def sampler_for(cells: int, noise: Distribution) -> Sampler:
     """Return which sampler noises a vector: the table for large ones, where the scale allows it."""
-    in_range = SMALLEST_SCALE[noise.kind] <= noise.scale <= LARGEST_SCALE[noise.kind]
-    return "table" if cells >= TABLE_CELLS and in_range else "opendp"
+    return "table" if cells >= TABLE_CELLS and _in_table(noise) else "opendp"
+
+
+def _in_table(noise: Distribution) -> bool:
+    return SMALLEST_SCALE[noise.kind] <= noise.scale <= LARGEST_SCALE[noise.kind]
 
 
 def noised(exact: Vector, declaration: Declaration, noise: Distribution, by_period: int) -> Noised:
@@ -162,34 +191,69 @@ def noised(exact: Vector, declaration: Declaration, noise: Distribution, by_peri
     ------
     PrivacyProblem
         If the noise is too small for the loss that will be charged, or the vector cannot be noised.
+    UsageProblem
+        If the loss is not a whole number of nano-ρ in range.
     """
     _require_loss(declaration, noise, by_period)
     _require_vector(exact)
     sampler = sampler_for(exact.size, noise)
     if sampler == "table":
         return Noised(table_measurement(noise)(exact), sampler)
-    return Noised(np.asarray(opendp_measurement(noise)(exact.tolist()), dtype=np.int64), sampler)
+    return Noised(_drawn_by_opendp(exact, noise), sampler)
+
+
+def _drawn_by_opendp(exact: Vector, noise: Distribution) -> Vector:
+    """Return a vector with noise by OpenDP's sampler, in pieces: its lists of Python take some 70 bytes a cell."""
+    measurement, values = opendp_measurement(noise), np.empty(exact.size, dtype=np.int64)
+    for start in range(0, exact.size, CHUNK):
+        values[start : start + CHUNK] = measurement(exact[start : start + CHUNK].tolist())
+    return values
 
 
 def noised_chunks(
     chunks: Iterable[Vector], declaration: Declaration, noise: Distribution, by_period: int
 ) -> Iterator[Vector]:
-    """Yield a long vector with noise, chunk by chunk, holding only a few chunks in memory.
+    """Return an iterator over a long vector with noise, chunk by chunk, which holds only a few in memory.
 
-    The chunks together are one release: the loss is charged once, for the sensitivity of the whole.
+    The chunks together are one release: the loss is charged once, for the sensitivity of the whole. They are drawn
+    from the table if it is made for the scale, on all threads, otherwise by OpenDP's sampler on one, some
+    thousand times slower.
 
     Parameters
     ----------
     chunks
-        Pieces of the vector in order, int64, none empty.
+        Pieces of the vector in order, int64, at least one and none empty. Each is copied, so that an iterator may
+        fill the same array again.
     declaration, noise, by_period
-        As for `noised`; the scale must be one of the table sampler.
+        As for `noised`.
+
+    Raises
+    ------
+    PrivacyProblem, UsageProblem
+        As for `noised`: of the loss at once, of a chunk when its turn comes.
     """
     _require_loss(declaration, noise, by_period)
+    own = _owned(chunks)
+    return _drawn(own, noise) if _in_table(noise) else (_drawn_by_opendp(chunk, noise) for chunk in own)
+
+
+def _owned(chunks: Iterable[Vector]) -> Iterator[Vector]:
+    """Yield copies of the chunks that nobody else can change."""
+    number = 0
+    for number, chunk in enumerate(chunks, start=1):  # noqa: B007
+        _require_vector(chunk)
+        yield chunk.copy()
+    if not number:
+        raise PrivacyProblem(
+            "there is nothing to be noised: no chunk at all",
+            means="the release would have an empty keyset, and its loss would be charged for nothing",
+        )
+
+
+def _drawn(chunks: Iterator[Vector], noise: Distribution) -> Iterator[Vector]:
     drawing, waiting = Drawing(noise), deque[Future[Vector]]()
     with ThreadPoolExecutor(THREADS) as pool:
         for number, chunk in enumerate(chunks):
-            _require_vector(chunk)
             waiting.append(pool.submit(drawing.add, chunk, number))
             if len(waiting) > THREADS:
                 yield waiting.popleft().result()
@@ -198,12 +262,13 @@ def noised_chunks(
 
 
 def _require_loss(declaration: Declaration, noise: Distribution, by_period: int) -> None:
-    if mapped_loss(declaration, noise) > by_period:
+    # A comparison with NaN is never true: a loss that is no number must not pass for one that is large enough.
+    if mapped_loss(declaration, noise) > require_nano(by_period):
         raise PrivacyProblem("the noise is too small for the loss that would be charged")
 
 
 def _require_vector(exact: Vector) -> None:
-    if exact.dtype != np.int64 or exact.ndim != 1 or exact.size == 0:
+    if not isinstance(exact, np.ndarray) or exact.dtype != np.int64 or exact.ndim != 1 or exact.size == 0:
         raise PrivacyProblem("only a one-dimensional, non-empty int64 vector can be noised")
     if int(exact.min()) < -LARGEST_COUNT or int(exact.max()) > LARGEST_COUNT:
         raise PrivacyProblem("a count is out of range for sums in 64 bits")

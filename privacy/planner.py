@@ -26,6 +26,7 @@ from privacy.accuracy import (
     require_positive,
 )
 from privacy.calculus import Budgets, Charge, require_room
+from privacy.documents import built
 from privacy.errors import BudgetExhausted, UsageProblem
 from privacy.levels import PERMILLE
 from privacy.terms import Name
@@ -85,9 +86,11 @@ class Proposal:
     measured: tuple[Measured, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.first_day, date) or not isinstance(self.last_day, date):
+            raise UsageProblem("the period is not between two days")
         if self.last_day < self.first_day:
             raise UsageProblem(f"the period ends on {self.last_day}, before it begins on {self.first_day}")
-        if not 0 < self.by_period <= LARGEST:
+        if type(self.by_period) is not int or not 0 < self.by_period <= LARGEST:
             raise UsageProblem(f"a loss of {self.by_period} nano-rho is not between 0 and {LARGEST}")
         shares = sum(part.level.share_permille for part in self.measured)
         if shares != PERMILLE:
@@ -173,7 +176,8 @@ def plan(
     """
     require_positive(sizes=sizes, operators=operators, wanted=wanted)
     cost = charge_of(proposal)
-    return Plan(
+    return built(
+        Plan,
         product=proposal.product,
         charge=cost,
         delta=delta,
@@ -203,7 +207,8 @@ def charge_of(proposal: Proposal) -> Charge:
     ratio = Fraction(1)
     if proposal.first_day != proposal.last_day:
         ratio = sum((_day_ratio(part) for part in proposal.measured), start=Fraction(0)) / PERMILLE
-    return Charge(
+    return built(
+        Charge,
         first_day=proposal.first_day,
         last_day=proposal.last_day,
         by_period=proposal.by_period,

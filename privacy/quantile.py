@@ -32,6 +32,8 @@ from privacy.units import LARGEST, NANO
 dp.enable_features("contrib")
 
 PERMILLE = 1000
+#: Of the noise on scores; the smallest loss asks for far less.
+LARGEST_SCALE = 2**53
 LARGEST_CANDIDATE = 2**31 - 1
 #: More subscribers than this could overflow the scores.
 LARGEST_POPULATION = 2**53 // PERMILLE
@@ -59,6 +61,9 @@ class Choice:
     error_permille: int = 50
 
     def __post_init__(self) -> None:
+        numbers = (*self.candidates, self.by_period, self.quantile_permille, self.error_permille)
+        if any(type(number) is not int for number in numbers):
+            raise UsageProblem("candidates, loss, quantile and error are not all whole numbers")
         rising = all(low < high for low, high in zip(self.candidates, self.candidates[1:], strict=False))
         if len(self.candidates) < 2 or not rising:
             raise UsageProblem("candidate bounds are not two or more ascending numbers")
@@ -102,7 +107,9 @@ class Bound:
 
 
 def mapped_loss(choice: Choice, scale: int) -> int:
-    """Return OpenDP's map of the mechanism for one subscriber, in nano-ρ rounded up."""
+    """Return OpenDP's map of the mechanism for one subscriber, in nano-ρ rounded up; else UsageProblem."""
+    if type(scale) is not int or not 0 < scale <= LARGEST_SCALE:
+        raise UsageProblem(f"a noise scale is not a whole number from 1 to {LARGEST_SCALE}")
     rho = _mechanism(scale).map(choice.sensitivity)
     if not math.isfinite(rho):
         raise UsageProblem(f"a noise scale of {scale} gives no finite loss")
@@ -156,6 +163,7 @@ def scores(cells: NDArray[np.int64], choice: Choice, margin: int) -> NDArray[np.
     Before the first candidate D counts as positive and after the last as negative, so that some score is
     never negative.
     """
+    _require_column(cells)
     short = _differences(cells, choice)[:-1] + margin
     # The first candidate has nothing before it, and the last is chosen when all before it are too small.
     return np.concatenate([-short[:1], np.minimum(-short[1:], short[:-1]), short[-1:]])
@@ -177,7 +185,7 @@ def _mechanism(scale: int) -> Any:
 
 
 def _require_column(cells: NDArray[np.int64]) -> None:
-    if cells.dtype != np.int64 or cells.ndim != 1:
+    if not isinstance(cells, np.ndarray) or cells.dtype != np.int64 or cells.ndim != 1:
         raise PrivacyProblem("the cells per subscriber are not one int64 column")
     if cells.size > LARGEST_POPULATION or (cells.size and int(cells.min()) < 0):
         raise PrivacyProblem("the cells per subscriber are negative, or there are too many subscribers")

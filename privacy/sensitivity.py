@@ -6,9 +6,11 @@ A `Declaration` is the bounds themselves; `Bounds` are the rules that make one o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from privacy.errors import UsageProblem
 
 #: Largest L and largest weight that a charter can declare.
 LARGEST_LIMIT = 2**20
@@ -71,10 +73,22 @@ class Declaration(BaseModel):
 
         Gaussian noise is made for Δ₂ (Bun and Steinke 2016, proposition 1.6). Laplace noise is made for Δ₁:
         it is ε-DP with ε = Δ₁/scale, and so ε²/2-zCDP (proposition 1.4).
+
+        Raises
+        ------
+        UsageProblem
+            If there is no such mechanism.
         """
+        require_mechanism(mechanism)
         if mechanism == "discrete-gaussian":
             return self.period_squared, self.day_squared
         return self.period_absolute**2, self.day_absolute**2
+
+
+def require_mechanism(mechanism: str) -> None:
+    """Refuse what is not the name of a mechanism (UsageProblem)."""
+    if mechanism not in get_args(Mechanism):
+        raise UsageProblem(f"there is no such mechanism; it is one of {', '.join(get_args(Mechanism))}")
 
 
 class Bounds(BaseModel, ABC):

@@ -12,6 +12,9 @@ from privacy.canonical import Encoder, encoder_for
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.units import NanoRho
 
+#: Largest scale of noise, in thousandths: far more than a count of people, and exact in every document.
+LARGEST_SCALE_MILLI = 2**40
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
@@ -37,7 +40,7 @@ class LevelTerms(Level):
     """
 
     by_period: NanoRho
-    scale_milli: int = Field(strict=True, ge=1)
+    scale_milli: int = Field(strict=True, ge=1, le=LARGEST_SCALE_MILLI)
 
 
 class Terms(BaseModel):
@@ -86,6 +89,15 @@ class Terms(BaseModel):
             raise ValueError("a level is named twice")
         if sum(level.by_period for level in self.levels) > self.by_period:
             raise ValueError("the levels cost more than the release")
+        return self
+
+    @model_validator(mode="after")
+    def _written(self) -> Terms:
+        # What has no canonical form has no release id: this must be known before anything is computed.
+        try:
+            self.encoder()(self.parameters)
+        except (ValueError, RecursionError) as error:
+            raise ValueError("the parameters have no canonical form (RFC 8785)") from error
         return self
 
     def encoder(self) -> Encoder:

@@ -107,15 +107,16 @@ def kept(subscriber: Integers, cell: Integers, limit: int, key: int) -> NDArray[
 
 def _require(subscriber: Integers, cell: Integers, limit: int, key: int) -> None:
     for name, column in (("subscriber", subscriber), ("cell", cell)):
-        if column.dtype != np.int64 or column.ndim != 1 or column.shape != subscriber.shape:
+        known = isinstance(column, np.ndarray) and column.dtype == np.int64 and column.ndim == 1
+        if not known or column.shape != np.shape(subscriber):
             raise PrivacyProblem(
                 f"the {name}s are not one int64 column", todo="pass two columns of the same length"
             )
         if column.size and int(column.min()) < 0:
             raise PrivacyProblem(f"a {name} is negative", todo="use 63-bit pseudonyms and zone indices")
-    if not 1 <= limit <= MASK31:
+    if not isinstance(limit, int | np.integer) or isinstance(limit, bool) or not 1 <= limit <= MASK31:
         raise PrivacyProblem(
             f"a limit of {limit} cells is not positive", todo="declare a bound of at least 1"
         )
-    if not 0 <= key <= MASK31:
+    if not isinstance(key, int | np.integer) or isinstance(key, bool) or not 0 <= key <= MASK31:
         raise PrivacyProblem("the sampling key does not have 31 bits", todo="derive it with sampling_key")

@@ -34,8 +34,10 @@ def nano_rho(rho: Fraction | float) -> int:
     Raises
     ------
     UsageProblem
-        If `rho` is NaN, infinite, not positive, subnormal or above 1000.
+        If `rho` is NaN, infinite, not positive, subnormal, above 1000, or of another type.
     """
+    if isinstance(rho, bool) or not isinstance(rho, int | float | Fraction):
+        raise UsageProblem(f"a loss that is a {type(rho).__name__} is no int, float or Fraction")
     if isinstance(rho, float) and not (math.isfinite(rho) and rho >= 2.0**-1022):
         raise UsageProblem(f"a loss of rho = {rho} is not a positive, normal number")
     return require_nano(math.ceil(Fraction(rho) * NANO))
@@ -43,6 +45,8 @@ def nano_rho(rho: Fraction | float) -> int:
 
 def require_nano(nano: int) -> int:
     """Return a loss in nano-ρ, if it can be one (UsageProblem)."""
+    if type(nano) is not int:
+        raise UsageProblem("the loss is not a whole number of nano-rho")
     if not 0 < nano <= LARGEST:
         raise UsageProblem(f"the loss is outside 0 < rho <= {LARGEST // NANO}")
     return nano
@@ -57,12 +61,19 @@ def epsilon(nano: int, delta: float) -> float:
     Parameters
     ----------
     nano
-        Loss in nano-ρ; zero gives zero.
+        Loss in nano-ρ, a whole number in 64 bits, because totals can be above `LARGEST`; zero gives zero.
     delta
         Between 0 and 1, both excluded.
+
+    Raises
+    ------
+    UsageProblem
+        If one of them is not so.
     """
-    if not 0 < delta < 1:
+    if not isinstance(delta, float) or not 0 < delta < 1:
         raise UsageProblem(f"delta = {delta} is not between 0 and 1")
+    if type(nano) is not int or nano >= 2**63:
+        raise UsageProblem("the loss is not a whole number of nano-rho in 64 bits")
     if nano < 0:
         raise UsageProblem(f"a loss of {nano} nano-rho is negative")
     if nano == 0:

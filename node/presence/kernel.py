@@ -233,3 +233,25 @@ def origins_of_events(  # noqa: PLR0917 - compiled code takes no records
             origin = rows[row + 1, 0] if rows[row, 0] < 0 else 0
             origins[found] = min(origins[found], origin)
     return origins
+
+
+@compiled
+def note_activity(
+    values: Integers, begins: Integers, ends: Integers, minutes: Integers, cell_hours: Words
+) -> None:
+    """Count the clean events of every elapsed minute, and set the bit of the hour in the mask of their cell.
+
+    Parameters
+    ----------
+    values, begins, ends
+        Of `clean_rows`.
+    minutes
+        int64 of shape (minutes of the day,).
+    cell_hours
+        int32 of shape (cells,).
+    """
+    for one in range(ends.size):
+        for at in range(begins[one], ends[one]):
+            minute = (values[at] >> CELL_BITS) // (60 * _SECOND)
+            minutes[minute] += 1
+            cell_hours[values[at] & CELL_MASK] |= 1 << minute // 60

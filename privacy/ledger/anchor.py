@@ -9,6 +9,7 @@ from typing import Annotated
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
 
+from privacy.calculus import LocalDay
 from privacy.terms import Digest
 
 #: Number of entries so far, and the head of the chain after the last of them.
@@ -39,9 +40,9 @@ class Anchor(BaseModel):
 
     sequence: int = Field(strict=True, ge=1, le=2**53)
     head: Digest
-    first_day: date
-    carried: tuple[tuple[_Length, date, _Nano], ...]
-    recorded_on: date
+    first_day: LocalDay
+    carried: tuple[tuple[_Length, LocalDay, _Nano], ...]
+    recorded_on: LocalDay
 
     def to_bytes(self) -> bytes:
         """Return the anchor as canonical JSON (RFC 8785); these are the bytes that are signed."""

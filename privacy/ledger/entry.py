@@ -8,6 +8,7 @@ from datetime import date
 from pydantic import BaseModel, ConfigDict, Field
 
 from privacy.calculus import Charge
+from privacy.ledger.soundness import terms_problem
 from privacy.noise import Sampler
 from privacy.terms import Digest, Terms
 
@@ -56,7 +57,7 @@ class Entry(BaseModel):
             return "its charge is not what its terms cost"
         if len(self.samplers) != len(self.terms.levels):
             return "it does not say which sampler drew the noise of each level"
-        return ""
+        return terms_problem(self.terms)
 
     def to_bytes(self) -> bytes:
         """Return the entry as canonical JSON (RFC 8785); these are the bytes that are hashed."""

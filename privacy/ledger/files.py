@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from privacy.errors import LedgerProblem, ResourceProblem, UsageProblem
+from privacy.ledger import problems
 
 SCHEMA_VERSION = 2
 #: SQLite's application id of a ledger ("QLgr").
@@ -21,38 +22,99 @@ _TODO_OLD = (
 )
 
 
-def lock(path: Path) -> int:
-    """Return an open handle that keeps other writers away; closing it lets them in.
+class Lock:
+    """Keeps other writers away from a ledger until it is closed.
 
     Raises
     ------
     LedgerProblem
-        If another process has the ledger open.
+        If another process has the ledger open, or it has a second name.
     UsageProblem
         If the place is not one where a ledger can be.
     """
-    # The real path, so that a link to the ledger is the same ledger.
-    beside = f"{os.path.realpath(path)}.lock"
+
+    def __init__(self, path: Path) -> None:
+        require_path(path)
+        self._path = path
+        # The real path, so that a link to the ledger is the same ledger.
+        self._beside = f"{os.path.realpath(path)}.lock"
+        self._file: tuple[int, int] | None = None
+        try:
+            self._handle = os.open(self._beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _no_place(path, error) from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._require_one_name()
+        except BlockingIOError as error:
+            self.close()
+            raise LedgerProblem(
+                f"the privacy ledger {path} is open in another process",
+                means="two daemons on one ledger could each spend the same budget, so the second does not start",
+                todo="stop the other quorate-node, or start this one in its own directory",
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let other writers in."""
+        os.close(self._handle)
+
+    def bind(self) -> None:
+        """Note which file the ledger is, once it is there."""
+        self._file = file_at(self._path)
+        self.require_kept()
+
+    def require_kept(self) -> None:
+        """Refuse to go on if the ledger or the lock was moved, replaced or linked meanwhile (LedgerProblem).
+
+        A lock file that is deleted keeps nobody away any more, and a file under two names has two locks and two logs.
+        """
+        held = os.fstat(self._handle)
+        if file_at(self._beside) != (held.st_dev, held.st_ino) or file_at(self._path) != self._file:
+            raise problems.ledger_moved(self._path)
+        self._require_one_name()
+
+    def _require_one_name(self) -> None:
+        # The file is looked at by its name, never opened: closing a handle of it would drop SQLite's own locks.
+        try:
+            names = self._path.stat().st_nlink if self._path.is_file() else 1
+        except OSError as error:
+            raise _no_place(self._path, error) from error
+        if names > 1:
+            raise LedgerProblem(
+                f"the privacy ledger {self._path} is one file with {names} names (hard links)",
+                means="a process could open it under each name and spend the same budget, so it is not used",
+                todo="copy it if a copy is wanted, and remove the other names",
+            )
+
+
+def file_at(path: Path | str) -> tuple[int, int] | None:
+    """Return which file is at a path, as (device, inode); None if there is none or it cannot be reached."""
     try:
-        handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def require_path(path: Path) -> None:
+    """Refuse a path that the system cannot be asked about (UsageProblem)."""
+    if "\0" in str(path):
         raise UsageProblem(
-            f"there can be no ledger at {path}: {error.strerror}", todo="correct the path or its permissions"
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise LedgerProblem(
-            f"the privacy ledger {path} is open in another process",
-            means="two daemons on one ledger could each spend the same budget, so the second does not start",
-            todo="stop the other quorate-node, or start this one in its own directory",
-        ) from error
-    return handle
+            f"there can be no file at {str(path)!r}: it has a null character", todo="correct the path"
+        )
+
+
+def _no_place(path: Path, error: OSError) -> UsageProblem:
+    return UsageProblem(
+        f"there can be no ledger at {path}: {error.strerror}", todo="correct the path or its permissions"
+    )
 
 
 @contextmanager
-def locked(path: Path, identity: str) -> Iterator[sqlite3.Connection]:
+def opened(path: Path, identity: str) -> Iterator[tuple[sqlite3.Connection, Lock]]:
     """Keep other writers away and open a ledger; make it if there is none.
 
     Raises
@@ -62,12 +124,16 @@ def locked(path: Path, identity: str) -> Iterator[sqlite3.Connection]:
     UsageProblem
         If the place is not one where a ledger can be.
     """
-    handle = lock(path)
-    try:
-        with closing(open_writable(path, identity)) as db:
-            yield db
-    finally:
-        os.close(handle)
+    with closing(Lock(path)) as lock, closing(open_writable(path, identity)) as db:
+        lock.bind()
+        yield db, lock
+
+
+@contextmanager
+def locked(path: Path, identity: str) -> Iterator[sqlite3.Connection]:
+    """Open a ledger as `opened` does, for one thing that is done to it."""
+    with opened(path, identity) as (db, _lock):
+        yield db
 
 
 def open_writable(path: Path, identity: str) -> sqlite3.Connection:
@@ -121,11 +187,24 @@ def open_readable(path: Path) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def reporting(path: Path) -> Iterator[None]:
     """Turn what SQLite and the file system say into what an operator can act upon."""
+    require_path(path)
     try:
         yield
+    except sqlite3.ProgrammingError as error:
+        raise LedgerProblem(
+            f"the privacy ledger {path} is closed, or used by another thread than the one that opened it",
+            means="nothing was charged and nothing was sent; the file itself may well hold",
+            todo="start the node again; if it comes again, report it as a defect",
+        ) from error
     except sqlite3.DatabaseError as error:
         # Without a name, or with that of any wrong statement: the tables or texts are not a ledger's.
         name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+        if name == "SQLITE_TOOBIG":
+            raise ResourceProblem(
+                f"the release is too long to be stored in the privacy ledger {path} ({name})",
+                means="nothing was charged and nothing was sent",
+                todo="ask for fewer cells, or for a shorter period",
+            ) from error
         if isinstance(error, sqlite3.OperationalError) and name != "SQLITE_ERROR":
             raise ResourceProblem(
                 f"the privacy ledger {path} cannot be used now ({name})",
@@ -138,9 +217,7 @@ def reporting(path: Path) -> Iterator[None]:
             todo="restore the ledger from its backup; do not delete it, or its budgets count as spent",
         ) from error
     except OSError as error:
-        raise UsageProblem(
-            f"there can be no ledger at {path}: {error.strerror}", todo="correct the path or its permissions"
-        ) from error
+        raise _no_place(path, error) from error
 
 
 def _is_blank(db: sqlite3.Connection) -> bool:

@@ -8,12 +8,13 @@ windows are given up. The days after them are in no window that could have been 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
 from privacy.calculus import DAY, MONTH
 from privacy.errors import LedgerProblem, UsageProblem
-from privacy.ledger import rows, witness, witness_file
+from privacy.ledger import anchoring, rows, witness, witness_file
 from privacy.ledger.anchor import Position
 from privacy.ledger.entry import head_after
 from privacy.ledger.files import locked, open_readable, reporting
@@ -21,6 +22,10 @@ from privacy.ledger.forfeit import Forfeit, Record
 from privacy.ledger.keeper import Keeper
 from privacy.ledger.verify import verify
 from privacy.ledger.witness_file import Line
+from privacy.ledger.witness_held import Held
+
+#: Last day that a ledger can know (`privacy.calculus.LocalDay`).
+_LAST_DAY = date(2199, 12, 1)
 
 
 def would_forfeit(path: Path, identity: str, keeper: Keeper, today: date) -> Forfeit:
@@ -37,6 +42,7 @@ def would_forfeit(path: Path, identity: str, keeper: Keeper, today: date) -> For
     if not path.exists():
         return _next(rows.START, None, today, today)
     with open_readable(path) as db:
+        anchoring.require_own(db, identity, keeper)
         return _planned(db, today)
 
 
@@ -69,7 +75,9 @@ def forfeit(path: Path, identity: str, keeper: Keeper, today: date) -> Forfeit:
         If the ledger is in use or does not hold; nothing is changed.
     """
     _require_lost(identity, keeper)
-    with locked(path, identity) as db, reporting(path):
+    with locked(path, identity) as db, reporting(path), closing(Held(keeper.witness)) as kept:
+        anchoring.require_own(db, identity, keeper)
+        kept.take()
         verify(path)
         record = _planned(db, today)
         if record.sequence > rows.head_of(db)[0]:
@@ -77,7 +85,7 @@ def forfeit(path: Path, identity: str, keeper: Keeper, today: date) -> Forfeit:
                 _append(db, record, identity, keeper)
         if keeper.witness.exists():
             witness_file.set_aside(keeper.witness)
-        witness.rewrite(db, keeper)
+        witness.rewrite(db, identity, keeper, kept)
     return record
 
 
@@ -96,6 +104,10 @@ def _planned(db: sqlite3.Connection, today: date) -> Forfeit:
 
 
 def _next(position: Position, last: Record | None, last_day: date, today: date) -> Forfeit:
+    if last_day > _LAST_DAY:
+        raise UsageProblem(
+            f"{last_day} is later than any day of a ledger", todo=f"give a day up to {_LAST_DAY}"
+        )
     first_day = last_day + timedelta(days=MONTH)
     if isinstance(last, Forfeit) and last.first_day >= first_day:
         return last

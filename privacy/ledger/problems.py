@@ -75,6 +75,42 @@ def damaged(place: int | str) -> LedgerProblem:
     )
 
 
+def unsigned_anchor() -> LedgerProblem:
+    """Return the error of an anchor that the operator's key did not sign."""
+    return LedgerProblem(
+        "the anchor of the ledger was not signed with the operator's key",
+        means="somebody else may have put it in the place of charges, so nothing can be released",
+        todo="stop the node, keep the file as evidence, and restore the last backup that verifies",
+    )
+
+
+def witness_in_use(witness: Path) -> LedgerProblem:
+    """Return the error of a witness that another process has open."""
+    return LedgerProblem(
+        f"the ledger's witness {witness} is open in another process",
+        means="two copies of one ledger could each spend the same budget, so the second is not opened",
+        todo="stop the other quorate-node, or give each node its own `witness` in node.toml",
+    )
+
+
+def witness_changed(witness: Path) -> LedgerProblem:
+    """Return the error of a witness that is not what was left there."""
+    return LedgerProblem(
+        f"the ledger's witness {witness} was moved, replaced or changed while the ledger is open",
+        means="nothing is sent before the witness has it; what was charged stays charged",
+        todo="put the witness back as it was, then ask for the release again",
+    )
+
+
+def ledger_moved(ledger: Path) -> LedgerProblem:
+    """Return the error of a ledger whose file, or whose lock, is not the one that was opened."""
+    return LedgerProblem(
+        f"the privacy ledger {ledger} or its lock was moved, replaced or linked while it is open",
+        means="another process could spend the same budget, so nothing was charged",
+        todo="stop the node, see to it that there is one ledger with one name, then start it again",
+    )
+
+
 def unreadable(sequence: int) -> LedgerProblem:
     """Return the error of an entry of the ledger that cannot be read."""
     return LedgerProblem(

@@ -8,6 +8,7 @@ leaves undone is done by the next opening (witness) and the next pruning (file).
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from privacy.ledger.forfeit import Record
 from privacy.ledger.keeper import Keeper
 from privacy.ledger.running import Running
 from privacy.ledger.verify import verify
+from privacy.ledger.witness_held import Held
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,10 @@ def prune(
     _require_past(before, today)
     if not path.is_file():
         raise UsageProblem(f"there is no ledger at {path}", todo="start the node once, or correct --dir")
-    with locked(path, identity) as db, reporting(path):
+    with locked(path, identity) as db, reporting(path), ExitStack() as stack:
         if keeper:
-            witness.meet(db, identity, keeper)
+            kept = stack.enter_context(closing(Held(keeper.witness)))
+            witness.meet(db, identity, keeper, kept)
         # An anchor may only stand for entries that hold.
         verify(path, lambda done, all_: progress("verifying the ledger", done, all_))
         pruned = _plan(db, before, today, progress)
@@ -115,7 +118,7 @@ def prune(
             with rows.transaction(db):
                 cut.cut(db, signed, pruned.totals, progress)
             if keeper:
-                witness.rewrite(db, keeper)
+                witness.rewrite(db, identity, keeper, kept)
         cut.clean(db, progress)
     return pruned
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from privacy.ledger import cut, problems, rows, witness, witness_file
+from privacy.ledger import anchoring, cut, problems, rows, witness, witness_file
 from privacy.ledger.anchor import SignedAnchor, carried_beyond
 from privacy.ledger.cut import Progress, no_progress
 from privacy.ledger.entry import Entry
@@ -14,6 +15,7 @@ from privacy.ledger.forfeit import record_of
 from privacy.ledger.keeper import Keeper
 from privacy.ledger.running import Running
 from privacy.ledger.witness_file import Line, Numbered
+from privacy.ledger.witness_held import Held
 
 
 def restore(
@@ -51,8 +53,13 @@ def restore(
     with (
         locked(path, identity) as db,
         reporting(path),
+        closing(Held(keeper.witness)) as kept,
         witness_file.reading(keeper.witness) as items,
     ):
+        kept.take()
+        anchoring.require_own(db, identity, keeper)
+        if witness_file.is_torn(keeper.witness):
+            raise problems.damaged(1)
         before = rows.head_of(db)[0]
         cut.overwrite_deleted(db)
         with rows.transaction(db):

@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from privacy.errors import BudgetExhausted, LedgerProblem, NonceConflict
 from privacy.ledger import rows, witness
 from privacy.ledger.anchor import Anchor, Position
 from privacy.ledger.entry import Entry, head_after
-from privacy.ledger.files import locked, reporting
+from privacy.ledger.files import opened, reporting
 from privacy.ledger.forfeit import Forfeit, Record
 from privacy.ledger.keeper import Keeper
-from privacy.ledger.request import Recorded, Request, Seam, no_seam
+from privacy.ledger.request import Recorded, Request, Seam, no_seam, require_nonce
 from privacy.ledger.witness_file import Line
+from privacy.ledger.witness_held import Held
 from privacy.terms import Terms
 
 
@@ -66,7 +67,8 @@ class Ledger:
         #: Sequence of the last entry that the witness has; None if that is not known.
         self._told: int | None = None
         with ExitStack() as stack:
-            self._db = stack.enter_context(locked(path, identity))
+            self._db, self._lock = stack.enter_context(opened(path, identity))
+            self._held = stack.enter_context(closing(Held(keeper.witness))) if keeper else None
             with reporting(path):
                 self._floor = rows.floor(self._db)
             self._tell_witness()
@@ -104,19 +106,13 @@ class Ledger:
             If these terms were charged, but their bytes are lost.
         """
         release_id = terms.release_id()
+        self._require_own_nonce(release_id, nonce)
         with reporting(self._path):
             lost = self._db.execute("SELECT 1 FROM lost WHERE release_id = ?", (release_id,)).fetchone()
-            used = self._db.execute("SELECT release_id FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
             row = self._db.execute(
                 "SELECT entry, head, bytes FROM entry JOIN result USING (release_id) WHERE release_id = ?",
                 (release_id,),
             ).fetchone()
-        if used and used[0] != release_id:
-            raise NonceConflict(
-                "the nonce of this order was used for another release",
-                means="the order is a forgery or a defect of the hub; nothing was charged or sent",
-                todo="report it to the hub operator",
-            )
         if lost:
             raise LedgerProblem(
                 "this release was charged, but its bytes were lost with a restored backup",
@@ -126,8 +122,25 @@ class Ledger:
         return Recorded(*row) if row else None
 
     def remember(self, terms: Terms, nonce: str) -> None:
-        """Note that a nonce belongs to a release that was recorded before, and that may now be sent again."""
+        """Note that a nonce belongs to a release that was recorded before, and that may now be sent again.
+
+        Raises
+        ------
+        NonceConflict
+            If the nonce was used for other terms.
+        LedgerProblem
+            If these terms were never recorded.
+        """
+        release_id = terms.release_id()
         with self._transaction():
+            self._require_own_nonce(release_id, nonce)
+            query = "SELECT 1 FROM entry WHERE release_id = ?"
+            if not self._db.execute(query, (release_id,)).fetchone():
+                raise LedgerProblem(
+                    "a release that was never recorded cannot be sent again",
+                    means="nothing was charged and nothing was sent",
+                    todo="ask for the release itself",
+                )
             self._note(terms, nonce)
         self._tell_witness()
 
@@ -160,7 +173,11 @@ class Ledger:
         BudgetExhausted
             If a day or window cannot bear the charge; nothing is written.
         PrivacyProblem
-            If there are no bytes, or it is not said which sampler drew each level.
+            If there are no bytes, it is not said which sampler drew each level, or the bounds or the noise of the
+            terms are not what their statistic and their loss ask for.
+        LedgerProblem
+            If the ledger was moved meanwhile (nothing is written), or its witness was (it is charged, and is to be
+            asked for again).
         ResourceProblem
             If the disk is full; nothing is written. If it is the disk of the witness, the release is charged and
             is to be asked for again.
@@ -209,23 +226,35 @@ class Ledger:
         self._seam("stored")
         return recorded
 
+    def _require_own_nonce(self, release_id: str, nonce: str) -> None:
+        require_nonce(nonce)
+        with reporting(self._path):
+            used = self._db.execute("SELECT release_id FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
+        if used and used[0] != release_id:
+            raise NonceConflict(
+                "the nonce of this order was used for another release",
+                means="the order is a forgery or a defect of the hub; nothing was charged or sent",
+                todo="report it to the hub operator",
+            )
+
     def _note(self, terms: Terms, nonce: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO nonce VALUES (?, ?)", (nonce, terms.release_id()))
 
     def _tell_witness(self) -> None:
         """Append what was committed since the last time; durable before anything is sent."""
-        if self._keeper is None:
+        if self._keeper is None or self._held is None:
             return
         # While it is told, and if that fails, it is not known what the witness has.
         told, self._told = self._told, None
         with reporting(self._path):
             self._told = (
-                witness.meet(self._db, self._identity, self._keeper)
+                witness.meet(self._db, self._identity, self._keeper, self._held)
                 if told is None
-                else witness.tell(self._db, self._keeper, told)
+                else witness.tell(self._db, self._held, told)
             )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with reporting(self._path), rows.transaction(self._db):
+            self._lock.require_kept()
             yield

@@ -10,7 +10,6 @@ from privacy.calculus import DAY, MONTH, Budgets
 from privacy.ledger import rows
 from privacy.ledger.entry import Entry
 from privacy.ledger.files import open_readable
-from privacy.ledger.forfeit import Forfeit
 
 
 def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
@@ -38,13 +37,19 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
         If it cannot be read.
     """
     with open_readable(path) as db:
-        records = [record for record, _head in rows.records(db)]
+        charges, forfeits = [], []
+        for record, _head in rows.records(db):
+            # Only the line of an entry is kept: a long ledger's entries would not fit into memory.
+            if isinstance(record, Entry):
+                charges.append(_line(record))
+            else:
+                forfeits.append(record.model_dump(mode="json"))
         anchor, floor = rows.anchor_of(db), rows.floor(db)
         entries, head = rows.head_of(db)
         days, windows = _totals(db, DAY), _totals(db, MONTH)
     return {
-        "charges": [_line(record) for record in records if isinstance(record, Entry)],
-        "forfeits": [record.model_dump(mode="json") for record in records if isinstance(record, Forfeit)],
+        "charges": charges,
+        "forfeits": forfeits,
         "anchor": anchor.model_dump(mode="json") if anchor else None,
         "days": days,
         "windows": windows,

@@ -85,7 +85,7 @@ def verify(path: Path, progress: Progress = no_progress) -> tuple[int, str]:
     with open_readable(path) as db:
         anchor = rows.anchor_of(db)
         begin, head = anchor.position if anchor else rows.START
-        (count,) = db.execute("SELECT coalesce(max(sequence), ?) FROM entry", (begin,)).fetchone()
+        count = _last(db, begin)
         running = Running()
         for span, found in _checked(path, db, _spans(db, (begin, head), count)):
             if found.problem:
@@ -96,6 +96,26 @@ def verify(path: Path, progress: Progress = no_progress) -> tuple[int, str]:
         _require_no_orphans(db)
         _require_totals(db, running.totals(), anchor)
     return count, head
+
+
+def _last(db: sqlite3.Connection, begin: int) -> int:
+    """Return the last sequence, or that of the first entry that is missing: from there on nothing can be checked.
+
+    So a sequence that is out of all bounds does not make as many spans.
+    """
+    count, first, last = db.execute("SELECT count(*), min(sequence), max(sequence) FROM entry").fetchone()
+    if not count:
+        return begin
+    if first <= begin:
+        raise _broken(f"entry {first}: it was pruned, and is there")
+    if count == last - begin:
+        return int(last)
+    expected = begin + 1
+    for (sequence,) in db.execute("SELECT sequence FROM entry ORDER BY sequence"):
+        if sequence != expected:
+            break
+        expected += 1
+    return expected
 
 
 def _spans(db: sqlite3.Connection, begin: Position, last: int) -> list[Span]:

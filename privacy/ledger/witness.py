@@ -16,17 +16,21 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from privacy.ledger import problems, rows, witness_file
+from privacy.ledger import anchoring, problems, rows, witness_file
 from privacy.ledger.anchor import Anchor, Position, SignedAnchor
 from privacy.ledger.entry import head_after
 from privacy.ledger.files import open_readable
 from privacy.ledger.keeper import Keeper, anchor_statement, statement
 from privacy.ledger.rows import START
 from privacy.ledger.witness_file import Item, Numbered
+from privacy.ledger.witness_held import Held
 
 
-def meet(db: sqlite3.Connection, identity: str, keeper: Keeper) -> int:
+def meet(db: sqlite3.Connection, identity: str, keeper: Keeper, kept: Held) -> int:
     """Compare a ledger with its witness, at a cost that does not depend on their length, and tell it what it lacks.
+
+    Only if the ledger was pruned and the witness not yet, all its lines are added up. An empty file is the operator's
+    word that there is nothing to compare with; a broken line alone is not.
 
     Returns
     -------
@@ -38,35 +42,58 @@ def meet(db: sqlite3.Connection, identity: str, keeper: Keeper) -> int:
     LedgerProblem
         If the ledger ends before its witness, goes another way, or cannot be compared with it.
     """
+    anchoring.require_own(db, identity, keeper)
     held = rows.head_of(db)
-    if not keeper.witness.exists():
+    if not kept.take():
         if held[0]:
             raise problems.missing(keeper.witness, held[0])
         witness_file.start(keeper.witness)
+        kept.take()
         return 0
     told, head = _end(identity, keeper)
     if told > held[0]:
         raise problems.behind(told - held[0])
     if told:
         require_same(db, (told, head))
-    if not told or is_pruned_further(rows.anchor_of(db), _anchor_of(keeper)):
-        rewrite(db, keeper)
+    else:
+        _require_not_torn(keeper, held[0])
+    if not told or _is_pruned_further(db, identity, keeper):
+        rewrite(db, identity, keeper, kept)
         return held[0]
-    return tell(db, keeper, told)
+    return tell(db, kept, told)
 
 
-def tell(db: sqlite3.Connection, keeper: Keeper, told: int) -> int:
+def _is_pruned_further(db: sqlite3.Connection, identity: str, keeper: Keeper) -> bool:
+    """Return whether the ledger was pruned and its witness not yet, after adding up the lines of the witness."""
+    ours = rows.anchor_of(db)
+    if not is_pruned_further(ours, _anchor_of(keeper)):
+        return False
+    if ours:
+        with witness_file.reading(keeper.witness) as items:
+            anchoring.require_carried(chained(items, identity, keeper), ours)
+    return True
+
+
+def _require_not_torn(keeper: Keeper, entries: int) -> None:
+    """Refuse a witness that is a broken line alone, unless it may be the first that was ever written."""
+    if entries != 1 and witness_file.is_torn(keeper.witness):
+        raise problems.damaged(1)
+
+
+def tell(db: sqlite3.Connection, kept: Held, told: int) -> int:
     """Append what was committed after entry `told`, durably; return the sequence of the last entry."""
     if rows.head_of(db)[0] == told:
         return told
-    return told + witness_file.append(keeper.witness, rows.lines_after(db, told))
+    return told + kept.append(rows.lines_after(db, told))
 
 
-def rewrite(db: sqlite3.Connection, keeper: Keeper) -> None:
-    """Replace the witness by one of the ledger's own anchor and entries."""
+def rewrite(db: sqlite3.Connection, identity: str, keeper: Keeper, kept: Held) -> None:
+    """Replace the witness by one of the ledger's own anchor and entries, and hold the new one."""
+    anchoring.require_own(db, identity, keeper)
     anchor = rows.signed_anchor(db)
     after = anchor.document().sequence if anchor else 0
     witness_file.replace(keeper.witness, anchor, rows.lines_after(db, after))
+    kept.take()
 
 
 def require_same(db: sqlite3.Connection, position: Position) -> None:
@@ -146,6 +173,8 @@ def verify(ledger: Path, identity: str, keeper: Keeper) -> Position:
         witness_file.reading(keeper.witness) as items,
         open_readable(ledger) if ledger.exists() else nullcontext() as db,
     ):
+        if db:
+            anchoring.require_own(db, identity, keeper)
         begin, held = (rows.begin_of(db), rows.head_of(db)) if db else (START, START)
         if held[0] and not keeper.witness.exists():
             raise problems.missing(keeper.witness, held[0])
@@ -157,6 +186,8 @@ def verify(ledger: Path, identity: str, keeper: Keeper) -> Position:
                 require_same(db, position)
         if position[0] > held[0]:
             raise problems.behind(position[0] - held[0])
+        if not position[0] and keeper.witness.exists():
+            _require_not_torn(keeper, held[0])
         if position[0]:
             is_pruned_further(rows.anchor_of(db) if db else None, theirs)
     return position

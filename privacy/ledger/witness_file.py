@@ -17,8 +17,13 @@ from typing import BinaryIO
 from privacy.errors import ResourceProblem
 from privacy.ledger import problems
 from privacy.ledger.anchor import SignedAnchor
+from privacy.ledger.files import require_path
 
 _BLOCK = 1 << 16
+#: Largest sequence of an entry.
+_LAST = 2**53
+#: Device, inode and length of the file of a witness.
+State = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,12 @@ class Line:
         """Return the entry's own word of its sequence and of the head before it (ValueError if it has none)."""
         try:
             found = json.loads(self.entry)
-            return int(found["sequence"]), str(found["previous"])
+            sequence, previous = found["sequence"], found["previous"]
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError("no entry") from error
+        if type(sequence) is not int or not 1 <= sequence <= _LAST or type(previous) is not str:
+            raise ValueError("no place in a chain")
+        return sequence, previous
 
 
 Item = Line | SignedAnchor
@@ -46,6 +54,7 @@ Numbered = Iterator[tuple[int, Item]]
 @contextmanager
 def usable(path: Path) -> Iterator[None]:
     """Turn what the file system says of a witness into what an operator can act upon."""
+    require_path(path)
     try:
         yield
     except OSError as error:
@@ -114,14 +123,37 @@ def start(path: Path) -> None:
     replace(path, None, ())
 
 
-def append(path: Path, lines: Iterable[Line]) -> int:
+def is_torn(path: Path) -> bool:
+    """Return whether a witness has no finished line, and yet is not empty."""
+    with usable(path), path.open("rb") as file:
+        return not _finished(file) and file.seek(0, os.SEEK_END) > 0
+
+
+def state_of(handle: int) -> State:
+    """Return which file a handle is of, and how long it is."""
+    found = os.fstat(handle)
+    return found.st_dev, found.st_ino, found.st_size
+
+
+def append(path: Path, lines: Iterable[Line], expected: State | None = None) -> int:
     """Append lines and make them durable; an unfinished last line is overwritten. Return how many.
 
-    If it fails, nothing of the lines stays, as far as the disk lets itself be told so.
+    If it fails, nothing of the lines stays, as far as the disk lets itself be told so. The file must be there: only
+    `start` makes one.
+
+    Raises
+    ------
+    LedgerProblem
+        If the file is not there, or not in the state that is expected; nothing is written.
     """
     with usable(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise problems.witness_changed(path) from None
         with os.fdopen(handle, "r+b", buffering=0) as file:
+            if expected is not None and state_of(handle) != expected:
+                raise problems.witness_changed(path)
             end = _finished(file)
             file.truncate(end)
             file.seek(end)

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 from privacy.errors import UsageProblem
 
 Interval = tuple[int, int]
 Kind = Literal["gaussian", "laplace"]
+#: Scales beyond these have no finite variance or loss in floating point.
+SMALLEST, LARGEST = Fraction(1, 1000), Fraction(2**53, 1000)
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,26 @@ class Distribution:
     kind
         Which of the two.
     scale
-        σ or b, rational and positive.
+        σ or b, rational, between `SMALLEST` and `LARGEST`.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such kind, or the scale is no fraction in this range.
     """
 
     kind: Kind
     scale: Fraction
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise UsageProblem(f"a distribution is one of {', '.join(get_args(Kind))}")
+        if not isinstance(self.scale, Fraction):
+            raise UsageProblem("a noise scale is not given as a Fraction")
         if self.scale <= 0:
-            raise UsageProblem(f"a noise scale of {self.scale} is not positive")
+            raise UsageProblem("a noise scale is not positive")
+        if not SMALLEST <= self.scale <= LARGEST:
+            raise UsageProblem(f"a noise scale is not between {SMALLEST} and {LARGEST}")
 
     @property
     def exponent(self) -> Fraction:

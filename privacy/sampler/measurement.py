@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import opendp.prelude as dp
 from numpy.typing import NDArray
+from opendp.mod import GLOBAL_FEATURES
 
-from privacy.errors import UsageProblem
+from privacy.errors import PrivacyProblem, UsageProblem
 from privacy.sampler.exact import Distribution
 from privacy.sampler.stream import WordStream, fresh_key
 from privacy.sampler.table import Table, table_of
@@ -27,8 +29,12 @@ from privacy.sampler.table import Table, table_of
 #: Cells that are drawn at once; small enough to stay in the processor's cache.
 CHUNK = 1 << 16
 THREADS = 2
+#: Chunks of one release: their streams stay inside the counter of the cipher.
+MOST_CHUNKS = 1 << 64
 dp.enable_features("contrib")
 _VOUCHED = "honest-but-curious"
+#: OpenDP's features are those of the whole process, so that only one thread at a time may switch them.
+_SWITCHING = Lock()
 
 
 class Drawing:
@@ -43,6 +49,8 @@ class Drawing:
     def __init__(self, distribution: Distribution) -> None:
         self._table: Table = table_of(distribution)
         self._key = fresh_key()
+        self._drawn: set[int] = set()
+        self._noting = Lock()
 
     def add(self, exact: NDArray[np.int64], number: int) -> NDArray[np.int64]:
         """Return a chunk with noise in every cell.
@@ -54,7 +62,13 @@ class Drawing:
         number
             Of the chunk in the release; each has random words of its own, so that chunks may be drawn in any
             order and by any thread.
+
+        Raises
+        ------
+        PrivacyProblem
+            If the number is none, or was given before: the same noise twice would tell differences exactly.
         """
+        self._note(number)
         words, more = WordStream(self._key, 2 * number), WordStream(self._key, 2 * number + 1)
         noised = np.empty_like(exact)
         for start in range(0, exact.size, CHUNK):
@@ -62,8 +76,20 @@ class Drawing:
             np.add(exact[part], self._table.draw(words(exact[part].size), more), out=noised[part])
         return noised
 
+    def _note(self, number: int) -> None:
+        if type(number) is not int or not 0 <= number < MOST_CHUNKS:
+            raise PrivacyProblem("the number of a chunk is not a whole number from zero on")
+        with self._noting:
+            if number in self._drawn:
+                raise PrivacyProblem(
+                    f"the noise of chunk {number} was drawn before",
+                    means="two vectors with the same noise would tell their difference exactly",
+                    todo="number the chunks, and take a drawing for one release only",
+                )
+            self._drawn.add(number)
+
     def add_all(self, exact: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a whole vector with noise in every cell, drawn on all threads."""
+        """Return a whole vector with noise in every cell, drawn on all threads; once (PrivacyProblem)."""
         if exact.size <= CHUNK:
             return self.add(exact, 0)
         bounds = np.linspace(0, exact.size, THREADS + 1, dtype=np.int64)
@@ -118,8 +144,12 @@ def _required(value: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @contextmanager
 def _vouching() -> Iterator[None]:
-    dp.enable_features(_VOUCHED)
-    try:
-        yield
-    finally:
-        dp.disable_features(_VOUCHED)
+    with _SWITCHING:
+        before = _VOUCHED in GLOBAL_FEATURES
+        dp.enable_features(_VOUCHED)
+        try:
+            yield
+        finally:
+            # What the application had switched on stays on.
+            if not before:
+                dp.disable_features(_VOUCHED)

@@ -75,7 +75,7 @@ class Table:
         behind = np.searchsorted(self._bounds, ends, side="right")
         return np.where(first == behind, first + self._lowest, _UNDECIDED).astype(np.int16)
 
-    def draw(self, words: NDArray[np.uint64], more: Words) -> NDArray[np.int16]:
+    def draw(self, words: NDArray[np.uint64], more: Words) -> NDArray[np.int16] | NDArray[np.int64]:
         """Return one draw per word.
 
         Parameters
@@ -88,8 +88,9 @@ class Table:
         Returns
         -------
         ndarray
-            int16 of shape (n,).
+            int16 of shape (n,); int64 where a draw was tied, which can then have any value.
         """
+        drawn: NDArray[np.int16] | NDArray[np.int64]
         drawn = self._guide.take((words >> np.uint64(WORD - GUIDE_BITS)).view(np.int64))
         undecided = np.flatnonzero(drawn == _UNDECIDED)
         if undecided.size:
@@ -97,6 +98,8 @@ class Table:
             index = np.searchsorted(self._bounds, rest, side="left")
             drawn[undecided] = index + self._lowest
             tied = self._bounds.take(index, mode="clip") == rest
+            if tied.any():
+                drawn = drawn.astype(np.int64)
             for place, word in zip(undecided[tied].tolist(), rest[tied].tolist(), strict=True):
                 drawn[place] = self._resolve(word, more)
         return drawn

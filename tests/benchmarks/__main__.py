@@ -6,16 +6,18 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
-from tests.benchmarks import chain, ledger, noise
+from tests.benchmarks import chain, ledger, node, noise
 from tests.benchmarks.figures import Figure, machine
 
 SECTIONS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
     "chain": chain.run,
     "ledger": ledger.run,
+    "node": node.run,
     "privacy": noise.run,
 }
 RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
@@ -25,13 +27,20 @@ RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
 @click.option(
     "--section", type=click.Choice(sorted(SECTIONS)), multiple=True, help="Only this section.  [default: all]"
 )
+@click.option(
+    "--part",
+    type=click.Choice(node.PARTS),
+    multiple=True,
+    help="Of section node only this: a day of 10⁷ events, one of 10⁸, Spark, a month.  [default: all]",
+)
 @click.option("--write", is_flag=True, help="Write a dated table of each section to docs/results/.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(section: tuple[str, ...], write: bool, as_json: bool) -> None:
+def main(section: tuple[str, ...], part: tuple[str, ...], write: bool, as_json: bool) -> None:
     """Measure, and print what was measured beside what it is held against."""
     found: dict[str, list[dict[str, object]]] = {}
+    sections = SECTIONS | {"node": partial(node.run, parts=part or node.PARTS)}
     for name in section or sorted(SECTIONS):
-        figures = SECTIONS[name](lambda what: click.echo(f"  {what} ...", err=True))
+        figures = sections[name](lambda what: click.echo(f"  {what} ...", err=True))
         found[name] = [asdict(figure) for figure in figures]
         table = markdown(name, figures)
         if not as_json:

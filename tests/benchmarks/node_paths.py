@@ -21,7 +21,8 @@ from node.config import Engine
 from node.engine import connect
 from node.presence import build
 from node.presence.digests import digests_of_numbers
-from node.presence.fast import Build, Pseudonyms
+from node.presence.fast import Build
+from node.presence.plan import Pseudonyms
 from node.presence.rows import batches_of
 from node.sources.daycells import DayCells
 from node.sources.door import Lookups, judged

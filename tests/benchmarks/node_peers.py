@@ -122,7 +122,7 @@ def _polars_presence(held: pl.LazyFrame) -> pl.LazyFrame:
 
 @contextmanager
 def _spark(day: World, scratch: Path, found: dict[str, Work]) -> Iterator[tuple[SparkSession, DataFrame]]:
-    """Start Spark, and measure what is done with the rows of the day; reading and joining them is the same for all."""
+    """Start Spark and measure what is done with the rows of the day, which are read and joined the same way."""
     from pyspark.sql import functions as f
 
     session = engine.local_session(THREADS, SPARK_MEMORY, scratch)
@@ -174,9 +174,9 @@ def spark_fast(day: World, presence: Path, visits: Path, scratch: Path) -> dict[
     """The fast path in the tasks, both tables written in one pass."""
     found: dict[str, Work] = {}
     plan = Build(DAY, RULES, HOLD_MINUTES, KEY, scratch, TASK_MEMORY)
-    with _spark(day, scratch, found) as (session, rows):
+    with _spark(day, scratch, found) as (_session, rows):
         both = fast.mapped(rows, plan, 16)
-        both.write.mode("overwrite").partitionBy(fast.KIND).parquet(str(presence))
+        both.write.mode("overwrite").parquet(str(presence))
     shutil.rmtree(visits, ignore_errors=True)
     return found
 

@@ -51,7 +51,7 @@ def of_month(presence: Sequence[Path], scratch: Path, memory: str) -> dict[str, 
     return {name: _cost(name, presence, [], days, scratch, memory) for name in _MONTHLY}
 
 
-def _cost(
+def _cost(  # noqa: PLR0917 - what is asked, of which days, and where
     name: str,
     presence: Sequence[Path],
     visits: Sequence[Path],

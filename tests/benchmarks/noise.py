@@ -45,7 +45,7 @@ def run(say: Callable[[str], None]) -> list[Figure]:
 def _samplers(distribution: Distribution) -> list[Figure]:
     table_of(distribution)
     exact, drawing = np.zeros(CELLS, dtype=np.int64), Drawing(distribution)
-    drawing.add(exact[:CHUNK], 1)
+    Drawing(distribution).add(exact[:CHUNK], 0)
     with watch() as ours:
         drawing.add_all(exact)
     measurement = opendp_measurement(distribution)

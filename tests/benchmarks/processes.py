@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-_PAGE, _TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-_EVERY_S = 0.1
+_TICK = os.sysconf("SC_CLK_TCK")
+_EVERY_S = 0.2
 
 
 class Failed(RuntimeError):
@@ -46,7 +46,8 @@ class Cost:
     cpu, wall
         Seconds of its work, without the start of Python and its libraries.
     peak
-        Largest resident memory of the process and its descendants together, in GiB.
+        Largest resident memory of the process and its descendants together, in GiB; seen five times a second, and
+        exactly for the process alone.
     parts
         What pieces of the work took, if it says so.
     """
@@ -75,7 +76,7 @@ def measured(module: str, *arguments: str, environment: Mapping[str, str] | None
         ) as process:
             peak, ended = 0, 0
             while not ended:
-                peak = max(peak, sum(resident for _cpu, resident in _tree(process.pid)))
+                peak = max(peak, sum(_own_bytes(pid) for pid in _tree(process.pid)))
                 time.sleep(_EVERY_S)
                 ended, status, usage = os.wait4(process.pid, os.WNOHANG)
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -95,12 +96,12 @@ def tell(whole: Work, parts: Mapping[str, Work]) -> None:
 
 def _cpu_of_tree() -> float:
     """Return CPU seconds of this process, its descendants, and those that have ended."""
-    return sum(cpu for cpu, _resident in _tree(os.getpid()))
+    return sum(_tree(os.getpid()).values())
 
 
-def _tree(root: int) -> list[tuple[float, int]]:
-    """Return CPU seconds, those of ended children included, and resident bytes of a process and its descendants."""
-    children, found = dict[int, list[int]](), dict[int, tuple[float, int]]()
+def _tree(root: int) -> dict[int, float]:
+    """Return CPU seconds, those of ended children included, of a process and its descendants."""
+    children, found = dict[int, list[int]](), dict[int, float]()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
@@ -108,10 +109,19 @@ def _tree(root: int) -> list[tuple[float, int]]:
             continue
         pid = int(path.parent.name)
         children.setdefault(int(fields[1]), []).append(pid)
-        found[pid] = (sum(int(ticks) for ticks in fields[11:15]) / _TICK, int(fields[21]) * _PAGE)
-    waiting, tree = [root], []
+        found[pid] = sum(int(ticks) for ticks in fields[11:15]) / _TICK
+    waiting, tree = [root], dict[int, float]()
     while waiting:
         pid = waiting.pop()
         waiting += children.get(pid, [])
-        tree.append(found.get(pid, (0.0, 0)))
+        tree[pid] = found.get(pid, 0.0)
     return tree
+
+
+def _own_bytes(pid: int) -> int:
+    """Return the resident bytes of a process, what it shares with others counted in parts (a fork shares all)."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))

@@ -41,7 +41,7 @@ def request(number: int) -> Request:
         parameters={},
         zoning="0" * 64,
         keyset="1" * 64,
-        levels=(LevelTerms(name="zone", share_permille=1000, by_period=1_000, scale_milli=10_000),),
+        levels=(LevelTerms(name="zone", share_permille=1000, by_period=1_000, scale_milli=3_500_000),),
         first_day=first,
         last_day=last,
         bounds=declare(statistic, {}, 24),

@@ -41,7 +41,11 @@ class Found:
 
 
 def audit(
-    mechanism: Mechanism, without: NDArray[np.int64], with_one: NDArray[np.int64], trials: int
+    mechanism: Mechanism,
+    without: NDArray[np.int64],
+    with_one: NDArray[np.int64],
+    trials: int,
+    scales: Scores | None = None,
 ) -> Found:
     """Attack a mechanism with two attacks on neighbouring vectors.
 
@@ -53,11 +57,37 @@ def audit(
         Exact vectors of neighbouring data sets, int64 of shape (cells,).
     trials
         Outputs drawn for each of the two.
+    scales
+        σ of each cell, where they differ.
     """
+    weights = 1.0 if scales is None else 1.0 / scales**2
     outputs = [mechanism(np.tile(exact, (trials, 1))) for exact in (without, with_one)]
-    changed = (with_one - without).astype(np.float64)
+    changed = (with_one - without).astype(np.float64) * weights
     found = [_attack(*(attack(output - without, changed) for output in outputs)) for attack in ATTACKS]
     return Found(max(one.estimate for one in found), max(one.limit for one in found))
+
+
+def audit_epsilon(
+    mechanism: Mechanism, without: NDArray[np.int64], with_one: NDArray[np.int64], trials: int
+) -> Found:
+    """Attack a mechanism on vectors that differ in one cell; what is found is an ε.
+
+    Pure differential privacy bounds every test: 1 − β ≤ e^ε·α, so that ε ≥ ln((1 − β)/α) (Kairouz, Oh and
+    Viswanath 2015). Laplace noise on one cell reaches it at every threshold above the exact count.
+    """
+    changed = (with_one - without).astype(np.float64)
+    none, one = (
+        projection(np.asarray(mechanism(np.tile(exact, (trials, 1))) - without), changed)
+        for exact in (without, with_one)
+    )
+    level, estimates, limits = LEVEL / (2 * THRESHOLDS), [], []
+    for threshold in np.unique(np.quantile(np.concatenate([none, one]), np.linspace(0.02, 0.98, THRESHOLDS))):
+        alarms, misses = int((none > threshold).sum()), int((one <= threshold).sum())
+        if threshold >= 0 and 0.1 < alarms / trials < 0.9:
+            estimates.append(np.log((trials - misses) / alarms))
+        hits = 1.0 - _upper(misses, trials, level)
+        limits.append(float(np.log(hits / _upper(alarms, trials, level))) if hits > 0 else -np.inf)
+    return Found(float(np.median(estimates)) if estimates else np.inf, max(limits))
 
 
 def projection(noise: NDArray[np.int64], changed: Scores) -> Scores:

@@ -135,6 +135,19 @@ def test_an_entry_on_other_terms_is_refused(change: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.parametrize(("ordered", "charged"), [(1, True), (True, 1), (0, False), ([1], [True])], ids=str)
+def test_terms_that_are_equal_only_to_python_are_those_of_another_release(ordered: Any, charged: Any) -> None:
+    first, other = (
+        Terms.model_validate(TERMS.model_dump() | {"parameters": {"more": value}})
+        for value in (ordered, charged)
+    )
+    assert first == other
+    entry = entry_for(other, DATA).to_bytes()
+    with pytest.raises(Malformed, match="the ledger entry is for another release than the order"):
+        judge(OWN, order_for(first), DATA, entry)
+    judge(OWN, order_for(first), DATA, entry_for(first, DATA).to_bytes())
+
+
 def test_an_entry_under_the_name_of_another_release_is_refused() -> None:
     entry = entry_for(TERMS, DATA, release_id="0" * 64).to_bytes()
     assert refused(entry=entry) == "the ledger entry does not hold: its terms are not what its id says"

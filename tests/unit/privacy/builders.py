@@ -6,11 +6,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from privacy.calculus import Budgets
 from privacy.ledger import Request, Terms
+from privacy.noise import calibrate
+from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
 from privacy.terms import LevelTerms
 
@@ -22,20 +25,28 @@ BUDGETS = Budgets(day=4 * UNIT, month=9 * UNIT, first_day=date(2026, 1, 1), last
 Tamper = Callable[[sqlite3.Connection], object]
 
 
+@lru_cache
+def scale_for(bounds: Declaration, mechanism: Mechanism, by_period: int) -> int:
+    """Return a scale in thousandths that is enough for a loss, and at least that of a hundredth of rho by hour."""
+    return max(34_650, calibrate(bounds, mechanism, by_period, 50))
+
+
 def terms_for(
     statistic: str, first_day: date, last_day: date, by_period: int = UNIT, /, **changes: Any
 ) -> Terms:
     """Return terms of a release of 24 hours or of a period; `changes` replace single fields."""
+    bounds = changes.get("bounds", declare(statistic, {}, 24))
+    scale = scale_for(bounds, changes.get("mechanism", "discrete-gaussian"), by_period)
     fields: dict[str, Any] = {
         "product": statistic,
         "statistic": statistic,
         "parameters": {"night_hours": [0, 1, 2], "min_nights": 1},
         "zoning": "a" * 64,
         "keyset": "b" * 64,
-        "levels": (LevelTerms(name="zone", share_permille=1000, by_period=by_period, scale_milli=34_650),),
+        "levels": (LevelTerms(name="zone", share_permille=1000, by_period=by_period, scale_milli=scale),),
         "first_day": first_day,
         "last_day": last_day,
-        "bounds": declare(statistic, {}, 24),
+        "bounds": bounds,
         "mechanism": "discrete-gaussian",
         "by_period": by_period,
         "charter_version": 1,

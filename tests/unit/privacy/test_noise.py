@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -31,6 +32,7 @@ from privacy.noise import (
     variance,
 )
 from privacy.sampler.exact import Distribution
+from privacy.sampler.measurement import CHUNK
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
 from tests.pmf import probability, weights
@@ -43,6 +45,9 @@ HOURLY = declare(PRESENCE_BY_HOUR, {}, 24)
 #: rho .02 and what it asks for over 24 hours: 24/(2·.02) = 600 = 24.4949².
 RHO, SIGMA = 20_000_000, 24_500
 NOISE = gaussian(SIGMA)
+#: Wider than the table.
+WIDE = gaussian(3_000_000)
+LARGEST = Declaration(cells_by_period=2**31, cells_by_day=2**31, cell_maximum=2**20)
 
 
 def opendp_loss(squared: int, sigma_milli: int) -> Fraction:
@@ -406,3 +411,126 @@ def test_a_vector_in_pieces_is_refused_as_a_whole_one_is() -> None:
     for wrong in (piece[:0], piece.astype(np.float64), np.full(5, 2**60, np.int64)):
         with pytest.raises(PrivacyProblem):
             list(noised_chunks([piece, wrong], HOURLY, NOISE, RHO))  # type: ignore[list-item]
+
+
+def test_an_iterator_that_fills_one_array_again_and_again_is_noised_as_if_each_chunk_were_its_own() -> None:
+    def refilled() -> Iterator[NDArray[np.int64]]:
+        buffer = np.zeros(5_000, np.int64)
+        for place in range(20):
+            buffer[:] = 10**6 * place
+            yield buffer
+
+    for noise in (NOISE, WIDE):
+        answers = list(noised_chunks(refilled(), HOURLY, noise, RHO))
+        assert [int(np.round(answer.mean() / 10**6)) for answer in answers] == list(range(20))
+
+
+@pytest.mark.parametrize("noise", [NOISE, WIDE], ids=["table", "opendp"])
+def test_a_vector_of_no_chunks_is_refused(noise: Distribution) -> None:
+    with pytest.raises(PrivacyProblem, match="no chunk at all") as caught:
+        list(noised_chunks([], HOURLY, noise, RHO))
+    assert "empty keyset" in caught.value.means
+
+
+def test_the_loss_of_a_vector_in_pieces_is_checked_at_the_call() -> None:
+    with pytest.raises(PrivacyProblem, match="the noise is too small"):
+        noised_chunks([], HOURLY, gaussian(SIGMA - 10), RHO)
+
+
+def test_noise_outside_the_table_is_drawn_piece_by_piece_too() -> None:
+    cells = CHUNK + 5
+    assert sampler_for(cells, WIDE) == "opendp"
+    whole = noised(np.full(cells, 17, np.int64), HOURLY, WIDE, RHO)
+    assert (whole.values.shape, whole.sampler) == ((cells,), "opendp")
+    chunks = list(noised_chunks([np.full(30_000, 17, np.int64)] * 2, HOURLY, WIDE, RHO))
+    assert not np.array_equal(chunks[0], chunks[1])
+    for values in (whole.values, np.concatenate(chunks)):
+        found = (values - 17).astype(np.float64)
+        assert abs(found.mean()) < 6 * 3_000 / math.sqrt(found.size)
+        assert abs(found.var() - 9e6) < 6 * 9e6 * math.sqrt(2 / found.size)
+
+
+# --- what is no number ------------------------------------------------------------------------------------
+
+NO_LOSS = [math.nan, math.inf, -math.inf, 1e300, 0.5, float(RHO), True, np.int64(RHO), 0, -1, 10**400, None]
+
+
+@pytest.mark.parametrize("by_period", NO_LOSS, ids=range(len(NO_LOSS)))
+def test_nothing_is_noised_for_a_loss_that_is_no_whole_number(by_period: Any) -> None:
+    exact = np.zeros(3, np.int64)
+    with pytest.raises(UsageProblem):
+        noised(exact, HOURLY, gaussian(1), by_period)
+    with pytest.raises(UsageProblem):
+        noised_chunks([exact], HOURLY, gaussian(1), by_period)
+    for mechanism in MECHANISMS:
+        with pytest.raises(UsageProblem):
+            calibrate(HOURLY, mechanism, by_period, 10)
+
+
+@pytest.mark.parametrize(
+    "wrong", [math.nan, math.inf, 0.5, Fraction(1, 2), True, 10**400, 10**5000, None], ids=range(8)
+)
+def test_a_scale_or_grid_that_is_no_whole_number_is_refused(wrong: Any) -> None:
+    for make in (gaussian, laplace):
+        with pytest.raises(UsageProblem, match="a noise scale is not a whole number of thousandths"):
+            make(wrong)
+    for mechanism in MECHANISMS:
+        with pytest.raises(UsageProblem):
+            noise_of(mechanism, wrong)
+        with pytest.raises(UsageProblem):
+            calibrate(HOURLY, mechanism, RHO, wrong)
+
+
+def test_there_are_no_other_mechanisms() -> None:
+    wrong: Any = "laplace"
+    for call in (lambda: noise_of(wrong, 10), lambda: calibrate(ONE, wrong, RHO, 10)):
+        with pytest.raises(UsageProblem, match="there is no such mechanism"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "scale", [math.nan, 1.5, 1, Fraction(0), Fraction(1, 10**400), Fraction(10**400)], ids=range(6)
+)
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+def test_there_is_no_distribution_of_an_impossible_scale(kind: Any, scale: Any) -> None:
+    with pytest.raises(UsageProblem, match="a noise scale is not"):
+        Distribution(kind, scale)
+    with pytest.raises(UsageProblem, match="a distribution is one of"):
+        Distribution("normal", Fraction(1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 2**53])
+def test_every_distribution_has_a_loss_and_a_variance(scale: int) -> None:
+    for bounds in (ONE, LARGEST):
+        for noise in (gaussian(scale), laplace(scale)):
+            assert mapped_loss(bounds, noise) > 0
+            assert math.isfinite(variance(noise))
+
+
+@pytest.mark.parametrize("wrong", [[0, 1], (0,), None, "1"], ids=repr)
+def test_what_is_no_array_is_not_noised(wrong: Any) -> None:
+    with pytest.raises(PrivacyProblem, match="only a one-dimensional, non-empty int64 vector"):
+        noised(wrong, HOURLY, NOISE, RHO)
+
+
+# --- the largest declarations -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("by_period", [1, 10**6, 10**12])
+@pytest.mark.parametrize("grid", [1, 10, 10**9, 2**40])
+@pytest.mark.parametrize("bounds", [(1, 1), (2**31, 1), (2**20, 2**10), (2**31, 2**20)], ids=str)
+def test_the_search_for_a_scale_ends_with_the_smallest_or_with_a_clear_problem(
+    mechanism: Mechanism, by_period: int, grid: int, bounds: tuple[int, int]
+) -> None:
+    found = Declaration(cells_by_period=bounds[0], cells_by_day=bounds[0], cell_maximum=bounds[1])
+    period, _day = found.distances_squared(mechanism)
+    if Fraction(period * 10**15, 2 * by_period) > (2**40 // grid * grid) ** 2:
+        with pytest.raises(UsageProblem, match="the noise would have a scale above 1,099,511,627"):
+            calibrate(found, mechanism, by_period, grid)
+        return
+    scale = calibrate(found, mechanism, by_period, grid)
+    assert scale % grid == 0
+    assert scale <= 2**40
+    assert mapped_loss(found, noise_of(mechanism, scale)) <= by_period
+    assert scale == grid or mapped_loss(found, noise_of(mechanism, scale - grid)) > by_period

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+import opendp.prelude as dp
 import pytest
 from numpy.typing import NDArray
+from opendp.mod import GLOBAL_FEATURES
 
-from privacy.errors import UsageProblem
+from privacy.errors import PrivacyProblem, UsageProblem
+from privacy.sampler import measurement
 from privacy.sampler.exact import Distribution, exp_minus, tails
-from privacy.sampler.measurement import Drawing, opendp_measurement, table_measurement
+from privacy.sampler.measurement import CHUNK, Drawing, opendp_measurement, table_measurement
 from privacy.sampler.stream import STREAM_WORDS, WordStream, fresh_key
 from privacy.sampler.table import Table, decide, table_of
 from tests.pmf import below
@@ -141,13 +147,69 @@ def test_a_stream_cannot_run_into_the_next() -> None:
         WordStream(fresh_key(), 0)(STREAM_WORDS + 1)
 
 
-def test_noise_does_not_depend_on_how_a_vector_is_cut_only_on_its_own_key() -> None:
+def test_noise_depends_only_on_the_key_and_on_the_number_of_the_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     distribution = Distribution("gaussian", Fraction(5))
     exact = np.arange(10_000, dtype=np.int64)
-    first, second = Drawing(distribution), Drawing(distribution)
-    np.testing.assert_array_equal(first.add(exact, 3), first.add(exact, 3))
-    assert (first.add(exact, 3) != first.add(exact, 4)).mean() > 0.8
-    assert (first.add(exact, 3) != second.add(exact, 3)).mean() > 0.8
+    first, other = Drawing(distribution), Drawing(distribution)
+    monkeypatch.setattr(measurement, "fresh_key", lambda: first._key)
+    again = Drawing(distribution)
+    third = first.add(exact, 3)
+    np.testing.assert_array_equal(third, again.add(exact, 3))
+    assert (third != first.add(exact, 4)).mean() > 0.8
+    assert (third != other.add(exact, 3)).mean() > 0.8
+
+
+@pytest.mark.parametrize("cells", [10, CHUNK + 1])
+def test_noise_is_not_drawn_twice(cells: int) -> None:
+    exact, drawing = np.zeros(cells, np.int64), Drawing(Distribution("gaussian", Fraction(5)))
+    drawing.add_all(exact)
+    with pytest.raises(PrivacyProblem, match="the noise of chunk 0 was drawn before"):
+        drawing.add_all(exact)
+    drawing.add(exact, 7)
+    with pytest.raises(PrivacyProblem, match="the noise of chunk 7 was drawn before"):
+        drawing.add(exact, 7)
+
+
+@pytest.mark.parametrize("number", [-1, 2**64, 0.5, True, np.int64(1)])
+def test_the_number_of_a_chunk_is_a_whole_number(number: Any) -> None:
+    with pytest.raises(PrivacyProblem, match="the number of a chunk"):
+        Drawing(Distribution("gaussian", Fraction(5))).add(np.zeros(3, np.int64), number)
+
+
+@pytest.mark.parametrize("end", [0, LAST])
+def test_a_draw_beyond_16_bits_is_drawn_like_every_other(end: int) -> None:
+    table = table_of(Distribution("laplace", Fraction(500)))
+    words = np.array([1 << 63, end, 1 << 62], dtype=np.uint64)
+    drawn = table.draw(words, Script(end, 1 << 63))
+    assert drawn.dtype == np.int64
+    # U is 2^-129 away from the end, and P(X >= x) is about e^(-x/b)/2: x is about b · 128 · ln 2, some 44,361.
+    assert abs(int(drawn[1])) == pytest.approx(500 * 128 * math.log(2), abs=2)
+    assert (drawn[1] < 0) == (end == 0)
+    assert [int(drawn[0]), int(drawn[2])] == [draw(table, 1 << 63), draw(table, 1 << 62)]
+
+
+def test_a_feature_that_the_application_switched_on_stays_on() -> None:
+    assert "honest-but-curious" not in GLOBAL_FEATURES
+    with measurement._vouching():
+        assert "honest-but-curious" in GLOBAL_FEATURES
+    assert "honest-but-curious" not in GLOBAL_FEATURES
+    dp.enable_features("honest-but-curious")
+    try:
+        with measurement._vouching():
+            pass
+        assert "honest-but-curious" in GLOBAL_FEATURES
+    finally:
+        dp.disable_features("honest-but-curious")
+
+
+def test_many_threads_make_measurements_at_once() -> None:
+    wanted = [Distribution("gaussian", Fraction(1000 + place, 1000)) for place in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(table_measurement.__wrapped__, wanted))
+    assert len(made) == len(wanted)
+    assert "honest-but-curious" not in GLOBAL_FEATURES
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=NAMES)
@@ -157,6 +219,6 @@ def test_the_measurement_has_the_map_of_opendps_own(distribution: Distribution) 
 
 
 def test_the_measurement_refuses_what_is_not_an_int64_vector() -> None:
-    measurement = table_measurement(Distribution("gaussian", Fraction(1)))
+    made = table_measurement(Distribution("gaussian", Fraction(1)))
     with pytest.raises(Exception, match="not an int64 vector"):
-        measurement(np.zeros(3))
+        made(np.zeros(3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,14 +14,14 @@ from ibis.backends.duckdb import Backend
 from node.presence import build as reference
 from node.sources.events import clean
 from node.sources.reasons import Reason
-from node.sources.sequence import sequenced
+from node.sources.sequence import SequenceRules, sequenced
 from node.tables import PRESENCE, VISITS
-from tests.unit.node.fast.days import Scene, build, expected, rows_of, scenes
+from tests.unit.node.fast.days import US, Scene, build, clean_by_hand, expected, rows_of, scenes
 from tests.unit.node.worlds import WORLDS
 
 
 @given(scene=scenes)
-@settings(WORLDS, max_examples=300)
+@settings(WORLDS, max_examples=200)
 def test_equals_the_definitions_in_plain_python(
     scene: Scene, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -29,10 +31,18 @@ def test_equals_the_definitions_in_plain_python(
     assert rows_of(built.visits) == visits
     assert {reason: n for reason, n in built.counts.items() if n} == {r: n for r, n in counts.items() if n}
     assert built.counts.keys() == set(Reason)
+    events, _counts = clean_by_hand(scene.rows, scene.rules)
+    minutes = Counter((event.t_us - scene.local.start_us) // (60 * US) for event in events)
+    assert {minute: n for minute, n in enumerate(built.tally.minutes.tolist()) if n} == minutes
+    hours = {(event.cell, (event.t_us - scene.local.start_us) // (3600 * US)) for event in events}
+    masks = built.tally.cell_hours.tolist()
+    assert {
+        (cell, hour) for cell, mask in enumerate(masks) for hour in range(25) if mask >> hour & 1
+    } == hours
 
 
 @given(scene=scenes)
-@settings(WORLDS, max_examples=25)
+@settings(WORLDS, max_examples=15)
 def test_equals_the_reference_on_duckdb(
     scene: Scene, db: Backend, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -51,10 +61,6 @@ def same(ours: pa.Table, theirs: pa.Table) -> bool:
 
 
 def test_a_day_without_rows_is_two_empty_tables(tmp_path: Path) -> None:
-    from datetime import date
-
-    from node.sources.sequence import SequenceRules
-
     built = build(Scene(date(2026, 10, 20), (), SequenceRules(), 60, 1), tmp_path)
     assert built.presence.column_names == list(PRESENCE)
     assert built.visits.column_names == list(VISITS)

@@ -18,7 +18,6 @@ from node.presence.spill import Extent, Spill
 from node.sources.reasons import Reason
 from node.sources.sequence import SequenceRules
 from privacy.errors import DataProblem, PrivacyProblem, UsageProblem
-from tests.benchmarks import node_world
 from tests.benchmarks.node_world import DAY
 from tests.unit.node.fast.days import PLACES
 
@@ -116,8 +115,8 @@ def test_files_have_the_same_rows_as_tables(
 ) -> None:
     monkeypatch.setattr("node.presence.output.PIECE_ROWS", 5_000)
     presence, visits = tmp_path / "presence.parquet", tmp_path / "visits.parquet"
-    counts = plan(tmp_path).files(crowd().to_batches(), presence, visits)
-    assert counts == usual.counts
+    tally = plan(tmp_path).files(crowd().to_batches(), presence, visits)
+    assert tally.counts == usual.counts
     assert pq.read_table(presence).equals(usual.presence)
     assert pq.read_table(visits).equals(usual.visits)
 
@@ -219,9 +218,3 @@ def test_a_failing_source_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
         plan(tmp_path).tables(broken())
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_bench_makes_the_same_world_twice(tmp_path: Path) -> None:
-    first = node_world.world(tmp_path / "one", 20_000)
-    second = node_world.world(tmp_path / "two", 20_000)
-    assert pq.read_table(first.events).equals(pq.read_table(second.events))
