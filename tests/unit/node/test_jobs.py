@@ -162,9 +162,14 @@ def test_an_error_over_damaged_data_tells_no_value_of_them(
     assert not (home.presence / f"{LONG_DAY}.parquet").exists()
 
 
+def workers() -> list[psutil.Process]:
+    """Children of this process that run the node's worker; other tests may have left engines running."""
+    return [child for child in psutil.Process().children() if "node.worker" in " ".join(child.cmdline())]
+
+
 def kill_the_worker(_phase: str) -> None:
-    """Kill the child process of this very process, as the kernel does when memory runs out."""
-    (worker,) = psutil.Process().children()
+    """Kill the worker, as the kernel does when memory runs out."""
+    (worker,) = workers()
     worker.kill()
 
 
@@ -182,9 +187,13 @@ def test_a_reader_that_gives_up_takes_its_worker_with_it(home: Home) -> None:
     def give_up(_phase: str) -> None:
         raise KeyboardInterrupt
 
+    def look_then_give_up(phase: str) -> None:
+        assert len(workers()) == 1
+        give_up(phase)
+
     with pytest.raises(KeyboardInterrupt):
-        run(building(home), give_up)
-    assert psutil.Process().children() == []
+        run(building(home), look_then_give_up)
+    assert workers() == []
 
 
 ANSWER = '{"snapshot": "00ff", "length": 3}'
