@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -60,16 +61,23 @@ def card(root: Path, sequence: int, as_json: bool) -> None:
 
 @ledger.command()
 @DIRECTORY
-def verify(root: Path) -> None:
+@JSON
+def verify(root: Path, as_json: bool) -> None:
     """Recompute every entry, the chain and the totals, and hold the witness against them.
 
-    Names the first thing that does not hold.
+    Names the first thing that does not hold. Warns if more was spent than the caps allow now, which is no damage:
+    caps may be lowered after a charge.
     """
     from node.ledgers import verified
 
-    found = verified(Home(root))
-    click.echo(f"ok: {found.entries} entries, head {found.head}")
-    click.echo(f"ok: the witness has {found.witnessed} of them, and agrees")
+    found = verified(Home(root), _to_stderr)
+    lines = [
+        f"ok: {found.entries} entries, head {found.head}",
+        f"ok: the witness has {found.witnessed} of them, and agrees",
+    ]
+    emit(asdict(found), as_json, "\n".join(lines))
+    if found.above_caps:
+        _to_stderr(f"warning: {found.above_caps}")
 
 
 @ledger.command()

@@ -29,6 +29,7 @@ from node.statistics.registry import algorithms
 from node.uplink import Stopped, Uplink
 from privacy.errors import QuorateError, UsageProblem, place_of
 from privacy.ledger import Ledger
+from privacy.ledger.caps import above_caps
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.identity import write_private
@@ -101,6 +102,8 @@ class Daemon:
         own, home = self._own, self._home
         signal.signal(signal.SIGTERM, _stop)
         require_sound(home, own)
+        if home.ledger.exists() and (warning := above_caps(home.ledger, own.budgets)):
+            log.warning("%s", warning)
         try:
             with closing(open_ledger(home, own, self._seam)) as ledger:
                 days = ingest(home, own, lambda day: log.info("building presence of %s", day))

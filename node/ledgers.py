@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from node.config import Home
 from node.enrolment import Agreement, keeper_of, load
 from privacy.ledger import Forfeit, forfeit, prune, restore, verify, witness, would_forfeit, would_prune
+from privacy.ledger.caps import above_caps
 from privacy.ledger.pruning import Pruned
 
 #: Who waits longer than this is told what is being done.
@@ -60,15 +61,33 @@ def require_sound(home: Home, own: Agreement) -> int:
 
 @dataclass(frozen=True)
 class Verified:
-    """Number of entries and head of a ledger that holds, and how many of the entries its witness has."""
+    """A ledger that holds.
+
+    Attributes
+    ----------
+    entries, head
+        Number of entries, and the head after the last of them.
+    witnessed
+        How many of the entries its witness has.
+    above_caps
+        What was spent beyond the caps as they are now, in words; empty if nothing was.
+    """
 
     entries: int
     head: str
     witnessed: int
+    above_caps: str
 
 
-def verified(home: Home) -> Verified:
+def verified(home: Home, say: Callable[[str], None]) -> Verified:
     """Check a whole ledger and its witness; both may be in use.
+
+    Parameters
+    ----------
+    home
+        The node's directory.
+    say
+        Is told how far it is.
 
     Raises
     ------
@@ -78,9 +97,10 @@ def verified(home: Home) -> Verified:
         Names the first thing that does not hold.
     """
     own = load(home)
-    entries, head = verify(home.ledger)
+    slowly = Slowly(say)
+    entries, head = verify(home.ledger, lambda done, of: slowly("checking entries", done, of))
     told, _head = witness.verify(home.ledger, own.ledger_identity, keeper_of(home, own.config))
-    return Verified(entries, head, told)
+    return Verified(entries, head, told, above_caps(home.ledger, own.budgets))
 
 
 def pruned(home: Home, before: date, dry_run: bool, say: Callable[[str], None]) -> Pruned:

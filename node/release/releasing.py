@@ -59,6 +59,7 @@ class Releasing:
             phase("known")
             self.ledger.remember(terms, order.nonce)
             return known
+        self._require_over(terms.last_day)
         try:
             self.ledger.require_room(terms.charge())
             phase("computing")
@@ -72,3 +73,10 @@ class Releasing:
             return self.ledger.commit(request, self.today())
         except BudgetExhausted as error:
             raise Refusal(pb.REFUSAL_REASON_BUDGET_EXHAUSTED, error.what) from error
+
+    def _require_over(self, last_day: date) -> None:
+        """Refuse a day that is not over: its data are not complete, and what is forfeited ends with today."""
+        if last_day >= self.today():
+            raise Refusal(
+                pb.REFUSAL_REASON_DATA_UNAVAILABLE, f"{last_day} is not over by the clock of this node"
+            )

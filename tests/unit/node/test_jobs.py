@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import psutil
@@ -39,7 +39,7 @@ from tests.support_node import (
 )
 
 SUBSCRIBER = 4_815_162_342_108
-BEFORE = LONG_DAY - timedelta(days=1)
+BEFORE, AFTER = LONG_DAY - timedelta(days=1), LONG_DAY + timedelta(days=1)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_an_order_is_answered_by_the_worker_once_and_by_the_ledger_from_then_on(
     own, phases = load(home), list[str]()
     order = order_of(own, "presence", (LONG_DAY, LONG_DAY))
     ledger = Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)
-    releasing = Releasing(home.root, own, algorithms(), ledger, lambda: LONG_DAY)
+    releasing = Releasing(home.root, own, algorithms(), ledger, lambda: AFTER)
     first = releasing.answer(order, phases.append)
     (home.presence / f"{LONG_DAY}.parquet").unlink()
     assert releasing.answer(order, phases.append) == first
@@ -96,7 +96,7 @@ def test_a_nonce_that_comes_back_for_another_release_is_refused(
         terms = first.terms
         ledger.commit(Request(terms, first.nonce, b"noised", b"snapshot"), LONG_DAY)
         monkeypatch.setattr(sys, "executable", "/nowhere")
-        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: LONG_DAY)
+        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: AFTER)
         assert releasing.answer(first, silent).result == b"noised"
         with pytest.raises(Refusal) as caught:
             releasing.answer(second, silent)
@@ -111,12 +111,26 @@ def test_a_release_that_no_budget_can_bear_starts_no_worker(
     own = load(poor)
     monkeypatch.setattr(sys, "executable", "/nowhere")
     ledger = Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)
-    releasing = Releasing(poor.root, own, algorithms(), ledger, lambda: LONG_DAY)
+    releasing = Releasing(poor.root, own, algorithms(), ledger, lambda: AFTER)
     with pytest.raises(Refusal) as caught:
         releasing.answer(order_of(own, "presence", (LONG_DAY, LONG_DAY)), silent)
     assert caught.value.reason == pb.REFUSAL_REASON_BUDGET_EXHAUSTED
     assert ledger.head[0] == 0
     ledger.close()
+
+
+@pytest.mark.parametrize("today", [LONG_DAY, BEFORE])
+def test_a_day_that_is_not_over_is_refused_and_not_charged(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, today: date
+) -> None:
+    own = load(home)
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    with closing(Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)) as ledger:
+        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: today)
+        with pytest.raises(Refusal, match="is not over") as caught:
+            releasing.answer(order_of(own, "presence", (LONG_DAY, LONG_DAY)), silent)
+        assert caught.value.reason == pb.REFUSAL_REASON_DATA_UNAVAILABLE
+        assert ledger.head[0] == 0
 
 
 def test_a_problem_of_the_worker_comes_back_with_its_class_and_its_words(home: Home) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from contextlib import closing
 from datetime import date, timedelta
@@ -16,12 +17,12 @@ from node import ledgers
 from node.cli import commands
 from node.config import Home
 from node.daemon import check, open_ledger
-from node.enrolment import keeper_of, load
+from node.enrolment import enrol, keeper_of, load
 from node.ledgers import Slowly, require_sound
 from privacy.errors import LedgerProblem, UsageProblem
 from privacy.ledger import Request, Terms, verify
 from quorate.contract.order import terms_of
-from tests.support_node import FIRST_DAY, config_text, write_events
+from tests.support_node import FIRST_DAY, NAME, NETWORK, Network, config_text, write_events
 
 TODAY = FIRST_DAY + timedelta(days=60)
 DAYS = [FIRST_DAY + timedelta(days=n) for n in (0, 1, 40)]
@@ -92,6 +93,17 @@ def test_verifying_holds_the_witness_against_the_ledger(used: Home) -> None:
     put_back(used)
     with pytest.raises(LedgerProblem, match="lacks 1 release"):
         quorate_node(used, "ledger", "verify")
+
+
+def test_verifying_for_a_program_and_with_caps_that_were_lowered(used: Home, network: Network) -> None:
+    found = json.loads(quorate_node(used, "ledger", "verify", "--json").stdout)
+    assert found == {"entries": 3, "head": verify(used.ledger)[1], "witnessed": 3, "above_caps": ""}
+    lower = re.sub("day_cap = .*", "day_cap = 1", used.policy.read_text())
+    used.policy.write_text(lower)
+    enrol(used, NAME, NETWORK, network.fingerprint)
+    said = quorate_node(used, "ledger", "verify")
+    assert said.stdout.startswith("ok: 3 entries")
+    assert "warning: more was spent than the caps allow now" in said.stderr
 
 
 def test_a_damaged_line_in_the_middle_of_the_witness_is_found_by_verifying_and_at_the_start(

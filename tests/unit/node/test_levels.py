@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +139,7 @@ def released(home: Home, ledger: Path, product: str, days: Sequence[date]) -> tu
     own = load(home)
     order = order_of(own, product, (days[0], days[-1]))
     with closing(Ledger(ledger, own.ledger_identity, own.budgets)) as opened:
-        found = Releasing(home.root, own, algorithms(), opened, lambda: LONG_DAY).answer(
+        found = Releasing(home.root, own, algorithms(), opened, lambda: LONG_DAY + timedelta(days=1)).answer(
             order, lambda _phase: None
         )
     return order.terms, found.result, Entry.model_validate_json(found.entry)
