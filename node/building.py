@@ -14,21 +14,17 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import ibis
+from ibis.backends.duckdb import Backend
 
 from node.config import Home
-from node.engine import connect, hash_key
+from node.engine import connect, read_one
 from node.enrolment import Agreement, secret_of
-from node.presence.build import presence, visits
-from node.sources.cleaning import Cleaned, Cleaner, problem_of
+from node.making import Made, Maker
+from node.sources.cleaning import Cleaner
 from node.sources.gate import drift, passed
 from node.sources.quality import indicators
 from node.sources.reading import Place
-from node.sources.reasons import Reason
-from node.sources.register import Version
 from node.statistics.registry import presence_code
-from node.tables import REASON
 from privacy.errors import DataProblem
 
 
@@ -47,19 +43,13 @@ class Builder:
     ----------
     own, home
         The node's agreement and directory.
-    cleaner
-        Reads and cleans.
-    versions
-        The cell register.
-    scratch
-        Directory for spilling and for files that are not complete yet.
+    maker
+        Makes days in scratch.
     """
 
     own: Agreement
     home: Home
-    cleaner: Cleaner
-    versions: list[Version]
-    scratch: Path
+    maker: Maker
 
     def build(self, day: date) -> list[str]:
         """Build a day, unless it is there and made of the same data by the same rules; return warnings.
@@ -69,36 +59,46 @@ class Builder:
         DataProblem
             If the day cannot be used; its figures are in the quality file.
         """
-        record, origin = self.home.quality / f"{day}.json", self.origin(day)
-        targets = {kind: directory / f"{day}.parquet" for kind, directory in self._directories().items()}
+        record, origin = self._record(day), self.origin(day)
+        targets = [directory / f"{day}.parquet" for directory in (self.home.visits, self.home.presence)]
         before = stored(record)
-        there = all(path.exists() for path in targets.values())
+        there = all(path.exists() for path in targets)
         if there and before and before["built"] and before["built_from"] == origin:
             return list(before["warnings"])
-        for path in targets.values():
+        for path in targets:
             path.unlink(missing_ok=True)
-        # One engine per day: its memory and its temporary tables end with it.
-        with connect(self.own.config.engine, self.scratch) as db:
-            cleaned = self.cleaner.clean(db, self.versions, day)
-            quality = self.quality(cleaned, day) | {"built_from": origin, "built": False}
-            self._quarantine(cleaned, day)
+        with self.maker.made(day, rejected=self.own.config.source.quarantine) as (db, made):
+            quality = self._quality(db, made, day) | {"built_from": origin, "built": False}
+            self._quarantine(made, day)
             write_json(record, quality)
             if quality["blocked"]:
                 what, means, todo = quality["blocked"]
                 raise DataProblem(what, means=means, todo=todo)
-            self._write(cleaned, day, targets)
+            for fresh, target in zip((made.visits, made.presence), targets, strict=True):
+                publish(fresh, target)
             write_json(record, quality | {"built": True})
         return list(quality["warnings"])
 
-    def _directories(self) -> dict[str, Path]:
-        return {"visits": self.home.visits, "presence": self.home.presence}
+    def profile(self, day: date) -> dict[str, Any]:
+        """Return the quality of a day, as it was built or as it is made now and thrown away; errors as of `build`."""
+        known = stored(self._record(day))
+        if known is not None and known["built_from"] == self.origin(day):
+            return known
+        with self.maker.made(day, rejected=False) as (db, made):
+            return self._quality(db, made, day)
 
-    def quality(self, cleaned: Cleaned, day: date) -> dict[str, Any]:
+    def origin(self, day: date) -> dict[str, str]:
+        """Return digests of all that presence of a day depends on."""
+        cleaner = self.maker.cleaner
+        return {**cleaner.origin(day), "charter": self.own.charter_digest, "code": presence_code()}
+
+    def _record(self, day: date) -> Path:
+        return self.home.quality / f"{day}.json"
+
+    def _quality(self, db: Backend, made: Made, day: date) -> dict[str, Any]:
         """Return rows by reason, indicators, control limits, and what the gate says."""
-        found: dict[str, Any] = {"rows": cleaned.found, "warnings": [], "blocked": None}
-        found["indicators"] = indicators(
-            cleaned.events, self.cleaner.day(day), cleaned.cells.valid, cleaned.found
-        )
+        found: dict[str, Any] = {"rows": made.found, "warnings": [], "blocked": None}
+        found["indicators"] = indicators(read_one(db, made.presence), made.when, made.cells, made.found)
         found["drift"] = drift(found["indicators"], self.home.quality, day)
         try:
             found["warnings"] = passed(found, self.own.config.source.gate, day)
@@ -106,41 +106,23 @@ class Builder:
             found["blocked"] = (error.what, error.means, error.todo)
         return found
 
-    def _write(self, cleaned: Cleaned, day: date, targets: Mapping[str, Path]) -> None:
-        hold, local = self.own.charter.presence.max_hold_minutes, self.cleaner.day(day)
-        key = hash_key(secret_of(self.home), f"presence|{day}")
-        self._keep(visits(cleaned.events, local, hold), targets["visits"])
-        self._keep(presence(cleaned.events, local, hold, key), targets["presence"])
-
-    def _quarantine(self, cleaned: Cleaned, day: date) -> None:
+    def _quarantine(self, made: Made, day: date) -> None:
         """Keep the rejected rows of a day, or remove those of an earlier delivery."""
         directory = self.home.quality / "quarantine"
-        if not self.own.config.source.quarantine:
+        if made.rejected is None:
             (directory / f"{day}.parquet").unlink(missing_ok=True)
             return
         directory.mkdir(mode=0o700, exist_ok=True)
-        rejected = cleaned.rows.filter(cleaned.rows[REASON] != int(Reason.ACCEPTED))
-        self._keep(rejected, directory / f"{day}.parquet")
-
-    def _keep(self, table: ibis.Table, target: Path) -> None:
-        """Write a table whole: it gets its name when every byte of it is on the disk."""
-        fresh = self.scratch / target.name
-        try:
-            table.to_parquet(str(fresh), compression="zstd")
-        except duckdb.Error as error:
-            raise problem_of(error, f"the day {target.stem}") from None
-        fresh.chmod(0o600)
-        publish(fresh, target)
-
-    def origin(self, day: date) -> dict[str, str]:
-        """Return digests of all that presence of a day depends on."""
-        return {**self.cleaner.origin(day), "charter": self.own.charter_digest, "code": presence_code()}
+        publish(made.rejected, directory / f"{day}.parquet")
 
 
-def register_of(own: Agreement, cleaner: Cleaner) -> list[Version]:
-    """Return the versions of the cell register, read by an engine of its own."""
-    with connect(own.config.engine, cleaner.place.scratch) as db:
-        return cleaner.register(db, own.zoning.codes)
+def builder_of(home: Home, own: Agreement, scratch: Path) -> Builder:
+    """Return what builds the days of a node; reads the cell register (DataProblem)."""
+    cleaner, engine = cleaner_of(home, own, scratch), own.config.engine
+    with connect(engine, scratch) as db:
+        versions = cleaner.register(db, own.zoning.codes)
+    hold = own.charter.presence.max_hold_minutes
+    return Builder(own, home, Maker(cleaner, versions, engine, hold, secret_of(home), scratch))
 
 
 def stored(record: Path) -> dict[str, Any] | None:

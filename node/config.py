@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,11 +22,31 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_UNITS = {"MB": 10**6, "GB": 10**9}
+
+
 class Engine(_Strict):
-    """Limits of the embedded database."""
+    """Limits of what builds days and computes statistics.
+
+    Attributes
+    ----------
+    memory_limit
+        What the tables and arrays of a day may take, besides the libraries; the rest is spilled.
+    threads
+        Number of threads.
+    build
+        How days are built: `auto` takes the compiled pass where it can do what is asked for, `expressions` never
+        does. Both give the same rows.
+    """
 
     memory_limit: str = Field(default="2GB", pattern=r"^[1-9][0-9]*(MB|GB)$")
     threads: int = Field(default=2, ge=1, le=256)
+    build: Literal["auto", "expressions"] = "auto"
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory limit in bytes."""
+        return int(self.memory_limit[:-2]) * _UNITS[self.memory_limit[-2:]]
 
 
 class NodeConfig(_Strict):

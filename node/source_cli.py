@@ -140,20 +140,14 @@ def _profile_text(found: dict[str, Any]) -> str:
 
 
 def _profiled(root: Path, day: date) -> dict[str, Any]:
-    from node.building import Builder, cleaner_of, register_of, stored
+    from node.building import builder_of
     from node.config import Home
-    from node.engine import connect
     from node.enrolment import load
     from node.scratch import scratch_in
 
     home = Home(root)
     own = load(home)
     with scratch_in(home.root) as scratch:
-        cleaner = cleaner_of(home, own, scratch)
-        builder = Builder(own, home, cleaner, register_of(own, cleaner), scratch)
-        known = stored(home.quality / f"{day}.json")
-        if known is None or known["built_from"] != builder.origin(day):
-            with connect(own.config.engine, scratch) as db:
-                known = builder.quality(cleaner.clean(db, builder.versions, day), day)
+        known = builder_of(home, own, scratch).profile(day)
     hidden = ("built_from", "built")
     return {"day": day.isoformat(), **{key: value for key, value in known.items() if key not in hidden}}

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from node.building import Builder, cleaner_of, register_of
+from node.building import builder_of
 from node.config import Home
 from node.engine import connect, hash_key, read_one
 from node.enrolment import Agreement, load, secret_of
@@ -54,8 +54,7 @@ def build(job: BuildJob, say: Say) -> None:
         # Of a worker that was killed: what the engine had spilled is personal data.
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(dir=home.presence) as scratch:
-        cleaner = cleaner_of(home, own, Path(scratch))
-        builder = Builder(own, home, cleaner, register_of(own, cleaner), Path(scratch))
+        builder = builder_of(home, own, Path(scratch))
         for day in job.days:
             say(Answer(progress=day.isoformat()))
             for warning in builder.build(day):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import duckdb
 import numpy as np
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
@@ -62,13 +65,28 @@ def _nothing(rows: int) -> Integers:
     return array
 
 
-def batches_of(backend: Backend, rows: Table) -> pa.RecordBatchReader:
-    """Return rows of the embedded database as batches, which are small enough for a processor's cache.
+def batches_of(backend: Backend, rows: Table) -> Iterator[pa.RecordBatch]:
+    """Yield rows of the embedded database as batches, which are small enough for a processor's cache.
 
     Ibis 12 has a method for it that calls what DuckDB 2 has renamed, and one that first fetches everything.
+
+    Raises
+    ------
+    duckdb.Error
+        Of the class that the engine would raise by itself; its text may quote data.
     """
     relation = backend.con.sql(backend.compile(rows))
-    return relation.to_arrow_reader(_BATCH_ROWS)
+    try:
+        yield from relation.to_arrow_reader(_BATCH_ROWS)
+    except OSError as error:
+        raise _engine_error(str(error)) from None
+
+
+def _engine_error(text: str) -> duckdb.Error:
+    """Return the engine's error that a stream of batches tells as an OSError that begins with its kind."""
+    kind = text.partition(" Error: ")[0].replace(" ", "")
+    found = getattr(duckdb, f"{kind}Exception", duckdb.Error)
+    return found(text) if isinstance(found, type) and issubclass(found, duckdb.Error) else duckdb.Error(text)
 
 
 @compiled

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from ibis.expr.types import Table
 
 from node.sources import reading
 from node.sources.daycells import DayCells, cells_of
-from node.sources.door import Lookups, judged
+from node.sources.door import Lookups, are_numbers, judged
 from node.sources.events import Day, clean
 from node.sources.mapping import Source
 from node.sources.pseudonyms import Mapper, period_of, subscriber_key
-from node.sources.quality import counts
+from node.sources.quality import counted, counts
 from node.sources.ranges import Ranges, listed
 from node.sources.reading import Place
 from node.sources.register import Version, read_register, require_flawless
@@ -52,6 +53,28 @@ class Cleaned:
     events: Table
     found: dict[str, int]
     cells: DayCells
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A day that the row rules have judged.
+
+    Attributes
+    ----------
+    rows
+        subscriber, t_us, cell, zone, x_m, y_m, origin, reason of every row; read when they are asked for.
+    unreadable
+        Lines that were no rows.
+    cells
+        The day's cells.
+    pseudonyms
+        Makes pseudonyms of the subscribers, which are numbers as they came; None if they are pseudonyms already.
+    """
+
+    rows: Table
+    unreadable: int
+    cells: DayCells
+    pseudonyms: Mapper | None
 
 
 class Cleaner:
@@ -119,8 +142,19 @@ class Cleaner:
         reading.require_there(self.source, self.place.root, day)
         reading.read_events(db.con, self.source, self.place, day, limit=0)
 
-    def clean(self, db: Backend, versions: list[Version], day: date) -> Cleaned:
-        """Clean a day.
+    def judge(self, db: Backend, versions: list[Version], day: date, *, numbers: bool = False) -> Judged:
+        """Read a day, and judge its rows by the row rules.
+
+        Parameters
+        ----------
+        db
+            The embedded database, which has the rows afterwards.
+        versions
+            The cell register.
+        day
+            The local day.
+        numbers
+            Whether identifiers that are whole numbers may stay what they are; the caller makes the pseudonyms then.
 
         Raises
         ------
@@ -129,15 +163,23 @@ class Cleaner:
         ResourceProblem
             If the disk is full.
         """
-        cells = cells_of(versions, day)
-        try:
+        cells, lookups = cells_of(versions, day), self.lookups(day)
+        with reading_of(day):
             raw = reading.read_events(db.con, self.source, self.place, day)
-            rows = judged(db, self.source, self.day(day), raw, cells, self.lookups(day))
-            kept = sequenced(rows, self.source.sequence).select(SUBSCRIBER, TIME, CELL, ZONE, ORIGIN, REASON)
-            found = db.create_table(_JUDGED, kept, temp=True, overwrite=True)
-            return Cleaned(found, clean(found), counts(found, raw.unreadable), cells)
-        except duckdb.Error as error:
-            raise problem_of(error, f"the events of {day}") from None
+            later = lookups.pseudonyms if numbers and are_numbers(db.con, raw) else None
+            if later is not None:
+                lookups = replace(lookups, pseudonyms=None)
+            rows = judged(db, self.source, self.day(day), raw, cells, lookups)
+            return Judged(rows, raw.unreadable, cells, later)
+
+    def clean(self, db: Backend, versions: list[Version], day: date) -> Cleaned:
+        """Clean a day; errors as of `judge`."""
+        found = self.judge(db, versions, day)
+        with reading_of(day):
+            kept = sequenced(found.rows, self.source.sequence)
+            kept = kept.select(SUBSCRIBER, TIME, CELL, ZONE, ORIGIN, REASON)
+            rows = db.create_table(_JUDGED, kept, temp=True, overwrite=True)
+            return Cleaned(rows, clean(rows), counts(counted(rows), found.unreadable), found.cells)
 
     def origin(self, day: date) -> Mapping[str, str]:
         """Return digests of all that a day's clean events depend on."""
@@ -158,6 +200,15 @@ def _code() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         state.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return state.hexdigest()
+
+
+@contextmanager
+def reading_of(day: date) -> Iterator[None]:
+    """Turn what the engine says while it reads a day into a problem that quotes no data."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise problem_of(error, f"the events of {day}") from None
 
 
 def problem_of(error: duckdb.Error, what: str) -> Exception:

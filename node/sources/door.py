@@ -99,6 +99,16 @@ def judged(  # noqa: PLR0917 - what is judged, and by what
     return db.table(ROWS, database=("temp", "main"))
 
 
+def are_numbers(connection: Connection, raw: Raw) -> bool:
+    """Return whether every identifier is a whole number from 0 to 2⁶³ − 1, or missing; reads the column."""
+    if raw.holds["subscriber"] != "integer":
+        return False
+    ((low, high),) = connection.execute(
+        f"SELECT coalesce(min(q_subscriber), 0), coalesce(max(q_subscriber), 0) FROM {raw.relation}"
+    ).fetchall()
+    return bool(low >= 0 and high < 2**63)
+
+
 def _put(connection: Connection, name: str, table: pa.Table) -> None:
     connection.register("door_arrow", table)
     try:

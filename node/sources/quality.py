@@ -6,6 +6,7 @@ The figures are exact, so all of them stay inside the operator.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
+from node.engine import small_sum
 from node.sources.events import Day
 from node.sources.reasons import OUT_OF_SCOPE, Reason, reason_of
 from node.tables import CELL, COUNT, HOUR, ORIGIN, REASON, SUBSCRIBER, TIME
@@ -21,19 +23,55 @@ from quorate.contract.calendar import HOUR_US
 _SLOT_US = 60_000_000
 
 
-def counts(rows: Table, unreadable: int) -> dict[str, int]:
+@dataclass(frozen=True)
+class Noted:
+    """When a day's clean events were, and at how many cells.
+
+    Attributes
+    ----------
+    minutes
+        Events of every elapsed minute of the day, int64 of shape (minutes,).
+    cells
+        Number of cells with an event.
+    cells_by_hour
+        Number of cells with an event in every elapsed hour, int64 of shape (hours,).
+    """
+
+    minutes: NDArray[np.int64]
+    cells: int
+    cells_by_hour: NDArray[np.int64]
+
+
+def noted(events: Table, day: Day) -> Noted:
+    """Return when a day's clean events were, and at how many cells.
+
+    Parameters
+    ----------
+    events
+        Clean events: t_us, cell.
+    day
+        The local day.
+    """
+    return Noted(_by_minute(events, day), _count(events.select(CELL).distinct()), _active_cells(events, day))
+
+
+def counted(rows: Table) -> dict[Reason, int]:
+    """Return the number of rows by reason; those without a row are missing."""
+    table = rows.group_by(REASON).aggregate(**{COUNT: rows.count()}).to_pyarrow().to_pylist()
+    return {reason_of(int(row[REASON])): int(row[COUNT]) for row in table}
+
+
+def counts(rows: Mapping[Reason, int], unreadable: int) -> dict[str, int]:
     """Return the number of rows by reason, with `accepted`, `out_of_scope` and `total`.
 
     Parameters
     ----------
     rows
-        Judged by all rules.
+        Rows by reason, judged by all rules.
     unreadable
         Lines that were no rows.
     """
-    table = rows.group_by(REASON).aggregate(**{COUNT: rows.count()}).to_pyarrow().to_pylist()
-    found = {reason_of(int(row[REASON])): int(row[COUNT]) for row in table}
-    found[Reason.UNREADABLE_LINE] = unreadable
+    found = {**rows, Reason.UNREADABLE_LINE: unreadable}
     return {
         "total": sum(found.values()),
         "accepted": found.pop(Reason.ACCEPTED, 0),
@@ -48,34 +86,35 @@ def rejected_share(found: Mapping[str, int]) -> tuple[int, int]:
     return relevant - found["accepted"], relevant
 
 
-def indicators(events: Table, day: Day, cells: int, found: Mapping[str, int]) -> dict[str, Any]:
+def indicators(presence: Table, when: Noted, cells: int, found: Mapping[str, int]) -> dict[str, Any]:
     """Return the indicators of a day, for its quality file.
 
     Parameters
     ----------
-    events
-        Clean events.
-    day
-        The local day.
+    presence
+        Of the day.
+    when
+        When its clean events were, and at how many cells.
     cells
         Number of cells that are valid on this day.
     found
         Rows by reason.
     """
-    people = _activity(events)
-    minutes, active = _by_minute(events, day), _active_cells(events, day)
+    people = _activity(presence)
     rejected, relevant = rejected_share(found)
     return {
         "subscribers": int(people.size),
         "events_per_subscriber": _spread(people),
-        "inbound_subscribers": _count(events.filter(events[ORIGIN] > 0).select(SUBSCRIBER).distinct()),
+        "inbound_subscribers": _count(presence.filter(presence[ORIGIN] > 0).select(SUBSCRIBER).distinct()),
         "cells": {
             "registered": cells,
-            "active": _count(events.select(CELL).distinct()),
-            "active_by_hour": active,
+            "active": when.cells,
+            "active_by_hour": when.cells_by_hour.tolist(),
         },
-        "events_by_hour": [int(hour.sum()) for hour in np.split(minutes, range(60, minutes.size, 60))],
-        "longest_gap_minutes": _longest_gap(minutes),
+        "events_by_hour": [
+            int(hour.sum()) for hour in np.split(when.minutes, range(60, when.minutes.size, 60))
+        ],
+        "longest_gap_minutes": _longest_gap(when.minutes),
         "rejected_permille": rejected * 1000 / relevant if relevant else 0.0,
         "rejected_permille_by_reason": {
             reason.label: found[reason.label] * 1000 / relevant
@@ -85,9 +124,9 @@ def indicators(events: Table, day: Day, cells: int, found: Mapping[str, int]) ->
     }
 
 
-def _activity(events: Table) -> NDArray[np.int64]:
+def _activity(presence: Table) -> NDArray[np.int64]:
     """Return the number of events of every subscriber, ascending, int64 of shape (subscribers,)."""
-    people = events.group_by(SUBSCRIBER).aggregate(**{COUNT: events.count()})
+    people = presence.group_by(SUBSCRIBER).aggregate(**{COUNT: small_sum(presence[COUNT])})
     # Only how many subscribers have how many events leaves the engine.
     spread = people.group_by(COUNT).aggregate(people=people.count()).order_by(COUNT).to_pyarrow()
     return np.repeat(spread[COUNT].to_numpy().astype(np.int64), spread["people"].to_numpy().astype(np.int64))
@@ -112,9 +151,9 @@ def _by_minute(events: Table, day: Day) -> NDArray[np.int64]:
     return found
 
 
-def _active_cells(events: Table, day: Day) -> list[int]:
+def _active_cells(events: Table, day: Day) -> NDArray[np.int64]:
     """Return the number of cells with an event in every elapsed hour."""
-    hours: list[int] = [0] * -(-(day.end_us - day.start_us) // HOUR_US)
+    hours = np.zeros(-(-(day.end_us - day.start_us) // HOUR_US), dtype=np.int64)
     pairs = events.select(CELL, **{HOUR: (events[TIME] - day.start_us) // HOUR_US}).distinct()
     for row in pairs.group_by(HOUR).aggregate(**{COUNT: pairs.count()}).to_pyarrow().to_pylist():
         hours[int(row[HOUR])] = int(row[COUNT])

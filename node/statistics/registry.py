@@ -68,7 +68,6 @@ _SHARED: tuple[ModuleType, ...] = (
     events,
     reasons,
     sequence,
-    build,
     sys.modules[__name__],
     anchors,
     asking,
@@ -183,14 +182,17 @@ def algorithms() -> dict[str, str]:
 
 def presence_code() -> str:
     """Return the digest of the code that presence and visits are built with."""
-    return _digest((events, reasons, sequence, build, engine, embedded, tables, quorate.contract.calendar))
+    return _digest((events, reasons, sequence, engine, embedded, tables, quorate.contract.calendar))
 
 
 def _digest(modules: Sequence[ModuleType]) -> str:
-    state = hashlib.sha256(b"quorate.algorithm.v1")
-    for module in modules:
-        source = Path(str(module.__file__)).read_bytes()
-        for part in (module.__name__.encode(), source):
+    """Return the digest of modules and of everything that builds presence."""
+    state = hashlib.sha256(b"quorate.algorithm.v2")
+    # The compiled pass is read as text: who only wants its digest need not load it.
+    built_by = sorted(Path(str(build.__file__)).parent.glob("*.py"))
+    sources = [(module.__name__, Path(str(module.__file__))) for module in modules]
+    for name, path in [*sources, *((f"node.presence.{path.stem}", path) for path in built_by)]:
+        for part in (name.encode(), path.read_bytes()):
             state.update(len(part).to_bytes(8, "big"))
             state.update(part)
     return state.hexdigest()

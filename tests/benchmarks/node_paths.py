@@ -4,41 +4,29 @@
 
 from __future__ import annotations
 
-import hmac
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
-from ibis.backends.duckdb import Backend
-from ibis.expr.types import Table
 
 from node.config import Engine
 from node.engine import connect
-from node.presence import build
-from node.presence.digests import digests_of_numbers
-from node.presence.fast import Build
-from node.presence.plan import Pseudonyms
-from node.presence.rows import batches_of
-from node.sources.daycells import DayCells
-from node.sources.door import Lookups, judged
-from node.sources.events import clean
+from node.making import Maker
+from node.sources.cleaning import Cleaner
 from node.sources.mapping import Source
-from node.sources.ranges import Ranges
-from node.sources.reading import Place, read_events
-from node.sources.sequence import sequenced
-from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE
+from node.sources.reading import Place
 from tests.benchmarks import node_peers, node_statistics
-from tests.benchmarks.node_sql import HOLD_MINUTES, KEY, statements
+from tests.benchmarks.node_sql import HOLD_MINUTES, SECRET, statements
+from tests.benchmarks.node_statistics import TIME_ZONE, ZONING
 from tests.benchmarks.node_world import DAY, World, world
 from tests.benchmarks.processes import Work, tell, work
 
 MEMORY, THREADS = "2GB", 2
-FAST_MEMORY = 2_200_000_000
+FAST_MEMORY = "2500MB"
 
 
 @dataclass(frozen=True)
@@ -100,56 +88,50 @@ def sql(job: Job) -> None:
         db.execute(statements(job.day, job.presence, job.visits))
 
 
-def door(db: Backend, job: Job) -> Table:
-    """Return the rows of the day as the node's door judges them, without pseudonyms; there are no roamers."""
-    source = Source.model_validate(
+def source(job: Job, *, given: bool) -> Source:
+    """Return the mapping of the operator; there are no roamers."""
+    return Source.model_validate(
         {
             "events": str(job.day.events.resolve()).replace(DAY.local.isoformat(), "{day}"),
-            "cells": str(job.day.cells.resolve()),
+            "cells": {
+                "path": [str(job.day.cells.resolve())],
+                "columns": {"zone": "code", "lon": "lon", "lat": "lat"},
+            },
             "first_day": DAY.local,
             "last_day": DAY.local,
+            "pseudonyms": {"given": given},
+            "sequence": node_peers.RULES.model_dump(),
         }
     )
-    raw = read_events(db.con, source, Place(job.root, job.root, THREADS, MEMORY), DAY.local)
-    nothing = Ranges.of(())
-    return judged(db, source, DAY, raw, day_cells(job.day), Lookups(None, nothing, nothing, nothing))
 
 
-def day_cells(day: World) -> DayCells:
-    """Return the register of the day as the door joins it."""
-    cells = pq.read_table(day.cells)
-    columns = {name: cells[name] for name in ("cell", "zone", "x_m", "y_m")}
-    return DayCells(pa.table({"key_0": cells["cell_id"], **columns}), (True,), len(cells))
+def by_maker(job: Job, build: Literal["auto", "expressions"], memory: str, *, given: bool) -> None:
+    """Build the day as the node does, without its quality."""
+    scratch = job.root / "scratch"
+    scratch.mkdir(exist_ok=True)
+    cleaner = Cleaner(source(job, given=given), Place(job.root, scratch, THREADS, memory), TIME_ZONE, SECRET)
+    engine = Engine(memory_limit=memory, threads=THREADS, build=build)
+    with connect(engine, scratch) as db:
+        versions = cleaner.register(db, ZONING.codes)
+    maker = Maker(cleaner, versions, engine, HOLD_MINUTES, SECRET, scratch)
+    with maker.made(DAY.local, rejected=False) as (_db, made):
+        made.presence.replace(job.presence)
+        made.visits.replace(job.visits)
 
 
 def reference(job: Job) -> None:
-    """The reference: Ibis expressions on DuckDB, events materialised between cleaning and presence as in the node."""
-    with connect(Engine(memory_limit=MEMORY, threads=THREADS), job.root) as db:
-        rows = sequenced(door(db, job), node_peers.RULES)
-        kept = rows.select(SUBSCRIBER, TIME, CELL, ZONE, ORIGIN, REASON)
-        events = clean(db.create_table("judged_rows", kept, temp=True))
-        build.visits(events, DAY, HOLD_MINUTES).to_parquet(str(job.visits), compression="zstd")
-        build.presence(events, DAY, HOLD_MINUTES, KEY).to_parquet(str(job.presence), compression="zstd")
-
-
-def fast_with(job: Job, pseudonyms: Pseudonyms | None) -> None:
-    with connect(Engine(memory_limit="500MB", threads=THREADS), job.root) as db:
-        rows = door(db, job).select(SUBSCRIBER, TIME, CELL, REASON)
-        cells = day_cells(job.day).table
-        plan = Build(
-            DAY, node_peers.RULES, HOLD_MINUTES, KEY, job.root, FAST_MEMORY, pseudonyms, cells, THREADS
-        )
-        plan.files(batches_of(db, rows), job.presence, job.visits)
+    """The reference: Ibis expressions on DuckDB."""
+    by_maker(job, "expressions", MEMORY, given=True)
 
 
 def fast(job: Job) -> None:
-    """The fast path, with pseudonyms."""
-    fast_with(job, digests_of_numbers(hmac.digest(bytes(32), b"the bench's period", "sha256")))
+    """The compiled pass, with pseudonyms, as an operator runs it."""
+    by_maker(job, "auto", FAST_MEMORY, given=False)
 
 
 def plain(job: Job) -> None:
-    """The fast path without pseudonyms, whose result is that of the others."""
-    fast_with(job, None)
+    """The compiled pass without pseudonyms, whose result is that of the others."""
+    by_maker(job, "auto", FAST_MEMORY, given=True)
 
 
 def statistics(job: Job) -> dict[str, Work]:

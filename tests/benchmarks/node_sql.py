@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from node.engine import hash_key
 from tests.benchmarks.node_world import DAY, World
 
-HOLD_MINUTES, KEY = 120, 1_234_567
+SECRET = bytes(range(32))
+HOLD_MINUTES, KEY = 120, hash_key(SECRET, f"presence|{DAY.local}")
 GHOST_SECONDS, MAX_SPEED = 60, 300
 _LENGTH = DAY.end_us - DAY.start_us
 

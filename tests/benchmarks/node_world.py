@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from node.sources.daycells import BORDER, cells_of
 from node.sources.events import Day
+from node.sources.register import METRES_OF_LAT, METRES_OF_LON, Version
 
 Integers = NDArray[np.int64]
 
@@ -27,7 +30,7 @@ FOREIGN_MCC = (204, 208, 234, 262, 270)
 CLOCK = (2, 1, 1, 1, 1, 2, 4, 7, 9, 9, 9, 9, 10, 9, 9, 9, 10, 11, 10, 9, 8, 7, 5, 3)
 SLICES_PER_HOUR = 8
 #: Which files this module writes; part of their names, so that files of an older version are not reused.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class World:
     events
         Parquet (subscriber_id, timestamp_ms, cell_id), ordered by time.
     cells
-        Parquet (cell_id, cell, zone, x_m, y_m).
+        Parquet, columns as of `cells`.
     rows
         Number of events asked for; the file has about 1 in 500 more, which are repeated.
     """
@@ -68,19 +71,33 @@ def world(root: Path, rows: int, seed: int = 1) -> World:
 _SCHEMA = pa.schema([(name, pa.int64()) for name in ("subscriber_id", "timestamp_ms", "cell_id")])
 
 
-def cells() -> pa.Table:
+def versions() -> list[Version]:
     """Return the register: cells on a grid, zones of five by two cells."""
     cell = np.arange(CELLS)
     column, row = cell % COLUMNS, cell // COLUMNS
-    return pa.table(
-        {
-            "cell_id": _cell_id(cell),
-            "cell": cell,
-            "zone": row // 2 * (COLUMNS // 5) + column // 5,
-            "x_m": column * SPACING_M,
-            "y_m": row * SPACING_M,
-        }
-    )
+    zone = row // 2 * (COLUMNS // 5) + column // 5
+    lon = 4 + column * (SPACING_M / METRES_OF_LON / math.cos(math.radians(51)))
+    lat = 50 + row * (SPACING_M / METRES_OF_LAT)
+    columns = (cell, _cell_id(cell), zone, lon, lat)
+    return [
+        Version(number + 1, (str(code),), where, x, y, None, None, date.min, date.max, ())
+        for number, code, where, x, y in zip(*(values.tolist() for values in columns), strict=True)
+    ]
+
+
+def cells() -> pa.Table:
+    """Return the register: cell_id, code of the zone, lon, lat; and as the door joins it: cell, zone, x_m, y_m."""
+    register = versions()
+    found = cells_of(register, DAY.local).table
+    found = found.rename_columns({"key_0": "cell_id"}).drop_columns([BORDER])
+    more = {
+        "code": [f"Z{one.zone:03d}" for one in register],
+        "lon": [one.lon for one in register],
+        "lat": [one.lat for one in register],
+    }
+    for name, values in more.items():
+        found = found.append_column(name, [values])
+    return found
 
 
 def _cell_id(cell: Integers) -> Integers:

@@ -16,12 +16,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
+from ibis.expr.types import Table
 
 from node.cli import commands
 from node.config import Home
+from node.presence.build import presence
 from node.sources.events import Day
 from node.sources.gate import drift, limits, passed
-from node.sources.quality import counts, indicators
+from node.sources.quality import counted, counts, indicators, noted
 from node.sources.reasons import Reason
 from node.sources.rules import Gate
 from privacy.errors import DataProblem, ExitCode, PrivacyProblem
@@ -37,7 +39,7 @@ def rows(db: Backend, *reasons: Reason) -> Any:
 
 
 def test_rows_are_counted_by_reason(db: Backend) -> None:
-    found = counts(rows(db, Reason.ACCEPTED, Reason.ACCEPTED, Reason.GHOST, Reason.MACHINE), 3)
+    found = counts(counted(rows(db, Reason.ACCEPTED, Reason.ACCEPTED, Reason.GHOST, Reason.MACHINE)), 3)
     assert {name: count for name, count in found.items() if count} == {
         "total": 7,
         "accepted": 2,
@@ -51,7 +53,12 @@ def test_rows_are_counted_by_reason(db: Backend) -> None:
 
 def test_a_reason_of_other_code_is_a_defect(db: Backend) -> None:
     with pytest.raises(PrivacyProblem):
-        counts(loaded(db, "counted", {"reason": [99]}), 0)
+        counted(loaded(db, "counted", {"reason": [99]}))
+
+
+def of_events(events: Table, day: Day, found: dict[str, int]) -> dict[str, Any]:
+    """Return the indicators of clean events at seven cells."""
+    return indicators(presence(events, day, 120, 1), noted(events, day), 7, found)
 
 
 @pytest.mark.parametrize("day", [ORDINARY_DAY, SHORT_DAY, LONG_DAY])
@@ -64,8 +71,8 @@ def test_indicators_are_those_of_the_clean_events(db: Backend, day: Any) -> None
         "zone": [0] * 5,
         "origin": [0, 0, 0, 208, 0],
     }
-    found = counts(rows(db, *[Reason.ACCEPTED] * 5, Reason.NULL_CELL, Reason.MACHINE), 2)
-    result = indicators(loaded(db, "clean", table), Day.of(day, BRUSSELS), 7, found)
+    found = counts(counted(rows(db, *[Reason.ACCEPTED] * 5, Reason.NULL_CELL, Reason.MACHINE)), 2)
+    result = of_events(loaded(db, "clean", table), Day.of(day, BRUSSELS), found)
     hours = HOURS[day]
     assert result == {
         "subscribers": 3,
@@ -81,9 +88,8 @@ def test_indicators_are_those_of_the_clean_events(db: Backend, day: Any) -> None
 
 def test_a_day_without_clean_events_has_indicators_too(db: Backend) -> None:
     names = ("subscriber", "t_us", "cell", "zone", "origin")
-    found = indicators(
-        loaded(db, "clean", {name: [] for name in names}), Day.of(DAY, BRUSSELS), 7, counts(rows(db), 0)
-    )
+    events = loaded(db, "clean", {name: [] for name in names})
+    found = of_events(events, Day.of(DAY, BRUSSELS), counts(counted(rows(db)), 0))
     assert (found["subscribers"], found["longest_gap_minutes"], found["rejected_permille"]) == (0, 1440, 0.0)
 
 

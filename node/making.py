@@ -1,0 +1,185 @@
+"""Two ways to a day that make the same rows: the reference's expressions, and one compiled pass over the rows.
+
+What is made lies in scratch, without a name of its own; `node.building` looks at its quality and gives it one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+from ibis.expr.types import Table
+
+from node.config import Engine
+from node.engine import connect, hash_key
+from node.presence.build import presence, visits
+from node.sources.cleaning import Cleaned, Cleaner, reading_of
+from node.sources.daycells import DayCells
+from node.sources.pseudonyms import Mapper
+from node.sources.quality import Noted, counts, noted
+from node.sources.reasons import Reason
+from node.sources.register import Version
+from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE, X, Y
+
+if TYPE_CHECKING:
+    from node.presence.plan import Pseudonyms, Tally
+
+#: Of the memory limit, what the embedded database may take beside the pass: it only reads if identifiers are numbers,
+#: and holds a table of all identifiers otherwise.
+_READING, _WITH_IDENTIFIERS = 0.2, 0.4
+
+
+@dataclass(frozen=True)
+class Made:
+    """A day in scratch.
+
+    Attributes
+    ----------
+    found
+        Number of rows by reason.
+    when
+        When its clean events were, and at how many cells.
+    cells
+        Number of cells that are valid on this day.
+    presence, visits
+        Parquet files.
+    rejected
+        Parquet file of the rejected rows, None if they were not asked for.
+    """
+
+    found: dict[str, int]
+    when: Noted
+    cells: int
+    presence: Path
+    visits: Path
+    rejected: Path | None = None
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes days.
+
+    Attributes
+    ----------
+    cleaner
+        Reads and cleans.
+    versions
+        The cell register.
+    engine
+        Limits of the engine.
+    hold_minutes
+        How long an event says where its subscriber is.
+    secret
+        The node's own secret, for the keys of ties.
+    scratch
+        Directory for spilling, and for what is made.
+    """
+
+    cleaner: Cleaner
+    versions: list[Version]
+    engine: Engine
+    hold_minutes: int
+    secret: bytes
+    scratch: Path
+
+    @contextmanager
+    def made(self, day: date, *, rejected: bool) -> Iterator[tuple[Backend, Made]]:
+        """Make a day, and keep its engine while it is looked at; its memory and its tables end with it.
+
+        Parameters
+        ----------
+        day
+            The local day.
+        rejected
+            Whether the rejected rows are kept too; only the expressions can do that.
+
+        Raises
+        ------
+        DataUnavailable, DataProblem
+            If the day cannot be read.
+        ResourceProblem
+            If the disk is full.
+        """
+        by_expressions = rejected or self.engine.build == "expressions"
+        with connect(self.engine, self.scratch) as db:
+            with reading_of(day):
+                made = self._by_expressions(db, day, rejected) if by_expressions else self._by_pass(db, day)
+            yield db, made
+
+    def _by_expressions(self, db: Backend, day: date, rejected: bool) -> Made:
+        local = self.cleaner.day(day)
+        cleaned: Cleaned = self.cleaner.clean(db, self.versions, day)
+        events, key = cleaned.events, self._key(day)
+        return Made(
+            cleaned.found,
+            noted(events, local),
+            cleaned.cells.valid,
+            self._kept("presence", presence(events, local, self.hold_minutes, key)),
+            self._kept("visits", visits(events, local, self.hold_minutes)),
+            self._kept("rejected", cleaned.rows.filter(cleaned.rows[REASON] != int(Reason.ACCEPTED)))
+            if rejected
+            else None,
+        )
+
+    def _by_pass(self, db: Backend, day: date) -> Made:
+        # Compiled code takes a second to load; only who builds a day this way needs it.
+        from node.presence.fast import Build
+        from node.presence.rows import batches_of
+
+        judged = self.cleaner.judge(db, self.versions, day, numbers=True)
+        share = _WITH_IDENTIFIERS if judged.pseudonyms is None else _READING
+        reading = int(share * self.engine.memory_bytes)
+        db.raw_sql(f"SET memory_limit = '{reading}B'")
+        build = Build(
+            day=self.cleaner.day(day),
+            rules=self.cleaner.source.sequence,
+            hold_minutes=self.hold_minutes,
+            key=self._key(day),
+            scratch=self.scratch,
+            memory_limit=self.engine.memory_bytes - reading,
+            pseudonyms=_of_numbers(judged.pseudonyms),
+            cells=_register(judged.cells),
+            threads=self.engine.threads,
+        )
+        rows = judged.rows.select(SUBSCRIBER, TIME, CELL, ORIGIN, REASON)
+        paths = self._path("presence"), self._path("visits")
+        tally = build.files(batches_of(db, rows), *paths)
+        for path in paths:
+            path.chmod(0o600)
+        return Made(counts(tally.counts, judged.unreadable), _when(tally), judged.cells.valid, *paths)
+
+    def _key(self, day: date) -> int:
+        return hash_key(self.secret, f"presence|{day}")
+
+    def _path(self, kind: str) -> Path:
+        return self.scratch / f"{kind}.parquet"
+
+    def _kept(self, kind: str, table: Table) -> Path:
+        path = self._path(kind)
+        table.to_parquet(str(path), compression="zstd")
+        path.chmod(0o600)
+        return path
+
+
+def _of_numbers(mapper: Mapper | None) -> Pseudonyms | None:
+    """Return what the pass makes pseudonyms with."""
+    return None if mapper is None else lambda numbers: mapper(numbers.tolist())
+
+
+def _when(tally: Tally) -> Noted:
+    hours = np.arange(-(-tally.minutes.size // 60))
+    active = (tally.cell_hours[:, np.newaxis] >> hours) & 1
+    return Noted(tally.minutes, int(np.count_nonzero(tally.cell_hours)), active.sum(axis=0, dtype=np.int64))
+
+
+def _register(cells: DayCells) -> pa.Table:
+    """Return cell, zone, x_m and y_m of the cells that an accepted row can have."""
+    usable = (cells.table[CELL].to_numpy() >= 0) & (cells.table[ZONE].to_numpy() >= 0)
+    return cells.table.select([CELL, ZONE, X, Y]).filter(pa.array(usable))

@@ -1,0 +1,185 @@
+"""The node builds a day by expressions or by the compiled pass, from an operator's own tables: the same day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+
+from node.config import Engine
+from node.making import Made, Maker
+from node.sources.cleaning import Cleaner
+from node.sources.mapping import Source
+from node.sources.reading import Place
+from privacy.errors import DataProblem
+from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, instant
+from tests.unit.node.sources.support import SECRET, register, source_of
+from tests.unit.node.worlds import HOURS, ORDINARY_DAY
+
+ROWS, PEOPLE = 20_000, 300
+#: Two cells at one place, one whose validity is over, one that reaches into France.
+CELLS: list[dict[str, Any]] = [
+    {"cell.0": n, "zone": zone, "lon": lon, "lat": lat, "valid_to": to, "border": border}
+    for n, zone, lon, lat, to, border in (
+        (1, "Z001", 4.35, 50.85, None, None),
+        (2, "Z002", 4.35, 50.85, None, None),
+        (3, "Z003", 4.40, 51.20, None, "208"),
+        (4, "Z003", 3.72, 51.05, None, None),
+        (5, "Z001", 5.57, 50.63, "2020-12-31", None),
+    )
+]
+COLUMNS = {"subscriber": "subscriber_id", "cell": "cell_id", "home": "home"}
+MAPPING: dict[str, Any] = {
+    "columns": COLUMNS,
+    "cells": {"path": "cells.parquet", "columns": {"lon": "lon", "lat": "lat", "border": "border"}},
+    "roamers": {"own": ["20601"]},
+    "sequence": {"ghost_seconds": 300, "max_speed": 200},
+    "pseudonyms": {},
+}
+NUMBERS = np.random.default_rng(8).integers(1, 2**62, PEOPLE)
+
+
+def numbers(who: Any) -> pa.Array:
+    return pa.array(NUMBERS[who])
+
+
+def with_nulls(who: Any) -> pa.Array:
+    return pa.array(NUMBERS[who], mask=who == 0)
+
+
+def negative(who: Any) -> pa.Array:
+    """Hashes of an operator as signed numbers."""
+    return pa.array(NUMBERS[who] * np.where(who % 2, 1, -1))
+
+
+def beyond_63_bits(who: Any) -> pa.Array:
+    return pa.array(NUMBERS.astype(np.uint64)[who] + np.uint64(2**63))
+
+
+def texts(who: Any) -> pa.Array:
+    return pa.array([f"20601{number:010d}" for number in who])
+
+
+Ids = Callable[[Any], pa.Array]
+IDS: tuple[Ids, ...] = (numbers, with_nulls, negative, beyond_63_bits, texts)
+
+
+def events(ids: Ids, day: Any) -> pa.Table:
+    """Return rows with all that can be wrong: nulls, other days, unknown and old cells, roamers, repetitions."""
+    random = np.random.default_rng(5)
+    who = random.integers(0, PEOPLE, ROWS)
+    milliseconds = instant(day, 0) // 1000 + random.integers(-60, HOURS[day] * 3600 + 60, ROWS) * 1000
+    homes = np.array(["20601", "20810", "26201", "xx", None], dtype=object)[who % 5]
+    table = pa.table(
+        {
+            "subscriber_id": ids(who),
+            "timestamp_ms": pa.array(milliseconds, mask=random.random(ROWS) < 0.01),
+            "cell_id": random.integers(1, 7, ROWS),
+            "home": pa.array(homes.tolist(), pa.string()),
+        }
+    )
+    return pa.concat_tables([table, table.slice(0, ROWS // 20)])
+
+
+def maker(root: Path, source: Source, build: str, memory: str = "300MB") -> Maker:
+    scratch = root / build
+    scratch.mkdir(exist_ok=True)
+    engine = Engine(memory_limit=memory, threads=2, build=build)
+    cleaner = Cleaner(source, Place(root, scratch), BRUSSELS, SECRET)
+    return Maker(cleaner, register(CELLS, source), engine, 120, SECRET, scratch)
+
+
+def both(root: Path, source: Source, day: Any = ORDINARY_DAY, memory: str = "300MB") -> list[Made]:
+    """Return a day made by both ways."""
+    found = []
+    for build in ("expressions", "auto"):
+        with maker(root, source, build, memory).made(day, rejected=False) as (_db, made):
+            found.append(made)
+    return found
+
+
+def require_same(one: Made, other: Made) -> None:
+    assert one.found == other.found
+    assert one.cells == other.cells
+    assert one.when.cells == other.when.cells
+    assert one.when.minutes.tolist() == other.when.minutes.tolist()
+    assert one.when.cells_by_hour.tolist() == other.when.cells_by_hour.tolist()
+    for kind in ("presence", "visits"):
+        first, second = (pq.ParquetFile(getattr(made, kind)).read() for made in (one, other))
+        assert first.num_rows
+        assert first.schema.names == second.schema.names
+        assert first.schema.types == second.schema.types
+        # What may be null is written down differently; that nothing is, is compared.
+        assert first.columns == second.columns
+        assert getattr(other, kind).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("ids", IDS, ids=lambda ids: ids.__name__)
+@pytest.mark.parametrize("day", [ORDINARY_DAY, LONG_DAY, SHORT_DAY], ids=str)
+def test_both_ways_make_the_same_day(tmp_path: Path, ids: Ids, day: Any) -> None:
+    pq.write_table(events(ids, day), tmp_path / f"{day}.parquet")
+    require_same(*both(tmp_path, source_of(**MAPPING, first_day=day, last_day=day), day))
+
+
+@pytest.mark.parametrize("ids", [numbers, with_nulls, negative], ids=lambda ids: ids.__name__)
+def test_both_ways_take_pseudonyms_that_are_given(tmp_path: Path, ids: Ids) -> None:
+    pq.write_table(events(ids, ORDINARY_DAY), tmp_path / f"{ORDINARY_DAY}.parquet")
+    require_same(*both(tmp_path, source_of(**{**MAPPING, "pseudonyms": {"given": True}})))
+
+
+def test_both_ways_make_the_same_of_text_files_with_lines_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / f"{ORDINARY_DAY}.csv"
+    pc.write_csv(events(texts, ORDINARY_DAY), path)
+    with path.open("a") as file:
+        file.write("one,two\n,,,\nthree\n")
+    one, other = both(tmp_path, source_of(**MAPPING, events={"kind": "csv", "path": ["{day}.csv"]}))
+    require_same(one, other)
+    assert other.found["unreadable_line"] == 2
+
+
+def test_both_ways_keep_within_little_memory(tmp_path: Path) -> None:
+    pq.write_table(events(numbers, ORDINARY_DAY), tmp_path / f"{ORDINARY_DAY}.parquet")
+    require_same(*both(tmp_path, source_of(**MAPPING), memory="40MB"))
+
+
+def test_a_day_without_a_usable_row_is_two_empty_tables_either_way(tmp_path: Path) -> None:
+    rows = events(numbers, ORDINARY_DAY)
+    nowhere = rows.set_column(2, "cell_id", pa.array(np.full(rows.num_rows, 99)))
+    pq.write_table(nowhere, tmp_path / f"{ORDINARY_DAY}.parquet")
+    one, other = both(tmp_path, source_of(**MAPPING))
+    assert one.found == other.found
+    assert one.found["accepted"] == 0
+    for kind in ("presence", "visits"):
+        first, second = (pq.ParquetFile(getattr(made, kind)).read() for made in (one, other))
+        assert first.num_rows == 0
+        assert first.schema.types == second.schema.types
+
+
+@pytest.mark.parametrize("build", ["expressions", "auto"])
+def test_an_expression_that_fails_on_a_row_is_the_same_problem_either_way(tmp_path: Path, build: str) -> None:
+    table = events(numbers, ORDINARY_DAY)
+    cells = ["secret-cell", *map(str, table["cell_id"].to_pylist()[1:])]
+    pq.write_table(table.set_column(2, "cell_id", pa.array(cells)), tmp_path / f"{ORDINARY_DAY}.parquet")
+    source = source_of(**{**MAPPING, "columns": {**COLUMNS, "cell": "cell_id::BIGINT"}})
+    with (
+        pytest.raises(DataProblem, match="an expression fails on a row") as caught,
+        maker(tmp_path, source, build).made(ORDINARY_DAY, rejected=False),
+    ):
+        pass
+    assert "secret-cell" not in caught.value.explain()
+    assert caught.value.__suppress_context__
+
+
+def test_rejected_rows_are_kept_by_the_expressions(tmp_path: Path) -> None:
+    pq.write_table(events(numbers, ORDINARY_DAY), tmp_path / f"{ORDINARY_DAY}.parquet")
+    with maker(tmp_path, source_of(**MAPPING), "auto").made(ORDINARY_DAY, rejected=True) as (_db, made):
+        assert made.rejected is not None
+        kept = pq.ParquetFile(made.rejected).metadata.num_rows
+    # Lines that are no rows, and rows that were skipped, are not among them.
+    assert kept == made.found["total"] - made.found["accepted"]
