@@ -68,13 +68,16 @@ class Drawing:
         PrivacyProblem
             If the number is none, or was given before: the same noise twice would tell differences exactly.
         """
+        noised = np.empty_like(exact)
+        self._add(exact, number, noised)
+        return noised
+
+    def _add(self, exact: NDArray[np.int64], number: int, noised: NDArray[np.int64]) -> None:
         self._note(number)
         words, more = WordStream(self._key, 2 * number), WordStream(self._key, 2 * number + 1)
-        noised = np.empty_like(exact)
         for start in range(0, exact.size, CHUNK):
             part = slice(start, start + CHUNK)
             np.add(exact[part], self._table.draw(words(exact[part].size), more), out=noised[part])
-        return noised
 
     def _note(self, number: int) -> None:
         if type(number) is not int or not 0 <= number < MOST_CHUNKS:
@@ -92,10 +95,15 @@ class Drawing:
         """Return a whole vector with noise in every cell, drawn on all threads; once (PrivacyProblem)."""
         if exact.size <= CHUNK:
             return self.add(exact, 0)
-        bounds = np.linspace(0, exact.size, THREADS + 1, dtype=np.int64)
-        parts = [exact[low:high] for low, high in pairwise(bounds.tolist())]
+        # Each thread writes into its part: fresh memory costs about as much as the noise in it.
+        noised, bounds = np.empty_like(exact), np.linspace(0, exact.size, THREADS + 1, dtype=np.int64)
+        parts = [slice(low, high) for low, high in pairwise(bounds.tolist())]
         with ThreadPoolExecutor(THREADS) as pool:
-            return np.concatenate(list(pool.map(self.add, parts, range(THREADS))))
+            for done in [
+                pool.submit(self._add, exact[part], number, noised[part]) for number, part in enumerate(parts)
+            ]:
+                done.result()
+        return noised
 
 
 @lru_cache(maxsize=16)
