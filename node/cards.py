@@ -10,6 +10,7 @@ from rich.table import Table
 
 from node.config import Home
 from node.enrolment import Agreement, load
+from node.ledgers import require_there
 from privacy.card import Card, card
 from privacy.errors import LedgerProblem, UsageProblem
 from privacy.ledger import rows
@@ -32,6 +33,7 @@ def card_of(home: Home, sequence: int) -> Card:
         If the ledger cannot be read, or the entry does not hold.
     """
     own = load(home)
+    require_there(home, own)
     with open_readable(home.ledger) as db:
         row = db.execute("SELECT entry FROM entry WHERE sequence = ?", (sequence,)).fetchone()
         pruned = rows.begin_of(db)[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from node.cli_ledger import ledger
+from node.cli_ledger import ledger, warn_of_doubt
 from node.cli_options import DAY, DIRECTORY, JSON, emit
 from node.config import Home
 from node.source_cli import source
@@ -127,7 +127,10 @@ def algorithms(as_json: bool) -> None:
 @click.option("--from", "first", type=DAY, required=True, help="First local day.")
 @click.option("--to", "last", type=DAY, show_default="the first day", help="Last local day.")
 @click.option(
-    "--revision", type=click.IntRange(0), default=0, help="A higher number is measured and charged again."
+    "--revision",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    help="A higher number is measured and charged again.",
 )
 @JSON
 @click.option(
@@ -153,6 +156,7 @@ def plan(
 
     from node.planning import picture, planned, print_plan, write_picture
 
+    warn_of_doubt(root)
     found = planned(Home(root), product, (first.date(), (last or first).date()), revision)
     if image:
         write_picture(picture(found), image)

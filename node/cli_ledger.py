@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,26 +26,45 @@ def ledger() -> None:
 def show(root: Path, as_json: bool) -> None:
     """Print what was released, what it cost, and the totals by day and by 31 days."""
     from node.enrolment import load
+    from node.ledgers import require_there
     from privacy.ledger.summary import summary
 
     home = Home(root)
-    found = summary(home.ledger, load(home).budgets)
-    lines = [f"{len(found['charges'])} release(s), head {found['chain_head']}"]
+    own = load(home)
+    require_there(home, own)
+    warn_of_doubt(root)
+    found = summary(home.ledger, own.budgets)
+    emit(found, as_json, "\n".join(_shown(found)))
+
+
+def _shown(found: dict[str, Any]) -> list[str]:
+    """Return what the ledger says for a person; of the windows only the fullest."""
+    lines, first_day, caps = [], found["first_day"], found["caps"]
+    lines.append(f"{len(found['charges'])} release(s), head {found['chain_head']}")
     if found["anchor"]:
         lines.append(f"  {found['anchor']['sequence']} earlier entries were pruned")
     if found["anchor"] or found["forfeits"]:
-        lines.append(f"  days before {found['first_day']} have no budget any more")
+        lines.append(f"  days before {first_day} have no budget any more")
     lines += [
-        f"  {c['product']} {c['first_day']} … {c['last_day']}: {c['by_period']} nano-rho, {c['by_day']} a day"
+        f"  {c['sequence']}: {c['product']} {c['first_day']} … {c['last_day']}: {c['by_period']} nano-rho, "
+        f"{c['by_day']} a day{'; charged, but its bytes are lost' if c['lost'] else ''}"
         for c in found["charges"]
     ]
-    lines += [f"  day {day}: {nano} of {found['caps']['day']}" for day, nano in found["days"].items()]
-    emit(found, as_json, "\n".join(lines))
+    lines += [
+        f"  day {day}: {nano} of {caps['day']} nano-rho{'' if day >= first_day else ', no budget any more'}"
+        for day, nano in found["days"].items()
+    ]
+    if found["windows"]:
+        day, nano = max(found["windows"].items(), key=lambda window: window[1])
+        lines.append(
+            f"  fullest {caps['window_days']} days, from {day}: {nano} of {caps['window']} nano-rho (--json has all)"
+        )
+    return lines
 
 
 @ledger.command()
 @DIRECTORY
-@click.argument("sequence", type=click.IntRange(1))
+@click.argument("sequence", type=click.IntRange(1, 2**62))
 @JSON
 def card(root: Path, sequence: int, as_json: bool) -> None:
     """Print the release card of ledger entry SEQUENCE: what it protects, how strongly, by what means."""
@@ -52,6 +72,7 @@ def card(root: Path, sequence: int, as_json: bool) -> None:
 
     from node.cards import card_of, print_card
 
+    warn_of_doubt(root)
     found = card_of(Home(root), sequence)
     if as_json:
         click.echo(found.model_dump_json(indent=1))
@@ -75,9 +96,40 @@ def verify(root: Path, as_json: bool) -> None:
         f"ok: {found.entries} entries, head {found.head}",
         f"ok: the witness has {found.witnessed} of them, and agrees",
     ]
+    if found.pruned:
+        lines.append(
+            f"{found.pruned} of the entries are pruned: their anchor holds, they were not recomputed"
+        )
+    if found.lost:
+        lines.append(
+            f"{found.lost} release(s) are charged without bytes, which were lost with a restored backup"
+        )
+    if found.forfeits:
+        lines.append(f"budgets were given up {found.forfeits} time(s), because a witness was lost")
     emit(asdict(found), as_json, "\n".join(lines))
-    if found.above_caps:
-        _to_stderr(f"warning: {found.above_caps}")
+    for warning in found.warnings():
+        _to_stderr(f"warning: {warning}")
+
+
+@ledger.command()
+@DIRECTORY
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="A new file; nothing is overwritten.",
+)
+@JSON
+def backup(root: Path, target: Path, as_json: bool) -> None:
+    """Copy the ledger as it is at this moment into one file; the node may be running.
+
+    Do not copy ledger.db by itself: what was committed last is in another file beside it.
+    """
+    from node.ledgers import backed_up
+
+    size = backed_up(Home(root), target)
+    emit({"file": str(target), "bytes": size}, as_json, f"wrote {target}, {size:,} bytes")
 
 
 @ledger.command()
@@ -87,9 +139,18 @@ def verify(root: Path, as_json: bool) -> None:
     is_flag=True,
     help="The witness is lost as well: give up every budget that may have been spent.",
 )
+@click.option(
+    "--from",
+    "copy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Put this backup in the place of the ledger first.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask; with --without-witness.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be given up; with --without-witness.")
-def restore(root: Path, without_witness: bool, yes: bool, dry_run: bool) -> None:
+@JSON
+def restore(  # noqa: PLR0917 - options arrive as arguments
+    root: Path, without_witness: bool, copy: Path | None, yes: bool, dry_run: bool, as_json: bool
+) -> None:
     """Add to a ledger that was restored from a backup the charges that its witness has.
 
     Charges can only be added. The bytes of these releases are gone: they cannot be sent again by this node.
@@ -98,14 +159,19 @@ def restore(root: Path, without_witness: bool, yes: bool, dry_run: bool) -> None
 
     home = Home(root)
     if without_witness:
+        if copy or as_json:
+            raise click.UsageError("--from and --json do not go with --without-witness")
         _restore_without_witness(home, yes, dry_run)
         return
     if yes or dry_run:
         raise click.UsageError("--yes and --dry-run go with --without-witness")
-    count = restored(home, _to_stderr)
-    click.echo(
-        f"added {count} charge(s) from the witness" if count else "the ledger has every charge already"
+    count = restored(home, _to_stderr, copy)
+    text = (
+        f"added {count} charge(s) from the witness; their bytes are lost: quorate-node ledger show names them"
+        if count
+        else "the ledger has every charge already"
     )
+    emit({"added": count}, as_json, text)
 
 
 def _restore_without_witness(home: Home, yes: bool, dry_run: bool) -> None:
@@ -114,8 +180,9 @@ def _restore_without_witness(home: Home, yes: bool, dry_run: bool) -> None:
     click.echo(forfeit_as_text(home, to_forfeit(home)))
     if dry_run:
         return
-    if not yes:
-        _confirm("Give these budgets up?")
+    if not (yes or _confirmed("Give these budgets up?")):
+        click.echo("nothing was changed")
+        return
     found = forfeited(home)
     click.echo(f"recorded as entry {found.sequence}; a new witness was started")
 
@@ -129,15 +196,23 @@ def at_a_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _confirm(question: str) -> None:
-    """Ask a person, and end here without a yes; where nobody can be asked, --yes is needed."""
+def _confirmed(question: str) -> bool:
+    """Ask a person; where nobody can be asked, --yes is needed."""
     if not at_a_terminal():
         raise UsageProblem(
             "this needs a yes, and there is no terminal to ask at",
             means="nothing was changed",
             todo="add --yes if it is meant",
         )
-    click.confirm(question, abort=True)
+    return click.confirm(question)
+
+
+def warn_of_doubt(root: Path) -> None:
+    """Warn on standard error if the node would not open its ledger, so that what it says is out of date."""
+    from node.ledgers import doubt
+
+    if found := doubt(Home(root)):
+        _to_stderr(f"warning: {found}")
 
 
 @ledger.command()
@@ -159,5 +234,7 @@ def prune(root: Path, before: datetime, dry_run: bool, as_json: bool) -> None:
     from node.ledgers import pruned, pruned_as_json, pruned_as_text
 
     day = before.date()
+    if dry_run:
+        warn_of_doubt(root)
     found = pruned(Home(root), day, dry_run, _to_stderr)
     emit(pruned_as_json(found, day, dry_run), as_json, pruned_as_text(found, day, dry_run))

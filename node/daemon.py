@@ -30,6 +30,7 @@ from node.uplink import Stopped, Uplink
 from privacy.errors import QuorateError, UsageProblem, place_of
 from privacy.ledger import Ledger
 from privacy.ledger.caps import above_caps
+from privacy.ledger.files import require_one_name
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.identity import write_private
@@ -216,6 +217,7 @@ def check(home: Home, own: Agreement) -> list[str]:
                 todo="install the version that the charter was made for, or have the charter amended",
             )
     secret_of(home)
+    require_one_name(home.ledger)
     entries = require_sound(home, own)
     return [
         "charter, zoning, policy and certificate are the enrolled ones",

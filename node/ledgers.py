@@ -6,14 +6,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from node.config import Home
 from node.enrolment import Agreement, keeper_of, load
-from privacy.ledger import Forfeit, forfeit, prune, restore, verify, witness, would_forfeit, would_prune
+from privacy.ledger import (
+    Forfeit,
+    forfeit,
+    problems,
+    prune,
+    restore,
+    verify,
+    witness,
+    would_forfeit,
+    would_prune,
+)
 from privacy.ledger.caps import above_caps
+from privacy.ledger.copies import backup, put_back
 from privacy.ledger.pruning import Pruned
+from privacy.ledger.summary import gaps
 
 #: Who waits longer than this is told what is being done.
 PATIENCE_SECONDS = 2.0
@@ -69,6 +82,12 @@ class Verified:
         Number of entries, and the head after the last of them.
     witnessed
         How many of the entries its witness has.
+    pruned
+        How many of the entries are pruned: the anchor stands for them, and they could not be recomputed.
+    lost
+        Number of releases whose bytes are gone with a restored backup.
+    forfeits
+        How often budgets were given up.
     above_caps
         What was spent beyond the caps as they are now, in words; empty if nothing was.
     """
@@ -76,7 +95,18 @@ class Verified:
     entries: int
     head: str
     witnessed: int
+    pruned: int
+    lost: int
+    forfeits: int
     above_caps: str
+
+    def warnings(self) -> list[str]:
+        """Return what is no damage, but should be known."""
+        lacks = self.entries - self.witnessed
+        found = [f"the witness lacks {lacks} of the entries; the node adds them at its next start"] * (
+            lacks > 0
+        )
+        return [*found, self.above_caps] if self.above_caps else found
 
 
 def verified(home: Home, say: Callable[[str], None]) -> Verified:
@@ -97,10 +127,28 @@ def verified(home: Home, say: Callable[[str], None]) -> Verified:
         Names the first thing that does not hold.
     """
     own = load(home)
+    require_there(home, own)
     slowly = Slowly(say)
     entries, head = verify(home.ledger, lambda done, of: slowly("checking entries", done, of))
     told, _head = witness.verify(home.ledger, own.ledger_identity, keeper_of(home, own.config))
-    return Verified(entries, head, told, above_caps(home.ledger, own.budgets))
+    pruned, lost, forfeits = gaps(home.ledger)
+    above = above_caps(home.ledger, own.budgets)
+    return Verified(entries, head, told, pruned, lost, forfeits, above)
+
+
+def require_there(home: Home, own: Agreement) -> None:
+    """Refuse a ledger that is gone while its witness has entries (LedgerProblem)."""
+    keeper = keeper_of(home, own.config)
+    if not home.ledger.exists() and keeper.witness.exists() and keeper.witness.stat().st_size:
+        raise problems.gone(home.ledger, keeper.witness)
+
+
+def doubt(home: Home) -> str:
+    """Return why the node would not open its ledger, in words; or nothing. Raises like `require_there`."""
+    own = load(home)
+    require_there(home, own)
+    found = witness.doubt(home.ledger, own.ledger_identity, keeper_of(home, own.config))
+    return f"the node would not open this ledger: {found.what}; {found.todo}" if found else ""
 
 
 def pruned(home: Home, before: date, dry_run: bool, say: Callable[[str], None]) -> Pruned:
@@ -145,11 +193,40 @@ def pruned_as_text(found: Pruned, before: date, dry_run: bool) -> str:
     return "\n".join([*lines, kept] if found.kept_by else lines)
 
 
-def restored(home: Home, say: Callable[[str], None]) -> int:
-    """Add to a ledger the charges that its witness has; return how many."""
-    own = load(home)
+def restored(home: Home, say: Callable[[str], None], copy: Path | None = None) -> int:
+    """Add to a ledger the charges that its witness has, and look whether it holds then; return how many.
+
+    Parameters
+    ----------
+    home
+        The node's directory.
+    say
+        Is told how far it is.
+    copy
+        A backup that is put in the place of the ledger before.
+
+    Raises
+    ------
+    UsageProblem
+        If the node is not enrolled, or there is no witness or no such backup.
+    LedgerProblem
+        If backup, ledger or witness do not hold, or the ledger is in use.
+    """
+    own, slowly = load(home), Slowly(say)
     keeper = keeper_of(home, own.config)
-    return restore(home.ledger, own.ledger_identity, keeper, progress=Slowly(say))
+    if copy:
+        if not keeper.witness.exists():
+            raise problems.no_witness(keeper.witness)
+        put_back(home.ledger, own.ledger_identity, copy, lambda *far: slowly("checking entries", *far))
+    count = restore(home.ledger, own.ledger_identity, keeper, progress=slowly)
+    verify(home.ledger, lambda *far: slowly("checking entries", *far))
+    return count
+
+
+def backed_up(home: Home, target: Path) -> int:
+    """Copy the ledger into a new file, also while the node runs; return the number of its bytes."""
+    require_there(home, load(home))
+    return backup(home.ledger, target)
 
 
 def to_forfeit(home: Home) -> Forfeit:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from node.config import Home
 from node.enrolment import load
+from node.ledgers import require_there
 from privacy.accuracy import Measured, error_against_rho, losses_around
 from privacy.calculus import DAY, MONTH
 from privacy.errors import UsageProblem
@@ -43,6 +44,8 @@ class Planned:
         What the planner was asked, and its answer.
     recorded
         Whether the ledger has it already: then it comes again, and costs nothing.
+    lost
+        Whether its bytes are gone with a restored backup: then it is refused.
     operators
         In the charter.
     """
@@ -52,11 +55,14 @@ class Planned:
     proposal: Proposal
     plan: Plan
     recorded: bool
+    lost: bool
     operators: int
 
     @property
     def outcome(self) -> str:
-        """What the ledger would do: `repeated` at no charge, `refused` or `charged`."""
+        """What the ledger would do: `repeated` at no charge, `lost` (refused), `refused` or `charged`."""
+        if self.lost:
+            return "lost"
         if self.recorded:
             return "repeated"
         return "refused" if self.plan.refused else "charged"
@@ -81,19 +87,22 @@ def planned(home: Home, product: str, days: tuple[date, date], revision: int) ->
         If the node is not enrolled or has no ledger, or the charter does not allow the release.
     """
     own = load(home)
+    require_there(home, own)
     terms = terms_of(own.charter, own.zoning, product, days, revision)
     found = summary(home.ledger, own.budgets)
     # The ledger may give no budget any more to days that the charter covers.
     budgets = own.budgets.model_copy(update={"first_day": date.fromisoformat(found["first_day"])})
     proposal = _proposal(terms, own.charter.sigma_grid_milli)
     operators = len(own.charter.operators)
+    known = [line for line in found["charges"] if line["release_id"] == terms.release_id()]
     answering = sorted({1, own.charter.publication.min_operators, operators})
     return Planned(
         title=own.charter.product(product).title,
         terms=terms,
         proposal=proposal,
         plan=plan(proposal, budgets, _spent(found), operators=answering),
-        recorded=any(line["release_id"] == terms.release_id() for line in found["charges"]),
+        recorded=bool(known),
+        lost=any(line["lost"] for line in known),
         operators=operators,
     )
 
@@ -142,6 +151,8 @@ def print_plan(found: Planned, console: Console) -> None:
 def _verdict(found: Planned) -> str:
     return {
         "repeated": "The ledger has this release: the same bytes would come again, at no charge.",
+        "lost": "It was charged, but its bytes were lost with a restored backup: it would be refused. The hub may "
+        "have them; otherwise a higher --revision is measured and charged again.",
         "refused": f"It would be refused: {found.plan.refused}.",
         "charged": "The budgets can bear it.",
     }[found.outcome]

@@ -93,9 +93,12 @@ class Budgets(BaseModel):
         """
         if charge.first_day < self.first_day or charge.last_day > self.last_day:
             raise BudgetExhausted(
-                f"days outside {self.first_day} to {self.last_day} have no privacy budget",
-                means="an unknown block has budget zero, so the release is refused",
-                todo="ask for days that the charter covers",
+                f"days outside {self.first_day} to {self.last_day} have no privacy budget"
+                if self.first_day <= self.last_day
+                else f"no day up to {self.last_day}, where the charter ends, has a privacy budget any more",
+                means="days that the charter does not name, or that were pruned or given up, have budget zero, "
+                "so the release is refused",
+                todo="ask for days that have a budget",
             )
 
 

@@ -80,7 +80,7 @@ class Terms(BaseModel):
     mechanism: Mechanism
     by_period: NanoRho
     charter_version: int = Field(strict=True, ge=1, le=2**31)
-    revision: int = Field(default=0, strict=True, ge=0, le=2**31)
+    revision: int = Field(default=0, strict=True, ge=0, lt=2**31)
     weights: Digest | None = None
 
     @model_validator(mode="after")

@@ -45,7 +45,7 @@ class Lock:
             raise _no_place(path, error) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._require_one_name()
+            require_one_name(path)
         except BlockingIOError as error:
             self.close()
             raise LedgerProblem(
@@ -74,20 +74,22 @@ class Lock:
         held = os.fstat(self._handle)
         if file_at(self._beside) != (held.st_dev, held.st_ino) or file_at(self._path) != self._file:
             raise problems.ledger_moved(self._path)
-        self._require_one_name()
+        require_one_name(self._path)
 
-    def _require_one_name(self) -> None:
-        # The file is looked at by its name, never opened: closing a handle of it would drop SQLite's own locks.
-        try:
-            names = self._path.stat().st_nlink if self._path.is_file() else 1
-        except OSError as error:
-            raise _no_place(self._path, error) from error
-        if names > 1:
-            raise LedgerProblem(
-                f"the privacy ledger {self._path} is one file with {names} names (hard links)",
-                means="a process could open it under each name and spend the same budget, so it is not used",
-                todo="copy it if a copy is wanted, and remove the other names",
-            )
+
+def require_one_name(path: Path) -> None:
+    """Refuse a ledger that is one file under several names (LedgerProblem)."""
+    # The file is looked at by its name, never opened: closing a handle of it would drop SQLite's own locks.
+    try:
+        names = path.stat().st_nlink if path.is_file() else 1
+    except OSError as error:
+        raise _no_place(path, error) from error
+    if names > 1:
+        raise LedgerProblem(
+            f"the privacy ledger {path} is one file with {names} names (hard links)",
+            means="a process could open it under each name and spend the same budget, so it is not used",
+            todo="copy it if a copy is wanted, and remove the other names",
+        )
 
 
 def file_at(path: Path | str) -> tuple[int, int] | None:
@@ -151,7 +153,7 @@ def open_writable(path: Path, identity: str) -> sqlite3.Connection:
             if _is_blank(db):
                 _create(db, identity)
             # Before the first pragma that writes, so that nobody else's file is changed.
-            _require_identity(db, path, identity)
+            require_owner(db, path, identity)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA foreign_keys = ON")
@@ -214,7 +216,8 @@ def reporting(path: Path) -> Iterator[None]:
         raise LedgerProblem(
             f"{path} cannot be read as a privacy ledger ({name})",
             means="without a ledger nothing can be released",
-            todo="restore the ledger from its backup; do not delete it, or its budgets count as spent",
+            todo="stop the node and run quorate-node ledger restore --from BACKUP, which also clears what is left "
+            "beside the file; without a backup, move ledger.db* away and run quorate-node ledger restore",
         ) from error
     except OSError as error:
         raise _no_place(path, error) from error
@@ -252,7 +255,8 @@ def _require_ledger(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _require_identity(db: sqlite3.Connection, path: Path, identity: str) -> None:
+def require_owner(db: sqlite3.Connection, path: Path, identity: str) -> None:
+    """Refuse what is no ledger, or somebody else's (LedgerProblem)."""
     _require_ledger(db, path)
     version, owner = db.execute("SELECT version, identity FROM ledger").fetchone() or ("none", "nobody")
     if owner != identity:

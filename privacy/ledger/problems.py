@@ -55,6 +55,15 @@ def missing(witness: Path, count: int) -> LedgerProblem:
     )
 
 
+def gone(ledger: Path, witness: Path) -> LedgerProblem:
+    """Return the error of a witness whose ledger is not there."""
+    return LedgerProblem(
+        f"there is no ledger at {ledger}, but its witness {witness} has entries",
+        means="its charges are known, its results are not; the node does not start without them",
+        todo="run quorate-node ledger restore, with --from BACKUP if there is a backup; or correct --dir",
+    )
+
+
 def no_witness(witness: Path) -> UsageProblem:
     """Return the error of a restore without anything to restore from."""
     return UsageProblem(

@@ -25,9 +25,9 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
     Returns
     -------
     dict
-        `charges` (by entry), `forfeits`, `anchor` (None if the ledger was never pruned), `days` and `windows`
-        (nano-ρ by first day), `caps`, `first_day` (before it no day has a budget), `entries` (with those that
-        were pruned) and `chain_head`.
+        `charges` (by entry; `lost` if the bytes are gone with a restored backup), `forfeits`, `anchor` (None if the
+        ledger was never pruned), `days` and `windows` (nano-ρ by first day), `caps`, `first_day` (before it no day
+        has a budget), `entries` (with those that were pruned) and `chain_head`.
 
     Raises
     ------
@@ -38,10 +38,11 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
     """
     with open_readable(path) as db:
         charges, forfeits = [], []
+        lost = {release_id for (release_id,) in db.execute("SELECT release_id FROM lost")}
         for record, _head in rows.records(db):
             # Only the line of an entry is kept: a long ledger's entries would not fit into memory.
             if isinstance(record, Entry):
-                charges.append(_line(record))
+                charges.append(_line(record) | {"lost": record.release_id in lost})
             else:
                 forfeits.append(record.model_dump(mode="json"))
         anchor, floor = rows.anchor_of(db), rows.floor(db)
@@ -58,6 +59,14 @@ def summary(path: Path, budgets: Budgets) -> dict[str, Any]:
         "entries": entries,
         "chain_head": head,
     }
+
+
+def gaps(path: Path) -> tuple[int, int, int]:
+    """Return how many entries are pruned, releases without bytes, and forfeits; raises like `summary`."""
+    query = "SELECT (SELECT count(*) FROM lost), (SELECT count(*) FROM entry WHERE release_id IS NULL)"
+    with open_readable(path) as db:
+        lost, forfeits = db.execute(query).fetchone()
+        return rows.begin_of(db)[0], lost, forfeits
 
 
 def _totals(db: sqlite3.Connection, length: int) -> dict[str, int]:

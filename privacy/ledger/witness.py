@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+from privacy.errors import LedgerProblem
 from privacy.ledger import anchoring, problems, rows, witness_file
 from privacy.ledger.anchor import Anchor, Position, SignedAnchor
 from privacy.ledger.entry import head_after
@@ -142,6 +143,28 @@ def _end(identity: str, keeper: Keeper) -> Position:
     position, _previous = _place(item, "the last line")
     require_signed(item, position, identity, keeper, "the last line")
     return position
+
+
+def doubt(ledger: Path, identity: str, keeper: Keeper) -> LedgerProblem | None:
+    """Return why a ledger would not be opened, as far as its end and that of its witness tell; None if they agree.
+
+    For commands that only read: what they say of a ledger that was restored from a backup is out of date.
+    """
+    try:
+        # First the end of the witness, then the ledger: what is in the witness by then is in the ledger.
+        there = keeper.witness.exists()
+        told, head = _end(identity, keeper) if there else START
+        with open_readable(ledger) as db:
+            entries = rows.head_of(db)[0]
+            if entries and not there:
+                return problems.missing(keeper.witness, entries)
+            if told > entries:
+                return problems.behind(told - entries)
+            if told:
+                require_same(db, (told, head))
+    except LedgerProblem as error:
+        return error
+    return None
 
 
 def verify(ledger: Path, identity: str, keeper: Keeper) -> Position:

@@ -110,7 +110,7 @@ def terms_of(
     if not budgets.first_day <= first_day <= last_day <= budgets.last_day:
         raise UsageProblem(
             f"the charter has no budget outside {budgets.first_day} to {budgets.last_day}",
-            means="an unknown block has budget zero",
+            means="a day that the charter does not name has budget zero",
             todo="ask for days that it covers",
         )
     names = [level.name for level in product.levels]

@@ -159,7 +159,7 @@ def test_the_hub_waits_as_long_as_the_charter_says(store: Store, path: Path) -> 
 def test_a_day_without_a_budget_is_refused(store: Store, product: str, days: tuple[date, date]) -> None:
     with pytest.raises(UsageProblem, match="no budget outside 2026-01-01 to 2026-12-31") as caught:
         open_release(OWN, store, product, days, 0)
-    assert caught.value.means == "an unknown block has budget zero"
+    assert caught.value.means == "a day that the charter does not name has budget zero"
     assert caught.value.todo == "ask for days that it covers"
     assert store.releases() == []
 

@@ -20,7 +20,7 @@ from node.daemon import check, open_ledger
 from node.enrolment import enrol, keeper_of, load
 from node.ledgers import Slowly, require_sound
 from privacy.errors import LedgerProblem, UsageProblem
-from privacy.ledger import Request, Terms, verify
+from privacy.ledger import Ledger, Request, Terms, verify
 from quorate.contract.order import terms_of
 from tests.support_node import FIRST_DAY, NAME, NETWORK, Network, config_text, write_events
 
@@ -97,7 +97,8 @@ def test_verifying_holds_the_witness_against_the_ledger(used: Home) -> None:
 
 def test_verifying_for_a_program_and_with_caps_that_were_lowered(used: Home, network: Network) -> None:
     found = json.loads(quorate_node(used, "ledger", "verify", "--json").stdout)
-    assert found == {"entries": 3, "head": verify(used.ledger)[1], "witnessed": 3, "above_caps": ""}
+    nothing = {"pruned": 0, "lost": 0, "forfeits": 0, "above_caps": ""}
+    assert found == {"entries": 3, "head": verify(used.ledger)[1], "witnessed": 3, **nothing}
     lower = re.sub("day_cap = .*", "day_cap = 1", used.policy.read_text())
     used.policy.write_text(lower)
     enrol(used, NAME, NETWORK, network.fingerprint)
@@ -204,8 +205,129 @@ def test_what_takes_longer_than_two_seconds_says_how_far_it_is() -> None:
 
 def test_a_restored_ledger_gets_its_charges_back(used: Home) -> None:
     put_back(used)
-    assert quorate_node(used, "ledger", "restore").output == "added 1 charge(s) from the witness\n"
+    said = quorate_node(used, "ledger", "restore").output
+    assert said.startswith("added 1 charge(s) from the witness; their bytes are lost")
     assert quorate_node(used, "ledger", "restore").output == "the ledger has every charge already\n"
+    assert json.loads(quorate_node(used, "ledger", "restore", "--json").output) == {"added": 0}
+
+
+def test_a_release_whose_bytes_are_lost_is_told_by_every_command(used: Home) -> None:
+    put_back(used)
+    quorate_node(used, "ledger", "restore")
+    shown = quorate_node(used, "ledger", "show").output
+    assert (
+        next(line for line in shown.splitlines() if "bytes are lost" in line)
+        .strip()
+        .startswith("3: presence")
+    )
+    charges = json.loads(quorate_node(used, "ledger", "show", "--json").output)["charges"]
+    assert [charge["lost"] for charge in charges] == [False, False, True]
+    assert "1 release(s) are charged without bytes" in quorate_node(used, "ledger", "verify").output
+    planned = quorate_node(used, "plan", "presence", "--from", str(DAYS[2]))
+    assert "its bytes were lost with a restored backup: it would be refused" in planned.output
+    asked = quorate_node(used, "plan", "presence", "--from", str(DAYS[2]), "--json").stdout
+    assert json.loads(asked)["outcome"] == "lost"
+
+
+READING = (
+    ("ledger", "show"),
+    ("ledger", "card", "1"),
+    ("ledger", "prune", "--dry-run", "--before", str(DAYS[1])),
+    ("plan", "presence", "--from", str(DAYS[2])),
+)
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[-1])
+def test_what_only_reads_warns_of_a_ledger_that_the_node_would_not_open(
+    used: Home, words: tuple[str, ...]
+) -> None:
+    assert quorate_node(used, *words).stderr == ""
+    put_back(used)
+    assert "would not open this ledger: the ledger lacks 1 release(s)" in quorate_node(used, *words).stderr
+    witness_of(used).unlink()
+    assert "is not there" in quorate_node(used, *words).stderr
+
+
+@pytest.mark.parametrize("words", [*READING, ("ledger", "verify")], ids=lambda words: words[-1])
+def test_a_ledger_that_is_gone_while_its_witness_has_entries_is_no_new_node(
+    used: Home, words: tuple[str, ...]
+) -> None:
+    for left in used.root.glob("ledger.db*"):
+        left.unlink()
+    with pytest.raises(LedgerProblem, match=r"but its witness .* has entries") as caught:
+        quorate_node(used, *words)
+    assert "ledger restore" in caught.value.todo
+    said = quorate_node(used, "ledger", "restore").output
+    assert said.startswith("added 3 charge(s)")
+
+
+def test_verifying_tells_that_the_witness_lacks_entries(used: Home) -> None:
+    lines = witness_of(used).read_bytes().splitlines(keepends=True)
+    witness_of(used).write_bytes(b"".join(lines[:1]))
+    found = quorate_node(used, "ledger", "verify")
+    assert "the witness has 1 of them" in found.stdout
+    assert (
+        found.stderr == "warning: the witness lacks 2 of the entries; the node adds them at its next start\n"
+    )
+
+
+# --- backup -----------------------------------------------------------------------------------------------
+
+
+def test_a_backup_of_a_ledger_in_use_has_everything_that_was_committed(home: Home, tmp_path: Path) -> None:
+    with closing(open_ledger(home, load(home))) as ledger:
+        for day in DAYS[:2]:
+            ledger.commit(Request(terms_for(home, day), f"nonce {day}", b"noised bytes", b"snapshot"), day)
+        said = json.loads(
+            quorate_node(home, "ledger", "backup", "--to", str(tmp_path / "copy.db"), "--json").output
+        )
+        head = ledger.head
+    assert verify(tmp_path / "copy.db") == head
+    assert said == {"file": str(tmp_path / "copy.db"), "bytes": (tmp_path / "copy.db").stat().st_size}
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir() if "copy" in path.name] == ["copy.db"]
+    with pytest.raises(UsageProblem, match="is there already"):
+        quorate_node(home, "ledger", "backup", "--to", str(tmp_path / "copy.db"))
+    with pytest.raises(UsageProblem, match="cannot be written"):
+        quorate_node(home, "ledger", "backup", "--to", str(tmp_path / "nowhere" / "copy.db"))
+
+
+def test_a_backup_takes_the_ledgers_place_whatever_is_left_beside_it(used: Home, tmp_path: Path) -> None:
+    copy, whole = tmp_path / "copy.db", verify(used.ledger)
+    shutil.copy(used.root / "backup", copy)
+    # As after a kill: the log of the newer ledger lies beside a file that is another one.
+    for beside in ("-wal", "-shm"):
+        used.ledger.with_name(f"ledger.db{beside}").write_bytes(b"left over" * 1000)
+    used.ledger.write_bytes(b"damaged")
+    with pytest.raises(LedgerProblem, match="cannot be read") as caught:
+        quorate_node(used, "ledger", "verify")
+    assert "restore --from BACKUP" in caught.value.todo
+    said = quorate_node(used, "ledger", "restore", "--from", str(copy)).output
+    assert said.startswith("added 1 charge(s)")
+    assert verify(used.ledger) == whole
+    release(used, *DAYS[:2])
+
+
+def test_a_backup_that_does_not_hold_or_is_in_use_changes_nothing(used: Home, tmp_path: Path) -> None:
+    before, wrong = state(used), tmp_path / "wrong.db"
+    wrong.write_bytes(b"no ledger")
+    with pytest.raises(LedgerProblem, match="cannot be read"):
+        quorate_node(used, "ledger", "restore", "--from", str(wrong))
+    with pytest.raises(UsageProblem, match="there is no ledger at"):
+        quorate_node(used, "ledger", "restore", "--from", str(tmp_path / "nowhere.db"))
+    Ledger(tmp_path / "theirs.db", "testnet/beta", load(used).budgets).close()
+    with pytest.raises(LedgerProblem, match="of testnet/beta"):
+        quorate_node(used, "ledger", "restore", "--from", str(tmp_path / "theirs.db"))
+    with (
+        closing(open_ledger(used, load(used))),
+        pytest.raises(LedgerProblem, match="is open in another process"),
+    ):
+        quorate_node(used, "ledger", "restore", "--from", str(used.root / "backup"))
+    after = state(used)
+    assert {name: after[name] for name in before} == before
+
+
+# --- without a witness ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("word", ["--yes", "--dry-run"])
@@ -256,7 +378,8 @@ def test_a_person_at_a_terminal_is_asked(bereft: Home, monkeypatch: pytest.Monke
     words = ("ledger", "restore", "--without-witness")
     result = CliRunner().invoke(commands, [*words, "--dir", str(bereft.root)], input=answer)
     assert "Give these budgets up? [y/N]" in result.output
-    assert (result.exit_code == 0) == (answer == "y\n")
+    assert result.exit_code == 0
+    assert ("nothing was changed" in result.output) == (answer != "y\n")
     assert (state(bereft) == before) == (answer != "y\n")
 
 
@@ -271,8 +394,9 @@ def test_with_a_yes_the_budgets_are_given_up_and_the_node_is_ready_again(bereft:
         quorate_node(bereft, "ledger", "card", "3")
     with pytest.raises(UsageProblem, match="is there and holds"):
         quorate_node(bereft, "ledger", "restore", "--without-witness", "--yes")
-    refused = json.loads(quorate_node(bereft, "plan", "presence", "--from", str(TODAY), "--json").output)
+    refused = json.loads(quorate_node(bereft, "plan", "presence", "--from", str(TODAY), "--json").stdout)
     assert refused["outcome"] == "refused"
+    assert refused["refused"].startswith("no day up to")
 
 
 def test_a_check_counts_what_the_ledger_has_recorded(bereft: Home) -> None:

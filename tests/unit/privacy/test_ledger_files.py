@@ -81,7 +81,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> 
     ) as caught:
         Ledger(path, IDENTITY, BUDGETS)
     assert caught.value.means == "without a ledger nothing can be released"
-    assert "do not delete it" in caught.value.todo
+    assert "ledger restore" in caught.value.todo
     assert path.read_bytes() == text
     path.unlink()
     Ledger(path, IDENTITY, BUDGETS).close()
@@ -168,7 +168,7 @@ def test_a_ledger_that_is_damaged_while_it_is_open_is_a_clear_error(path: Path, 
         with pytest.raises(LedgerProblem) as caught:
             USES[use](ledger)
     assert caught.value.what == f"{path} cannot be read as a privacy ledger (SQLITE_CORRUPT)"
-    assert "do not delete it" in caught.value.todo
+    assert "ledger restore" in caught.value.todo
 
 
 @pytest.mark.parametrize("use", ["totals", "require_room", "commit"])
@@ -279,7 +279,7 @@ def test_a_ledger_whose_tables_are_damaged_is_an_error_about_the_ledger(
     tamper(written, change)
     with pytest.raises(LedgerProblem, match="cannot be read as a privacy ledger") as caught:
         read(written)
-    assert "do not delete it" in caught.value.todo
+    assert "ledger restore" in caught.value.todo
 
 
 @both

@@ -402,7 +402,7 @@ def quorate_node(home: Home, *words: str) -> Result:
 
 
 def ask(home: Home, product: str, first: date, *words: str) -> dict[str, Any]:
-    told = quorate_node(home, "plan", product, "--from", str(first), "--json", *words).output
+    told = quorate_node(home, "plan", product, "--from", str(first), "--json", *words).stdout
     return dict(json.loads(told))
 
 
@@ -430,18 +430,18 @@ def test_a_plan_names_the_day_that_cannot_bear_it(home: Home) -> None:
         terms = terms_of(own.charter, own.zoning, "presence", (DAYS[0], DAYS[0]), 0)
         ledger.commit(request_for(terms, "other"), date(2026, 11, 2))
     words = ("plan", "presence", "--from", str(DAYS[0]), "--revision", "1")
-    text = quorate_node(home, *words).output
+    text = quorate_node(home, *words).stdout
     assert "It would be refused: the privacy budget of day 2026-10-19 cannot bear this release" in text
 
 
 def test_a_plan_for_a_person(home: Home) -> None:
-    text = quorate_node(home, "plan", "residents", "--from", "2026-11-01", "--to", "2026-11-07").output
+    text = quorate_node(home, "plan", "residents", "--from", "2026-11-01", "--to", "2026-11-07").stdout
     for part in ("Residents (residents), 2026-11-01 to 2026-11-07", "the whole period", "0.005", "0.430"):
         assert part in text
     assert "σ = 10.01 in each cell" in text
     assert "smallest with 25 %" in text
     assert text.endswith("The budgets can bear it.\n")
-    repeated = quorate_node(home, "plan", "residents", "--from", str(DAYS[0]), "--to", str(DAYS[1])).output
+    repeated = quorate_node(home, "plan", "residents", "--from", str(DAYS[0]), "--to", str(DAYS[1])).stdout
     assert "the same bytes would come again, at no charge" in repeated
 
 
@@ -462,7 +462,7 @@ def test_a_plan_of_several_levels_has_a_table_for_each(tmp_path: Path) -> None:
     for planned_level, level in zip(found["levels"], terms.levels, strict=True):
         shown = {name: planned_level[name] for name in level.model_dump()}
         assert (shown, planned_level["mechanism"]) == (level.model_dump(), LAPLACE)
-    text = quorate_node(home, "plan", "residents", "--from", str(DAYS[0]), "--to", str(DAYS[1])).output
+    text = quorate_node(home, "plan", "residents", "--from", str(DAYS[0]), "--to", str(DAYS[1])).stdout
     # b = 12.91 and 15.82; the standard deviations are √2 times as much and less than a hundredth below.
     assert "Error by noise at level zone, σ = 18.2" in text
     assert "Error by noise at level district, σ = 22.3" in text
@@ -509,6 +509,7 @@ def test_the_example_of_the_documentation_is_what_the_command_prints() -> None:
         proposal=asked,
         plan=planned(asked, spent=before, operators=(1, 3)),
         recorded=False,
+        lost=False,
         operators=3,
     )
     printed = StringIO()
