@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 
 from node.config import Home, NodeConfig, Policy, parse_toml, read_toml
+from node.private import read_secret
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
 from privacy.ledger import Keeper
@@ -95,8 +96,8 @@ def initialise(home: Home, network: str, operator: str) -> Path:
 
 
 def secret_of(home: Home) -> bytes:
-    """Return the node's secret for keyed hashes (UsageProblem if it is missing or not 32 bytes)."""
-    secret = read_bytes(home.secret)
+    """Return the node's secret for keyed hashes (UsageProblem: it is missing, open to others, or not 32 bytes)."""
+    secret = read_secret(home.secret, "whoever reads it may find out the subscriber behind a pseudonym")
     if len(secret) != _SECRET_BYTES:
         raise UsageProblem(
             f"{home.secret} does not have {_SECRET_BYTES} bytes",

@@ -20,6 +20,8 @@ _PREFIX = ".scratch-"
 def scratch_in(root: Path) -> Iterator[Path]:
     """Make a directory that exists as long as it is used, after removing those that nobody uses any more."""
     for left in root.glob(f"{_PREFIX}*"):
+        if left.is_symlink() or not left.is_dir():
+            continue
         with _held(left) as free:
             if free:
                 shutil.rmtree(left)

@@ -83,6 +83,11 @@ def _checked(root: Path, day: date | None, rows: int, examples: int) -> tuple[Re
 def _as_text(found: Report, day: date) -> str:
     lines = [_line(problem) for problem in found.problems]
     total = sum(found.rows.values())
+    if found.files > 1:
+        lines.append(
+            f"note: each of {found.files} files was judged by itself; duplicates, ghosts and speeds between rows of "
+            "different files show when the day is built"
+        )
     lines += [f"{count:>10}  {label}" for label, count in found.rows.most_common() if count]
     good = "a day like this sample would be used" if found.exit_code == 0 else "see the problems above"
     return "\n".join([*lines, f"{total:>10}  rows of {day} were read; {good}"])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -22,6 +20,8 @@ from node.config import Home
 from node.engine import connect, hash_key, read_one
 from node.enrolment import Agreement, load, secret_of
 from node.jobs import JOB, Answer, BuildJob, ReleaseJob
+from node.private import own_directory
+from node.scratch import scratch_in
 from node.statistics.registry import STATISTICS, Inputs, exact_vector
 from node.tables import ZONE, X, Y
 from privacy.errors import (
@@ -49,12 +49,9 @@ def build(job: BuildJob, say: Say) -> None:
     home = Home(job.home)
     own = _agreed(home, job.charter)
     for directory in (home.presence, home.visits, home.quality):
-        directory.mkdir(mode=0o700, exist_ok=True)
-    for left in home.presence.glob(f"{tempfile.gettempprefix()}*"):
-        # Of a worker that was killed: what the engine had spilled is personal data.
-        shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(dir=home.presence) as scratch:
-        builder = builder_of(home, own, Path(scratch))
+        own_directory(directory)
+    with scratch_in(home.presence) as scratch:
+        builder = builder_of(home, own, scratch)
         for day in job.days:
             say(Answer(progress=day.isoformat()))
             for warning in builder.build(day):
@@ -73,10 +70,7 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     for path in files:
         if not path.exists():
             raise DataUnavailable(f"presence of {path.stem} is not built", todo="run quorate-node ingest")
-    with (
-        tempfile.TemporaryDirectory(dir=home.presence) as scratch,
-        connect(own.config.engine, Path(scratch)) as db,
-    ):
+    with scratch_in(home.presence) as scratch, connect(own.config.engine, scratch) as db:
         inputs = Inputs(
             presence=[read_one(db, path) for path in paths[home.presence]],
             visits=[read_one(db, path) for path in paths.get(home.visits, [])],

@@ -6,19 +6,21 @@ What it finds is for the operator's own terminal: values are in it, and it goes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import duckdb
 from ibis.backends.duckdb import Backend
 
-from node.sources.cleaning import Cleaner
+from node.sources.cleaning import Cleaner, problem_of
 from node.sources.daycells import cells_of
 from node.sources.door import judged
 from node.sources.inputs import expressions
 from node.sources.mapping import Source
 from node.sources.raw import alias
+from node.sources.reading import no_rows
 from node.sources.reasons import OUT_OF_SCOPE, WORDS, Reason, reason_of
 from node.sources.register import Version, read_register
 from node.sources.sampling import Failed, Sample, samples
@@ -85,9 +87,12 @@ class Report:
     ----------
     examples
         Rows that are shown for each reason in each file.
+    files
+        How many files or tables were looked at; each is judged by itself.
     """
 
     examples: int = 3
+    files: int = 0
     problems: list[Problem] = field(default_factory=list)
     rows: Counter[str] = field(default_factory=Counter)
 
@@ -101,7 +106,10 @@ class Report:
         try:
             return action()
         except QuorateError as error:
-            what = f"{error.what}; {error.means}" if error.means else error.what
+            # Notes are for this terminal alone: they may quote data.
+            what = "; ".join(
+                text for text in (error.what, error.means, *getattr(error, "__notes__", ())) if text
+            )
             self.problems.append(Problem(place, what, todo=error.todo, exit_code=int(error.exit_code)))
             return None
 
@@ -154,7 +162,8 @@ def _register(db: Backend, cleaner: Cleaner, codes: list[str], report: Report) -
 def _events(  # noqa: PLR0917 - what is checked, and where it is noted
     db: Backend, cleaner: Cleaner, versions: list[Version], day: date, rows: int, report: Report
 ) -> None:
-    for sample in samples(db.con, cleaner.source, cleaner.place, day, rows):
+    for sample in _sampled(db, cleaner, day, rows):
+        report.files += 1
         if isinstance(sample, Failed):
             report.problems.append(
                 Problem(
@@ -174,8 +183,25 @@ def _events(  # noqa: PLR0917 - what is checked, and where it is noted
             Problem(sample.place, f"{WORDS[Reason.UNREADABLE_LINE]} ({says})", line)
             for line, says in sorted(sample.unreadable.items())[: report.examples]
         ]
+        if sample.swallowed:
+            report.rows[Reason.UNREADABLE_LINE.label] += sample.swallowed
+            report.problems.append(
+                Problem(
+                    sample.place,
+                    f"{sample.swallowed} line(s) are in no row: they are behind a quote that is never closed, "
+                    "or fields have line breaks",
+                    todo='say quote = "" if fields are never quoted, line_breaks = true if they may have line breaks',
+                )
+            )
         if versions:
             _judge(db, cleaner, versions, day, sample, report)
+
+
+def _sampled(db: Backend, cleaner: Cleaner, day: date, rows: int) -> Iterator[Sample | Failed]:
+    try:
+        yield from samples(db.con, cleaner.source, cleaner.place, day, rows)
+    except duckdb.Error as error:
+        raise problem_of(error, f"the sample of {day}") from None
 
 
 def _judge(  # noqa: PLR0917 - what is judged, and where it is noted
@@ -219,6 +245,12 @@ def _gate(cleaner: Cleaner, report: Report, day: date) -> None:
     out_of_scope = sum(report.rows[reason.label] for reason in OUT_OF_SCOPE)
     relevant = sum(report.rows.values()) - out_of_scope
     rejected = relevant - report.rows[Reason.ACCEPTED.label]
+    if report.files and not sum(report.rows.values()) and not report.exit_code:
+        found = no_rows(day)
+        report.problems.append(
+            Problem("[source.events]", found.what, todo=found.todo, exit_code=int(found.exit_code))
+        )
+        return
     most = cleaner.source.gate.max_rejected_permille
     if rejected * 1000 > most * relevant or (report.rows and not relevant):
         report.problems.append(

@@ -23,6 +23,7 @@ from node.sources.mapping import Source
 from node.sources.pseudonyms import Mapper, period_of, subscriber_key
 from node.sources.quality import counted, counts
 from node.sources.ranges import Ranges, listed
+from node.sources.raw import before_rows
 from node.sources.reading import Place
 from node.sources.register import Version, read_register, require_flawless
 from node.sources.rules import Machines
@@ -236,5 +237,9 @@ def problem_of(error: duckdb.Error, what: str) -> Exception:
             f"an expression fails on a row of {what}",
             means="an expression must give null for what it cannot read",
             todo="use TRY_CAST or TRY(…) in [source]; quorate-node source check shows the row",
+        )
+    if isinstance(error, duckdb.Error) and before_rows(error):
+        return DataProblem(
+            f"an expression does not fit {what}", todo="correct it; quorate-node source check helps"
         )
     return DataProblem(f"{what} cannot be read to the end", todo="deliver them again")

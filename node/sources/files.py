@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from node.sources import csvfiles
 from node.sources.csvfiles import REJECTS, literal
-from node.sources.inputs import Input
+from node.sources.inputs import Input, Kind
 from node.sources.raw import (
     Holds,
     Raw,
@@ -84,8 +84,24 @@ def has_rows(place: Input, paths: Sequence[Path]) -> bool:
     return place.kind != "parquet" or any(pq.read_metadata(path).num_rows for path in paths)
 
 
-def scan_of(place: Input, paths: Sequence[Path], scratch: Path) -> str:
-    """Return the call of DuckDB that reads files.
+@dataclass(frozen=True)
+class Scan:
+    """How files are read.
+
+    Attributes
+    ----------
+    call
+        The call of DuckDB.
+    lines
+        Number of lines of text files that should be rows; 0 for others.
+    """
+
+    call: str
+    lines: int = 0
+
+
+def scan_of(place: Input, paths: Sequence[Path], scratch: Path) -> Scan:
+    """Return how files are read.
 
     Raises
     ------
@@ -94,16 +110,15 @@ def scan_of(place: Input, paths: Sequence[Path], scratch: Path) -> str:
     """
     require_files(place, paths)
     if place.kind == "parquet":
-        return f"read_parquet({_list(paths)}, hive_partitioning=false)"
+        return Scan(f"read_parquet({_list(paths)}, hive_partitioning=false)")
     names = csvfiles.column_names(paths[0], place.csv)
     for path in paths[1:]:
         if csvfiles.column_names(path, place.csv) != names:
             raise DataProblem(
                 f"{path} has other columns than {paths[0]}", todo="deliver files of one form for a day"
             )
-    return csvfiles.scan(
-        _list([csvfiles.readable(path, place.csv, scratch) for path in paths]), names, place.csv
-    )
+    copies, lines = zip(*(csvfiles.readable(path, place.csv, scratch) for path in paths), strict=True)
+    return Scan(csvfiles.scan(_list(copies), names, place.csv), sum(lines) - len(paths) * place.csv.header)
 
 
 def _list(paths: Sequence[Path]) -> str:
@@ -130,8 +145,8 @@ def read(connection: Connection, wanted: Wanted, place: Input, paths: Sequence[P
     DataProblem
         If the files cannot be used, or an expression does not fit them; names the setting.
     """
-    source = scan_of(place, paths, scratch)
-    holds = _holds(connection, wanted, source, paths[0])
+    scan = scan_of(place, paths, scratch)
+    source, holds = scan.call, _holds(connection, wanted, scan.call, place.kind, paths[0])
     values = ", ".join(
         f"{value_of(text, key, holds[key])} AS {alias(key)}" for key, text in wanted.columns.items()
     )
@@ -142,12 +157,42 @@ def read(connection: Connection, wanted: Wanted, place: Input, paths: Sequence[P
         select = f"SELECT q_row, {values} FROM {numbered}{_condition(wanted.where)} LIMIT {wanted.limit}"
     staged = wanted.limit is not None or place.kind == "csv"
     before = rejected(connection)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP {'TABLE' if staged else 'VIEW'} {wanted.relation} AS {select}"
-    )
-    return Raw(
-        wanted.relation, {key: kept(key, held) for key, held in holds.items()}, rejected(connection) - before
-    )
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TEMP {'TABLE' if staged else 'VIEW'} {wanted.relation} AS {select}"
+        )
+    except duckdb.Error as error:
+        if not before_rows(error):
+            raise
+        raise DataProblem(
+            f"the expressions of [source.{wanted.table}] do not fit {paths[0]}", todo="name its columns only"
+        ) from None
+    unreadable = rejected(connection) - before
+    if staged and wanted.limit is None and not place.csv.line_breaks:
+        unreadable += swallowed(connection, scan, wanted.relation if not wanted.where else "", unreadable)
+    return Raw(wanted.relation, {key: kept(key, held) for key, held in holds.items()}, unreadable)
+
+
+def swallowed(connection: Connection, scan: Scan, relation: str = "", unreadable: int | None = None) -> int:
+    """Return how many lines of text files are in no row and were not set aside either.
+
+    They are inside of quotes: of one that is never closed, or of fields with line breaks.
+
+    Parameters
+    ----------
+    connection
+        The embedded database.
+    scan
+        How the files are read.
+    relation
+        A table of all their rows, if there is one; they are read once more otherwise.
+    unreadable
+        Number of lines that were set aside, if that is known.
+    """
+    before = rejected(connection)
+    rows = connection.execute(f"SELECT count(*) FROM {relation or scan.call}").fetchall()[0][0]
+    aside = rejected(connection) - before if unreadable is None else unreadable
+    return max(scan.lines - int(rows) - aside, 0)
 
 
 def _condition(where: str) -> str:
@@ -164,19 +209,21 @@ def rejected(connection: Connection) -> int:
     return int(lines.fetchall()[0][0])
 
 
-def _holds(connection: Connection, wanted: Wanted, source: str, path: Path) -> dict[str, Holds]:
+def _holds(connection: Connection, wanted: Wanted, source: str, kind: Kind, path: Path) -> dict[str, Holds]:
     found: dict[str, Holds] = {}
     for key, text in wanted.columns.items():
-        type_ = _type(connection, text, source, f"{wanted.table}.{key}", path)
+        type_ = _type(connection, text, source, kind, f"{wanted.table}.{key}", path)
         holds = holds_of(type_)
         require_usable(f"{wanted.table}.{key}", key, type_, holds, wanted.time_typed)
         found[key] = holds or "text"
     if wanted.where:
-        _type(connection, wanted.where, source, wanted.where_setting, path)
+        _type(connection, wanted.where, source, kind, wanted.where_setting, path)
     return found
 
 
-def _type(connection: Connection, expression: str, source: str, setting: str, path: Path) -> str:
+def _type(  # noqa: PLR0917 - what is asked of what
+    connection: Connection, expression: str, source: str, kind: Kind, setting: str, path: Path
+) -> str:
     """Return the type of an expression; nothing is read but the schema."""
     try:
         described = connection.execute(f"DESCRIBE SELECT ({expression}\n) AS value FROM {source}").fetchall()
@@ -184,9 +231,16 @@ def _type(connection: Connection, expression: str, source: str, setting: str, pa
         if not before_rows(error):
             raise
         columns = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        raise DataProblem(
-            f"{setting} does not fit {path}: {engine_words(error)}",
-            means=f"the columns are: {', '.join(str(row[0]) for row in columns)}",
-            todo=f"correct {setting} in [source] of node.toml",
-        ) from None
+        told = engine_words(error), f"the columns are: {', '.join(str(row[0]) for row in columns)}"
+        todo = f"correct {setting} in [source] of node.toml"
+        if kind != "csv":
+            raise DataProblem(f"{setting} does not fit {path}: {told[0]}", means=told[1], todo=todo) from None
+        # A text file without its header has columns that are called as the fields of its first row.
+        problem = DataProblem(
+            f"{setting} does not fit {path}", todo=f"{todo}; quorate-node source check lists the columns"
+        )
+        problem.add_note(
+            f"{'; '.join(told)}; if this is a row and no header, say csv.header = false and names"
+        )
+        raise problem from None
     return str(described[0][1])

@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from node.sources.expressions import Dialect, Expression
-from node.sources.paths import DAY
+from node.sources.paths import DAY, unknown_form
 
 Kind = Literal["parquet", "csv", "postgres", "spark"]
 _TABLE = re.compile(r"^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*){0,2}$")
+_NO_TEXT = frozenset(
+    ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape")
+)
 _DIALECTS: dict[str, Dialect] = {"postgres": "postgres", "spark": "spark"}
 
 
@@ -32,6 +35,15 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _is_text_encoding(name: str) -> bool:
+    """Whether every text of an encoding can be read; Python also calls other things codecs."""
+    try:
+        # What zip or hex gives is no text, and those of domain names refuse most texts.
+        return b"a\n".decode(name, errors="replace") != "" and codecs.lookup(name).name not in _NO_TEXT
+    except (LookupError, UnicodeError, ValueError):
+        return False
+
+
 class Csv(Strict):
     """How text files are written.
 
@@ -45,6 +57,9 @@ class Csv(Strict):
         Whether the first line has the names of the columns.
     names
         The names, where no header has them.
+    line_breaks
+        Whether quoted fields may have line breaks. If not, every line must be a row: those that are not, as behind a
+        quote that is never closed, are counted as unreadable.
     """
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -52,13 +67,12 @@ class Csv(Strict):
     encoding: str = "utf-8"
     header: bool = True
     names: tuple[str, ...] = ()
+    line_breaks: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Csv:
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError:
-            raise ValueError(f"encoding {self.encoding!r} is not known") from None
+        if not _is_text_encoding(self.encoding):
+            raise ValueError(f"encoding {self.encoding!r} is not known as one of text")
         if self.header == bool(self.names):
             raise ValueError("give names if there is no header, and none if there is one")
         if self.delimiter == self.quote or self.delimiter in "\r\n":
@@ -115,6 +129,9 @@ class Input(Strict):
             raise ValueError("table: it is not a name, or schema.name")
         if (self.kind == "postgres") != bool(self.connection_file or self.connection_env):
             raise ValueError("connection_file: postgres needs it or connection_env, and nothing else does")
+        for text in (*self.path, self.where):
+            if form := unknown_form(text):
+                raise ValueError(f"path: {{day:{form}}} is no form of a date")
         if self.csv != Csv() and self.kind != "csv":
             raise ValueError(f"csv: the kind is {self.kind}")
         return self

@@ -10,8 +10,15 @@ from pathlib import Path
 
 from privacy.errors import DataUnavailable
 
+#: What a form of the day may have.
+_FORM = re.compile(r"([^%]|%-?[YymdjbBaAGVUWu]|%%)*")
 #: {day}, {day+1}, {day:%Y%m%d}, {day-1:%d.%m.%Y}
 DAY = re.compile(r"\{day([+-][1-9])?(?::([^{}]+))?\}")
+
+
+def unknown_form(text: str) -> str:
+    """Return the first form of a `{day}` that is none, for example `%Q`; or nothing."""
+    return next((found[2] for found in DAY.finditer(text) if found[2] and not _FORM.fullmatch(found[2])), "")
 
 
 def with_day(text: str, day: date) -> str:

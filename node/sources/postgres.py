@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from node.engines.missing import not_installed
+from node.private import read_secret
 from node.sources.files import Connection, Wanted
 from node.sources.inputs import Input
 from node.sources.raw import Holds, Raw, alias, kept, require_usable
 from node.sources.times import FAR
 from privacy.errors import DataProblem, DataUnavailable, UsageProblem
-from quorate.contract.canonical import read_bytes
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,7 +42,8 @@ _HOLDS: dict[int, Holds] = {
 def connection_string(place: Input, root: Path) -> str:
     """Return the connection string (UsageProblem if its file or variable is missing)."""
     if place.connection_file:
-        return read_bytes(root / place.connection_file).decode("utf-8", "replace").strip()
+        risk = "whoever reads it can read the warehouse"
+        return read_secret(root / place.connection_file, risk).decode("utf-8", "replace").strip()
     found = os.environ.get(place.connection_env)
     if not found:
         raise UsageProblem(
@@ -143,6 +144,11 @@ def _type(opened: psycopg.Connection[Any], expression: str, table: str, setting:
             cursor.execute(f"SELECT ({expression}\n) FROM {table} LIMIT 0".encode())
             column = (cursor.description or [])[0]
             return column.type_code, column.type_display
+    except psycopg.errors.UndefinedTable:
+        raise DataProblem(
+            f"there is no table {table}, or the node may not see it",
+            todo="correct table in [source] of node.toml",
+        ) from None
     except psycopg.Error as error:
         raise DataProblem(
             f"{setting} does not fit {table}: {error.diag.message_primary or type(error).__name__}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import stat
 import subprocess
 from collections.abc import Iterable
 from datetime import date
@@ -18,9 +17,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from node.private import read_secret
 from node.sources.rules import Pseudonyms
 from privacy.errors import UsageProblem
-from quorate.contract.canonical import read_bytes
 
 _LEAST = 32
 _SECONDS = 60
@@ -91,14 +90,8 @@ def national_key(pseudonyms: Pseudonyms, root: Path) -> bytes | None:
 
 
 def _from_file(path: Path) -> bytes:
-    data = read_bytes(path)
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise UsageProblem(
-            f"others may read the key file {path}",
-            means="whoever reads it can find out the subscriber behind a pseudonym",
-            todo=f"run chmod 600 {path}, and consider a new key",
-        )
-    return _long_enough(data, str(path))
+    risk = "whoever reads it can find out the subscriber behind a pseudonym"
+    return _long_enough(read_secret(path, risk), str(path))
 
 
 def _from_command(command: tuple[str, ...], root: Path) -> bytes:

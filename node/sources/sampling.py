@@ -17,9 +17,17 @@ from node.sources.expressions import runnable
 from node.sources.files import Connection
 from node.sources.inputs import expressions
 from node.sources.mapping import Source
-from node.sources.paths import files_of
+from node.sources.paths import files_of, with_day
 from node.sources.raw import Raw
 from node.sources.reading import Place
+
+#: What the engine says when an expression fails on a row.
+_OF_A_ROW = (
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    duckdb.InvalidTypeException,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Sample:
         The rows, numbered.
     unreadable
         What is wrong with lines that are no rows, by line.
+    swallowed
+        Lines that are in no row; of files that were read to their end.
     warnings
         What is odd about the file.
     lines
@@ -43,6 +53,7 @@ class Sample:
     place: str
     raw: Raw
     unreadable: Mapping[int, str] = field(default_factory=dict)
+    swallowed: int = 0
     warnings: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
 
@@ -77,31 +88,37 @@ def samples(
             events.table or events.path[0], reading.read_events(connection, source, place, day, rows)
         )
         return
-    for path in files_of(events.path, place.root, day):
+    for path in files_of(events.path, place.root.absolute(), day):
         one = source.model_copy(update={"events": events.model_copy(update={"path": (str(path),)})})
         for table in (REJECTS, f"{REJECTS}_scans"):
             connection.execute(f"DROP TABLE IF EXISTS {table}")
         try:
             raw = reading.read_events(connection, one, place, day, rows)
-        except duckdb.ConversionException as error:
-            yield _failed(connection, one, place, path, rows, error)
+        except _OF_A_ROW as error:
+            yield _failed(connection, one, place, day, path, rows, error)
             continue
         count = connection.execute(f"SELECT count(*) FROM {raw.relation}").fetchall()[0][0]
-        yield _sample(connection, one, path, raw, count)
+        yield _sample(connection, one, place, path, raw, count, whole=count < rows)
         rows -= count
         if rows <= 0:
             return
 
 
-def _sample(connection: Connection, source: Source, path: Path, raw: Raw, count: int) -> Sample:
+def _sample(  # noqa: PLR0917 - what was read, from where
+    connection: Connection, source: Source, place: Place, path: Path, raw: Raw, count: int, *, whole: bool
+) -> Sample:
     if source.events.kind != "csv":
         return Sample(str(path), raw)
-    whole = ends_with_newline(path)
-    warnings = () if whole else ("the last line does not end: the delivery may be cut short",)
-    unreadable = _unreadable(connection)
+    ended = ends_with_newline(path, source.events.csv.encoding)
+    warnings = () if ended else ("the last line does not end: the delivery may be cut short",)
+    unreadable, swallowed = _unreadable(connection), 0
+    if whole and not source.events.csv.line_breaks:
+        swallowed = files.swallowed(connection, files.scan_of(source.events, [path], place.scratch))
     header = int(source.events.csv.header)
     last = connection.execute(f"SELECT coalesce(max(q_row), 0) FROM {raw.relation}").fetchall()[0][0]
-    return Sample(str(path), raw, unreadable, warnings, _lines(unreadable, header, max(last, count)))
+    return Sample(
+        str(path), raw, unreadable, swallowed, warnings, _lines(unreadable, header, max(last, count))
+    )
 
 
 def _unreadable(connection: Connection) -> dict[int, str]:
@@ -128,20 +145,37 @@ def _lines(unreadable: Mapping[int, str], header: int, rows: int) -> tuple[int, 
 
 
 def _failed(  # noqa: PLR0917 - what failed, where
-    connection: Connection, source: Source, place: Place, path: Path, rows: int, error: duckdb.Error
+    connection: Connection,
+    source: Source,
+    place: Place,
+    day: date,
+    path: Path,
+    rows: int,
+    error: duckdb.Error,
 ) -> Failed:
     """Return the first expression that fails, and its row, found by halving."""
-    scan = files.scan_of(source.events, [path], place.scratch)
-    for name, written in expressions(source.columns):
-        text = runnable(written, source.events.dialect)
+    scan = files.scan_of(source.events, [path], place.scratch).call
+    written = [("where", source.events.where)] if source.events.where else []
+    for name, expression in [*written, *expressions(source.columns)]:
+        text = runnable(with_day(expression, day), source.events.dialect)
         if not _fails(connection, scan, text, rows):
             continue
         good, bad = 0, rows
         while bad - good > 1:
             middle = (good + bad) // 2
             good, bad = (good, middle) if _fails(connection, scan, text, middle) else (middle, bad)
-        return Failed(str(path), name, bad, str(error).splitlines()[0])
-    return Failed(str(path), "where", rows, str(error).splitlines()[0])
+        return Failed(str(path), name, _line(connection, source, scan, bad), str(error).splitlines()[0])
+    # Together they fail, each alone does not: the place cannot be told.
+    raise error
+
+
+def _line(connection: Connection, source: Source, scan: str, row: int) -> int:
+    """Return where a row is in its file."""
+    if source.events.kind != "csv":
+        return row
+    # Lines that are no rows are noted by a scan that comes to its end.
+    connection.execute(f"SELECT count(*) FROM {scan}").fetchall()
+    return _lines(_unreadable(connection), int(source.events.csv.header), row)[row - 1]
 
 
 def _fails(connection: Connection, scan: str, text: str, rows: int) -> bool:
@@ -149,6 +183,6 @@ def _fails(connection: Connection, scan: str, text: str, rows: int) -> bool:
         connection.execute(
             f"SELECT count(value) FROM (SELECT ({text}\n) AS value FROM (SELECT * FROM {scan} LIMIT {rows}))"
         ).fetchall()
-    except duckdb.ConversionException:
+    except _OF_A_ROW:
         return True
     return False

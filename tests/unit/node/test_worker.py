@@ -184,12 +184,32 @@ def test_a_job_of_another_charter_than_the_one_in_the_directory_is_not_done(home
 
 def test_what_a_killed_worker_left_is_removed_before_anything_is_built(home: Home) -> None:
     ingest(home)
-    left = home.presence / "tmpabc123"
-    left.mkdir()
-    (left / "duckdb_temp_storage-0.tmp").write_bytes(b"personal data")
+    left, others = home.presence / ".scratch-abc123", home.presence / "tmpabc123"
+    for directory in (left, others):
+        directory.mkdir()
+        (directory / "duckdb_temp_storage-0.tmp").write_bytes(b"personal data")
+    (home.presence / ".scratch-file").write_bytes(b"")
+    (home.presence / ".scratch-link").symlink_to(others)
     ingest(home)
     assert not left.exists()
+    assert list(others.iterdir())
     assert sorted(made(home)) == sorted(DAYS)
+
+
+@pytest.mark.parametrize("name", ["presence", "visits", "quality"])
+def test_a_directory_that_others_may_look_into_takes_no_personal_data(home: Home, name: str) -> None:
+    (home.root / name).mkdir()
+    (home.root / name).chmod(0o750)
+    with pytest.raises(UsageProblem, match="others may look into") as caught:
+        ingest(home)
+    assert caught.value.todo.startswith("run chmod 700")
+    assert not list((home.root / name).iterdir())
+
+
+def test_a_secret_that_others_may_read_is_refused(home: Home) -> None:
+    home.secret.chmod(0o644)
+    with pytest.raises(UsageProblem, match=r"others may read the file .*secret\.key"):
+        ingest(home)
 
 
 @pytest.mark.parametrize("module", ["node.presence.build", "node.sources.events", "node.engine"])

@@ -160,6 +160,7 @@ def data(server: str) -> dict[str, Callable[[Path], Expected]]:
         with psycopg.connect(server) as session:
             session.execute(WAREHOUSE)
         (root / "warehouse.dsn").write_text(server)
+        (root / "warehouse.dsn").chmod(0o600)
         return (
             {("32470000001", 0, 1), ("32470000001", 1, 1)},
             {"total": 3, "accepted": 2, "null_cell": 1},

@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from ibis.backends.duckdb import Backend
+from pydantic import ValidationError
 
 from node.cli import commands
 from node.config import Home
 from node.enrolment import load
+from node.sources import reading
+from node.sources.reading import Place
 from node.sources.reasons import Reason
 from privacy.errors import DataProblem, ExitCode
 from tests.reference.days import Seen, key_of, masks
@@ -189,7 +192,7 @@ ROW = "7,2026-10-20T12:00:00,1"
         (f"{ROW}\n", {"header": False, "names": ["who", "at", "cell"]}),
         ("who|at|cell\n7|2026-10-20T12:00:00|1\n", {"delimiter": "|"}),
         ("who\tat\tcell\n7\t'2026-10-20T12:00:00'\t1\n", {"delimiter": "\t", "quote": "'"}),
-        ('who,at,cell,note\n7,2026-10-20T12:00:00,1,"a\nb"\n', {}),
+        ('who,at,cell,note\n7,2026-10-20T12:00:00,1,"a\nb"\n', {"line_breaks": True}),
         ('who,at,cell,note\n7,2026-10-20T12:00:00,1,a "b\n', {"quote": ""}),
         ("cell,extra,at,who\n1,x,2026-10-20T12:00:00,7\n", {}),
     ],
@@ -222,6 +225,123 @@ def test_a_text_file_without_its_columns_is_refused(
     with pytest.raises(DataProblem, match=says) as caught:
         through(db, tmp_path, data)
     assert caught.value.exit_code == ExitCode.DATA_UNUSABLE
+
+
+GOOD = f"{ROW}\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "unreadable"),
+    [
+        (GOOD * 3 + f'{ROW[:-1]}"1\n' + GOOD * 5, 3, 6),
+        (GOOD * 3 + f'{ROW[:-1]}"1\n' + GOOD * 5 + f'{ROW[:-1]}1"\n' + GOOD, 5, 6),
+        (GOOD + "\n \n\r\n" + GOOD, 2, 1),
+        (GOOD + f"{ROW}\r\n" + GOOD, 3, 0),
+        (GOOD + f"7\r,{ROW[2:]}\n" + GOOD, 3, 1),
+        (f"{ROW}\r" * 3, 3, 0),
+    ],
+    ids=["never closed", "closed later", "blank lines", "mixed ends", "a return inside", "returns only"],
+)
+def test_every_line_is_a_row_or_counted_as_unreadable(
+    db: Backend, tmp_path: Path, data: str, rows: int, unreadable: int
+) -> None:
+    header = "who,at,cell\r" if data.endswith("\r") else "who,at,cell\n"
+    (tmp_path / "a.csv").write_bytes((header + data).encode())
+    source = source_of(
+        events={"kind": "csv", "path": "*.csv", "other_days": "skip"},
+        columns={"subscriber": "who", "time": "at", "cell": "cell"},
+        time={"format": "iso", "zone": BRUSSELS},
+    )
+    raw = reading.read_events(db.con, source, Place(tmp_path, tmp_path), ORDINARY_DAY)
+    count = db.con.execute(f"SELECT count(*) FROM {raw.relation}").fetchall()[0][0]  # noqa: S608 - ours
+    assert (count, raw.unreadable) == (rows, unreadable)
+
+
+def test_one_open_quote_closes_the_gate(home: Home) -> None:
+    """Behind it, everything up to the end of the file is one field."""
+    path = home.root / "cdr" / "20261020_1.csv"
+    good = b"206010000000001;2026-10-20T08:00:00+02:00;7;1;plain\r\n"
+    cut = good.replace(b"plain", b'"oops')
+    path.write_bytes(MESSY.splitlines(keepends=True)[0] + good * 50 + cut + good * 950)
+    with pytest.raises(DataProblem, match="are rejected"):
+        ingest(home, ORDINARY_DAY)
+    checked = CliRunner().invoke(commands, ["source", "check", "--dir", str(home.root)])
+    assert "950 line(s) are in no row" in checked.output
+    assert checked.exit_code == ExitCode.DATA_UNUSABLE
+
+
+def test_a_sample_is_read_from_a_relative_directory_too(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home.root.parent)
+    checked = CliRunner().invoke(commands, ["source", "check", "--dir", home.root.name])
+    assert "is not there" not in checked.output
+    assert "rows of 2026-10-20 were read" in checked.output
+
+
+def test_fields_of_a_file_without_its_header_are_shown_by_the_check_alone(home: Home) -> None:
+    rows = b"206010000000001;2026-10-20T08:00:00+02:00;7;1;plain\r\n" * 2
+    (home.root / "cdr" / "20261020_1.csv").write_bytes(rows)
+    (home.root / "cdr" / "20261020.csv.gz").write_bytes(gzip.compress(rows))
+    with pytest.raises(DataProblem, match="does not fit") as caught:
+        ingest(home, ORDINARY_DAY)
+    assert "2060" not in caught.value.explain()
+    checked = CliRunner().invoke(commands, ["source", "check", "--dir", str(home.root)])
+    assert "the columns are: 206010000000001" in checked.output
+    assert "say csv.header = false" in checked.output
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_compressed_file_that_was_cut_short_is_told(db: Backend, tmp_path: Path, encoding: str) -> None:
+    whole = gzip.compress(("who,at,cell\n" + GOOD * 10_000).encode(encoding))
+    (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
+    source = source_of(
+        events={"kind": "csv", "path": "*.csv.gz", "other_days": "skip", "csv": {"encoding": encoding}},
+        columns={"subscriber": "who", "time": "at", "cell": "cell"},
+    )
+    with pytest.raises(DataProblem, match="cannot be read to the end"):
+        judge(db, source, tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "zlib", "idna", "hex", "undefined", "no such"])
+def test_what_is_no_encoding_of_text_is_refused(encoding: str) -> None:
+    with pytest.raises(ValidationError, match="is not known as one of text"):
+        source_of(events={"kind": "csv", "path": "{day}.csv", "csv": {"encoding": encoding}})
+
+
+CHECKED = """\
+[source]
+first_day = 2026-10-20
+last_day = 2026-10-20
+columns = {{subscriber = {subscriber}, time = "at", cell = "cell"}}
+events = {{kind = "csv", path = "{{day}}.csv", where = {where}}}
+cells = "cells.parquet"
+time = {{format = "iso", zone = "Europe/Brussels"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("subscriber", "where", "usual", "bad"),
+    [
+        ("CAST(who AS BIGINT)", "", "7", "x"),
+        ("strftime(strptime(who, '%Y'), '%Y')", "", "2001", "x"),
+        ("chr(CAST(who AS INTEGER))", "", "65", "-5"),
+        ("regexp_extract(cell, who, 1)", "", "(7)", "("),
+        ("who", "CAST(who AS BIGINT) > 0", "7", "x"),
+    ],
+)
+def test_a_check_shows_the_line_that_an_expression_fails_on(  # noqa: PLR0917 - columns of a table
+    network: Network, tmp_path: Path, subscriber: str, where: str, usual: str, bad: str
+) -> None:
+    # A text of JSON is one of TOML.
+    config = CHECKED.format(subscriber=json.dumps(subscriber), where=json.dumps(where))
+    home = enrolled(network, tmp_path / "node", config=config)
+    rows = [f"{who},2026-10-20T12:00:00,1" for who in [*[usual] * 30, bad, *[usual] * 5]]
+    (home.root / "2026-10-20.csv").write_text(
+        "\n".join(["who,at,cell", *rows[:10], "no row", *rows[10:], ""])
+    )
+    checked = CliRunner().invoke(commands, ["source", "check", "--dir", str(home.root), "--json"])
+    problem = next(one for one in json.loads(checked.stdout)["problems"] if one["exit_code"])
+    assert (problem["row"], problem["column"]) == (33, "where" if where else "subscriber")
+    assert checked.exit_code == ExitCode.DATA_UNUSABLE
 
 
 def test_files_of_one_day_have_the_same_columns(db: Backend, tmp_path: Path) -> None:

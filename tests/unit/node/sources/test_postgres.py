@@ -92,6 +92,7 @@ def warehouse(server: str) -> str:
 def home(network: Network, tmp_path: Path, warehouse: str) -> Home:
     home = enrolled(network, tmp_path / "node", config=NODE_TOML)
     (home.root / "warehouse.dsn").write_text(warehouse + "\n")
+    (home.root / "warehouse.dsn").chmod(0o600)
     return home
 
 

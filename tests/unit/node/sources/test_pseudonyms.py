@@ -158,7 +158,7 @@ def test_a_key_is_32_bytes_or_more_plain_or_in_hexadecimal(tmp_path: Path, data:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
-    with pytest.raises(UsageProblem, match="others may read the key file") as caught:
+    with pytest.raises(UsageProblem, match="others may read the file") as caught:
         subscriber_key(key_file(tmp_path, SECRET, mode), tmp_path, b"")
     assert caught.value.exit_code == ExitCode.CONFIGURATION
 

@@ -234,7 +234,7 @@ def test_a_profile_is_the_same_before_and_after_the_day_is_built(network: Any, t
 
 def test_a_warning_is_told_when_the_day_is_built(network: Any, tmp_path: Path) -> None:
     home = laid_out(network, tmp_path / "node")
-    home.quality.mkdir()
+    home.quality.mkdir(mode=0o700)
     for back in range(1, 9):
         path = home.quality / f"{DAYS[0] - timedelta(days=back)}.json"
         path.write_text(json.dumps({"indicators": figures(1000), "blocked": None}))
