@@ -19,8 +19,8 @@ from ibis.expr.types import Table
 
 from node.config import Engine
 from node.engine import connect, hash_key
-from node.presence.build import presence, visits
-from node.sources.cleaning import Cleaned, Cleaner, reading_of
+from node.presence.build import held, presence_of, visits_of
+from node.sources.cleaning import Cleaner, reading_of, stored
 from node.sources.daycells import DayCells
 from node.sources.pseudonyms import Mapper
 from node.sources.quality import Noted, counts, noted
@@ -114,18 +114,20 @@ class Maker:
             yield db, made
 
     def _by_expressions(self, db: Backend, day: date, rejected: bool) -> Made:
-        local = self.cleaner.day(day)
-        cleaned: Cleaned = self.cleaner.clean(db, self.versions, day)
-        events, key = cleaned.events, self._key(day)
+        local, hold = self.cleaner.day(day), self.hold_minutes
+        cleaned = self.cleaner.clean(db, self.versions, day)
+        when, aside = noted(cleaned.events, local), None
+        if rejected:
+            aside = self._kept("rejected", cleaned.rows.filter(cleaned.rows[REASON] != int(Reason.ACCEPTED)))
+        kept = stored(db, "held_events", held(cleaned.events, local, hold))
+        cleaned.forget(db)
         return Made(
             cleaned.found,
-            noted(events, local),
+            when,
             cleaned.cells.valid,
-            self._kept("presence", presence(events, local, self.hold_minutes, key)),
-            self._kept("visits", visits(events, local, self.hold_minutes)),
-            self._kept("rejected", cleaned.rows.filter(cleaned.rows[REASON] != int(Reason.ACCEPTED)))
-            if rejected
-            else None,
+            self._kept("presence", presence_of(kept, local, hold, self._key(day))),
+            self._kept("visits", visits_of(kept)),
+            aside,
         )
 
     def _by_pass(self, db: Backend, day: date) -> Made:

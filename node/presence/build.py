@@ -10,7 +10,7 @@ that make a row, so that contradictory events of one subscriber make no second s
 from __future__ import annotations
 
 import ibis
-from ibis.expr.types import IntegerValue, Table
+from ibis.expr.types import Table
 
 from node.engine import keyed_hash, pack, small_sum, unpack_zone
 from node.sources.events import Day
@@ -32,31 +32,55 @@ from node.tables import (
     ZONE,
 )
 
+#: Columns of `held`: when an event ends to hold, and whether a visit begins with it.
+END, BEGINS = "end", "begins"
 _HOUR_S = 3600
 _TOP_BIT = 24
 
 
-def _end(events: Table, day: Day, hold_minutes: int) -> IntegerValue:
-    """Return when each event ends to say where its subscriber is, in microseconds since the epoch."""
-    following = events[TIME].lead().over(ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL]))
-    held = events[TIME] + hold_minutes * 60_000_000
-    return ibis.least(following.fill_null(day.end_us), held, ibis.literal(day.end_us))
+def held(events: Table, day: Day, hold_minutes: int) -> Table:
+    """Return the events with what their neighbours say of them: the one place where they are put in order.
+
+    Parameters
+    ----------
+    events
+        Clean events of the day: subscriber, t_us, cell, zone, origin; int64, distinct by the first three.
+    day
+        The local day.
+    hold_minutes
+        How long an event says where its subscriber is.
+
+    Returns
+    -------
+    Table
+        The same columns; `end`, when the event ends to hold, in microseconds since the epoch; `begins`, 1 where the
+        subscriber was in another zone at the event before or there is none, else 0.
+    """
+    order = ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL])
+    beside = events.mutate(following=events[TIME].lead().over(order), before=events[ZONE].lag().over(order))
+    until = events[TIME] + hold_minutes * 60_000_000
+    return beside.mutate(
+        **{
+            END: ibis.least(beside.following.fill_null(day.end_us), until, ibis.literal(day.end_us)),
+            BEGINS: ibis.ifelse(beside.before.fill_null(-1) == beside[ZONE], 0, 1).cast("int64"),
+        }
+    ).drop("following", "before")
 
 
-def dwells(events: Table, day: Day, hold_minutes: int) -> Table:
-    """Return (subscriber, zone, start, end) of every event, in seconds from local midnight."""
-    return events.select(
+def dwells(kept: Table, day: Day) -> Table:
+    """Return (subscriber, zone, start, end) of every event of `held`, in seconds from local midnight."""
+    return kept.select(
         SUBSCRIBER,
         ZONE,
-        start=(events[TIME] - day.start_us) // 1_000_000,
-        end=(_end(events, day, hold_minutes) - day.start_us) // 1_000_000,
+        start=(kept[TIME] - day.start_us) // 1_000_000,
+        end=(kept[END] - day.start_us) // 1_000_000,
     )
 
 
-def by_hour(held: Table, hold_minutes: int) -> Table:
+def by_hour(dwelt: Table, hold_minutes: int) -> Table:
     """Return (subscriber, hour, zone, dwell): seconds in each elapsed hour that a dwell touches."""
     steps = ibis.memtable({"step": list(range(-(-hold_minutes // 60) + 1))}, schema={"step": "int64"})
-    spread = held.cross_join(steps)
+    spread = dwelt.cross_join(steps)
     spread = spread.mutate(**{HOUR: spread.start // _HOUR_S + spread.step})
     begin = ibis.greatest(spread.start, spread[HOUR] * _HOUR_S)
     finish = ibis.least(spread.end, (spread[HOUR] + 1) * _HOUR_S)
@@ -75,17 +99,30 @@ def masks(hours: Table, key: int) -> Table:
     return dominant.group_by([SUBSCRIBER, ZONE]).aggregate(**{MASK: small_sum(bit)})
 
 
+def presence_of(kept: Table, day: Day, hold_minutes: int, key: int) -> Table:
+    """Return presence of the events of `held`; as `presence`."""
+    seen = kept.group_by([SUBSCRIBER, ZONE]).aggregate(
+        **{
+            ORIGIN: kept[ORIGIN].min(),
+            COUNT: kept.count(),
+            FIRST: kept[TIME].min(),
+            LAST: kept[TIME].max(),
+        }
+    )
+    hours = masks(by_hour(dwells(kept, day), hold_minutes), key)
+    # A zone is dominant only where it has an event, so that no hour is lost.
+    rows = seen.left_join(hours, [SUBSCRIBER, ZONE])
+    rows = rows.mutate(**{MASK: rows[MASK].fill_null(0)})
+    return rows.select(*PRESENCE).order_by([SUBSCRIBER, ZONE])
+
+
 def presence(events: Table, day: Day, hold_minutes: int, key: int) -> Table:
     """Return presence of a day: a row for each subscriber and zone, in this order of both.
 
     Parameters
     ----------
-    events
-        Clean events of the day: subscriber, t_us, cell, zone, origin; int64, distinct by the first three.
-    day
-        The local day.
-    hold_minutes
-        How long an event says where its subscriber is.
+    events, day, hold_minutes
+        As of `held`.
     key
         31-bit key of the tie-breaking hash.
 
@@ -94,19 +131,24 @@ def presence(events: Table, day: Day, hold_minutes: int, key: int) -> Table:
     Table
         int64 columns `node.tables.PRESENCE`; `hours_mask` is 0 where a zone has events but no hour.
     """
-    seen = events.group_by([SUBSCRIBER, ZONE]).aggregate(
+    return presence_of(held(events, day, hold_minutes), day, hold_minutes, key)
+
+
+def visits_of(kept: Table) -> Table:
+    """Return visits of the events of `held`; as `visits`."""
+    so_far = ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL], following=0)
+    begun = kept[BEGINS].sum().over(so_far)
+    runs = kept.mutate(**{SEQ: begun.cast("int32").cast("int64") - 1})
+    found = runs.group_by([SUBSCRIBER, SEQ]).aggregate(
         **{
-            ORIGIN: events[ORIGIN].min(),
-            COUNT: events.count(),
-            FIRST: events[TIME].min(),
-            LAST: events[TIME].max(),
+            ORIGIN: runs[ORIGIN].min(),
+            ZONE: runs[ZONE].min(),
+            IN: runs[TIME].min(),
+            OUT: runs[END].max(),
+            COUNT: runs.count(),
         }
     )
-    hours = masks(by_hour(dwells(events, day, hold_minutes), hold_minutes), key)
-    # A zone is dominant only where it has an event, so that no hour is lost.
-    rows = seen.left_join(hours, [SUBSCRIBER, ZONE])
-    rows = rows.mutate(**{MASK: rows[MASK].fill_null(0)})
-    return rows.select(*PRESENCE).order_by([SUBSCRIBER, ZONE])
+    return found.select(*VISITS).order_by([SUBSCRIBER, SEQ])
 
 
 def visits(events: Table, day: Day, hold_minutes: int) -> Table:
@@ -115,7 +157,7 @@ def visits(events: Table, day: Day, hold_minutes: int) -> Table:
     Parameters
     ----------
     events, day, hold_minutes
-        As of `presence`.
+        As of `held`.
 
     Returns
     -------
@@ -123,20 +165,4 @@ def visits(events: Table, day: Day, hold_minutes: int) -> Table:
         int64 columns `node.tables.VISITS`, ordered by subscriber and place. `t_in` is the time of the first event
         of the run, `t_out` when its last event ends to hold.
     """
-    order = {"group_by": SUBSCRIBER, "order_by": [TIME, CELL]}
-    before = events[ZONE].lag().over(ibis.window(**order))
-    runs = events.mutate(
-        end=_end(events, day, hold_minutes), begins=ibis.ifelse(before.fill_null(-1) == events[ZONE], 0, 1)
-    )
-    begun = runs.begins.sum().over(ibis.window(**order, following=0))
-    runs = runs.mutate(**{SEQ: begun.cast("int32").cast("int64") - 1})
-    found = runs.group_by([SUBSCRIBER, SEQ]).aggregate(
-        **{
-            ORIGIN: runs[ORIGIN].min(),
-            ZONE: runs[ZONE].min(),
-            IN: runs[TIME].min(),
-            OUT: runs.end.max(),
-            COUNT: runs.count(),
-        }
-    )
-    return found.select(*VISITS).order_by([SUBSCRIBER, SEQ])
+    return visits_of(held(events, day, hold_minutes))

@@ -55,6 +55,11 @@ class Cleaned:
     found: dict[str, int]
     cells: DayCells
 
+    @staticmethod
+    def forget(db: Backend) -> None:
+        """Give back what the rows take; they and the events cannot be read any more."""
+        db.drop_table(_JUDGED, force=True)
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -179,7 +184,7 @@ class Cleaner:
         with reading_of(day):
             kept = sequenced(found.rows, self.source.sequence)
             kept = kept.select(SUBSCRIBER, TIME, CELL, ZONE, ORIGIN, REASON)
-            rows = db.create_table(_JUDGED, kept, temp=True, overwrite=True)
+            rows = stored(db, _JUDGED, kept)
             return Cleaned(rows, clean(rows), counts(counted(rows), found.unreadable), found.cells)
 
     def origin(self, day: date) -> Mapping[str, str]:
@@ -201,6 +206,18 @@ def _code() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         state.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return state.hexdigest()
+
+
+#: Columns whose numbers fit into 32 bits, by which a table on the disk is much smaller.
+_SMALL = frozenset((CELL, ZONE, ORIGIN, REASON))
+
+
+def stored(db: Backend, name: str, rows: Table) -> Table:
+    """Return rows that are computed once and kept in the database, all of their columns int64 as before."""
+    columns = rows.columns
+    narrow = rows.select(**{one: rows[one].cast("int32") if one in _SMALL else rows[one] for one in columns})
+    kept = db.create_table(name, narrow, temp=True, overwrite=True)
+    return kept.select(**{one: kept[one].cast("int64") for one in columns})
 
 
 @contextmanager

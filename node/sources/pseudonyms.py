@@ -52,14 +52,18 @@ class Mapper:
     """
 
     def __init__(self, key: bytes, purpose: Purpose, period: str) -> None:
-        self._key = hmac.digest(key, f"quorate.pseudonym.v1|{purpose}|{period}".encode(), hashlib.sha256)
+        period_key = hmac.digest(key, f"quorate.pseudonym.v1|{purpose}|{period}".encode(), hashlib.sha256)
+        # Its state after the key is copied for each identifier, which takes three quarters of the time of a new one.
+        self._keyed = hmac.new(period_key, digestmod="sha256")
+
+    def _digest(self, identifier: bytes) -> bytes:
+        state = self._keyed.copy()
+        state.update(identifier)
+        return state.digest()
 
     def __call__(self, identifiers: Iterable[str | int]) -> NDArray[np.int64]:
         """Return the pseudonyms of identifiers, int64 of shape (identifiers,); a number is as its decimal text."""
-        key = self._key
-        digests = b"".join(
-            hmac.digest(key, str(identifier).encode(), "sha256")[:8] for identifier in identifiers
-        )
+        digests = b"".join([self._digest(str(identifier).encode())[:8] for identifier in identifiers])
         words: NDArray[np.uint64] = np.frombuffer(digests, dtype=">u8").astype(np.uint64)
         return (words >> np.uint64(1)).astype(np.int64)
 
