@@ -150,7 +150,9 @@ class Maker:
             cells=_register(judged.cells),
             threads=self.engine.threads,
         )
-        rows = judged.rows.select(SUBSCRIBER, TIME, CELL, ORIGIN, REASON)
+        # Without roamers every origin is 0, which a column that is not there means as well.
+        origin = [ORIGIN] if self.cleaner.source.roamers else []
+        rows = judged.rows.select(SUBSCRIBER, TIME, CELL, *origin, REASON)
         paths = self._path("presence"), self._path("visits")
         tally = build.files(batches_of(db, rows), *paths)
         for path in paths:

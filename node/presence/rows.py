@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import duckdb
 import numpy as np
@@ -59,6 +60,7 @@ def _array(column: pa.Array) -> Integers:
     return array
 
 
+@lru_cache(maxsize=4)
 def _nothing(rows: int) -> Integers:
     array = np.zeros(rows, np.int64)
     array.flags.writeable = False
