@@ -46,7 +46,7 @@ def backup(path: Path, target: Path) -> int:
 
 
 def put_back(path: Path, identity: str, copy: Path, progress: Progress = no_progress) -> int:
-    """Put a backup that holds in the ledger's place, without anything that is left of the ledger before.
+    """Put a backup that holds in the ledger's place; what is there is moved aside, its log included.
 
     What was released since the backup is missing afterwards: `restore` adds the charges from the witness.
 
@@ -69,24 +69,41 @@ def put_back(path: Path, identity: str, copy: Path, progress: Progress = no_prog
     Raises
     ------
     UsageProblem
-        If there is no backup.
+        If there is no backup, or a ledger was moved aside before and is still there.
     LedgerProblem
         If the backup does not hold or is somebody else's, or the ledger is in use; nothing is changed then.
     ResourceProblem
         If the disk is full; nothing is changed then.
     """
     with closing(Lock(path)):
+        if replaced(path).exists():
+            raise UsageProblem(
+                f"{replaced(path)} is there: a ledger that was replaced before",
+                means="it may have results that no backup has, so it is not overwritten",
+                todo="look whether it is still needed, and move it away",
+            )
         entries, _head = verify(copy, progress)
         fresh = path.with_name(f".{path.name}.fresh")
         fresh.unlink(missing_ok=True)
         with open_readable(copy) as db:
             require_owner(db, copy, identity)
             _copy(db, fresh)
-        for beside in _BESIDE:
-            path.with_name(path.name + beside).unlink(missing_ok=True)
+        _move_aside(path)
         fresh.replace(path)
         _sync(path.parent)
     return entries
+
+
+def replaced(path: Path) -> Path:
+    """Return where a ledger is moved when a backup takes its place."""
+    return path.with_name(f"{path.name}.replaced")
+
+
+def _move_aside(path: Path) -> None:
+    for beside in (*_BESIDE, ""):
+        old = path.with_name(path.name + beside)
+        if old.exists():
+            old.replace(replaced(path).with_name(replaced(path).name + beside))
 
 
 def _copy(db: sqlite3.Connection, target: Path) -> None:

@@ -216,8 +216,8 @@ def reporting(path: Path) -> Iterator[None]:
         raise LedgerProblem(
             f"{path} cannot be read as a privacy ledger ({name})",
             means="without a ledger nothing can be released",
-            todo="stop the node and run quorate-node ledger restore --from BACKUP, which also clears what is left "
-            "beside the file; without a backup, move ledger.db* away and run quorate-node ledger restore",
+            todo="stop the node and run quorate-node ledger restore --from BACKUP, which also moves what is "
+            "left beside the file; without a backup, move ledger.db* away and run quorate-node ledger restore",
         ) from error
     except OSError as error:
         raise _no_place(path, error) from error

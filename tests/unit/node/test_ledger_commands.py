@@ -306,6 +306,11 @@ def test_a_backup_takes_the_ledgers_place_whatever_is_left_beside_it(used: Home,
     assert said.startswith("added 1 charge(s)")
     assert verify(used.ledger) == whole
     release(used, *DAYS[:2])
+    aside = used.root / "ledger.db.replaced"
+    assert aside.read_bytes() == b"damaged"
+    assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"left over" * 1000
+    with pytest.raises(UsageProblem, match="was replaced before"):
+        quorate_node(used, "ledger", "restore", "--from", str(copy))
 
 
 def test_a_backup_that_does_not_hold_or_is_in_use_changes_nothing(used: Home, tmp_path: Path) -> None:
