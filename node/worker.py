@@ -22,7 +22,7 @@ from node.enrolment import Agreement, load, secret_of
 from node.jobs import JOB, Answer, BuildJob, ReleaseJob
 from node.private import own_directory
 from node.scratch import scratch_in
-from node.statistics.registry import STATISTICS, Inputs, exact_vector
+from node.statistics.registry import STATISTICS, Files, Inputs, exact_vector
 from node.tables import ZONE, X, Y
 from privacy.errors import (
     DataUnavailable,
@@ -80,6 +80,9 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
             sampling_key=sampling_key(secret_of(home), terms.statistic, terms.first_day),
             positions=_positions(own.zoning),
             weights=None if job.weights is None else np.array(job.weights, dtype=np.int64),
+            files=Files(paths[home.presence], paths.get(home.visits, []))
+            if own.config.engine.build == "auto"
+            else None,
         )
         exact = exact_vector(terms, inputs)
     if keyset.digest() != terms.keyset or exact.size != keyset.size:

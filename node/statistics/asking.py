@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Generic
 
 import ibis
@@ -22,6 +23,20 @@ from quorate.contract.zoning import Zoning
 
 #: Farthest coordinate in metres: squares of distances stay so small that their roots are exact to the metre.
 FARTHEST_M = 10**7
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the tables are as Parquet files, one per local day of the terms, in order.
+
+    Attributes
+    ----------
+    presence, visits
+        Of the C-layer. Statistics that do not need visits accept none.
+    """
+
+    presence: Sequence[Path]
+    visits: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,8 @@ class Inputs:
         Zone, x_m and y_m of every zone, int64: metres on a local plane.
     weights
         Weight of the subscribers anchored in each zone, then of the unanchored: int64 of shape (zones + 1,).
+    files
+        Where the same tables are, if compiled passes may read them; None for engines other than the embedded one.
     """
 
     presence: Sequence[Table]
@@ -54,6 +71,7 @@ class Inputs:
     visits: Sequence[Table] = ()
     positions: pa.Table | None = None
     weights: NDArray[np.int64] | None = None
+    files: Files | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +119,12 @@ class Asked(Generic[P]):
         return _own(self.inputs.visits[0])
 
     def positions(self) -> Table:
-        """Return (zone, x_m, y_m) of every zone.
+        """Return (zone, x_m, y_m) of every zone; raises as `coordinates`."""
+        x, y = self.coordinates()
+        return ibis.memtable(pa.table({ZONE: np.arange(self.zones), X: x, Y: y}))
+
+    def coordinates(self) -> NDArray[np.int64]:
+        """Return x_m and y_m of every zone, int64 of shape (2, zones).
 
         Raises
         ------
@@ -121,7 +144,7 @@ class Asked(Generic[P]):
                 f"a zone is farther than {FARTHEST_M // 1000} km from the middle of the plane",
                 todo="correct the centres of the zones",
             )
-        return ibis.memtable(found.select([ZONE, X, Y]))
+        return coordinates
 
 
 def _own(rows: Table) -> Table:

@@ -48,14 +48,19 @@ def scattered(found: pa.Table, keys: Sequence[str], values: str, shape: tuple[in
     places = [found[key].to_numpy() for key in keys]
     for place, length in zip(places, shape, strict=True):
         if place.size and not 0 <= place.min() <= place.max() < length:
-            raise PrivacyProblem(
-                "the data are in a zone that the zoning does not have",
-                means="they would fill a cell that is not public",
-                todo="build presence of these days again",
-            )
+            raise unknown_zone()
     cells = np.zeros(shape, dtype=np.int64)
     cells[tuple(places)] = found[values].to_numpy()
     return cells
+
+
+def unknown_zone() -> PrivacyProblem:
+    """Return what is raised of data in a zone that the zoning does not have."""
+    return PrivacyProblem(
+        "the data are in a zone that the zoning does not have",
+        means="they would fill a cell that is not public",
+        todo="build presence of these days again",
+    )
 
 
 def binned(amount: IntegerValue, edges: Sequence[int]) -> IntegerValue:

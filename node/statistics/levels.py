@@ -51,9 +51,15 @@ def areas_of(zoning: Zoning, level: str) -> Table:
 
     A zone without a parent at the level is in the special area, whose index is the number of areas.
     """
+    zones = np.arange(len(zoning.zones), dtype=np.int64)
+    areas = area_of(zoning, level)
+    return ibis.memtable({ZONE: zones, AREA: areas}, schema={ZONE: "int64", AREA: "int64"})
+
+
+def area_of(zoning: Zoning, level: str) -> NDArray[np.int64]:
+    """Return the area of every zone as in `areas_of`, int64 of shape (zones,)."""
     members = zoning.members(level).values()
     areas = np.full(len(zoning.zones), len(members), dtype=np.int64)
     for area, indices in enumerate(members):
         areas[indices] = area
-    zones = np.arange(len(zoning.zones), dtype=np.int64)
-    return ibis.memtable({ZONE: zones, AREA: areas}, schema={ZONE: "int64", AREA: "int64"})
+    return areas

@@ -58,7 +58,12 @@ def completed(sums: pa.Table, zones: int, hours: int, everybody: int) -> NDArray
     counts = np.zeros((zones + 1, hours), dtype=np.int64)
     for hour in range(hours):
         counts[:zones, hour] = scattered(sums, [ZONE], _name(hour), (zones,))
-    counts[zones] = everybody - counts[:zones].sum(axis=0)
+    return with_unobserved(counts, everybody)
+
+
+def with_unobserved(counts: NDArray[np.int64], everybody: int) -> NDArray[np.int64]:
+    """Return counts of shape (zones + 1, hours) with `unobserved` filled in, flat; raises as `completed`."""
+    counts[-1] = everybody - counts[:-1].sum(axis=0)
     if (counts < 0).any():
         raise PrivacyProblem("presence has a subscriber in two zones at one hour; build it again")
     return counts.reshape(-1)

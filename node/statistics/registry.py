@@ -50,7 +50,8 @@ from node.statistics import (
     visitors,
     weighted_presence,
 )
-from node.statistics.asking import Asked, Inputs
+from node.statistics.asking import Asked, Files, Inputs
+from node.statistics.compiled import passing
 from node.statistics.parameters import Parameters, validated
 from privacy.errors import PrivacyProblem
 from privacy.terms import Terms
@@ -58,7 +59,16 @@ from quorate.contract.calendar import days_between
 from quorate.contract.columns import LAYOUTS
 from quorate.contract.keyset import keyset_of
 
-__all__ = ["STATISTICS", "Entry", "Inputs", "algorithms", "exact_vector", "parameters_of", "presence_code"]
+__all__ = [
+    "STATISTICS",
+    "Entry",
+    "Files",
+    "Inputs",
+    "algorithms",
+    "exact_vector",
+    "parameters_of",
+    "presence_code",
+]
 
 #: What every statistic runs through besides its own file; all of it enters the algorithm's digest.
 _SHARED: tuple[ModuleType, ...] = (
@@ -88,6 +98,9 @@ _SHARED: tuple[ModuleType, ...] = (
     quorate.contract.keyset,
     quorate.contract.zoning,
 )
+#: Package of the compiled passes of statistics, and where their sources are.
+_PASSES = "node.statistics.compiled"
+_COMPILED = Path(str(passing.__file__)).parent
 Vector = NDArray[np.int64]
 
 
@@ -103,6 +116,8 @@ class Entry:
         Which of these it reads besides presence.
     others
         Modules of other statistics that it calls.
+    compiled
+        Name of the module in `node.statistics.compiled` with a pass that gives the same counts; empty without one.
     """
 
     module: ModuleType
@@ -110,9 +125,18 @@ class Entry:
     positions: bool = False
     weights: bool = False
     others: tuple[ModuleType, ...] = ()
+    compiled: str = ""
 
     def vectors(self, asked: Asked[Any], additive: bool) -> Sequence[Vector]:
-        """Return the exact counts of each level, in the order of the keyset."""
+        """Return the exact counts of each level, in the order of the keyset.
+
+        The expressions are the definition; the compiled pass is taken if there is one and it may read the files.
+        """
+        by_pass = self.compiled and asked.inputs.files is not None
+        found = passing.vectors(self.compiled, asked, additive) if by_pass else None
+        return self._by_expressions(asked, additive) if found is None else found
+
+    def _by_expressions(self, asked: Asked[Any], additive: bool) -> Sequence[Vector]:
         if additive:
             return levels.by_level(self.module.at_zones(asked), asked.inputs.zoning, asked.keyset)
         return [self.module.at_level(asked, level.name) for level in asked.keyset.levels]
@@ -121,22 +145,26 @@ class Entry:
 #: Every statistic that this node can run.
 STATISTICS: Mapping[str, Entry] = MappingProxyType(
     {
-        privacy.statistics.PRESENCE_BY_HOUR: Entry(presence_by_hour),
-        privacy.statistics.PRESENCE_BY_DAY: Entry(presence_by_day),
-        privacy.statistics.ANCHORS_BY_DAY: Entry(anchors_by_day),
+        privacy.statistics.PRESENCE_BY_HOUR: Entry(presence_by_hour, compiled="presence_by_hour"),
+        privacy.statistics.PRESENCE_BY_DAY: Entry(presence_by_day, compiled="presence_by_day"),
+        privacy.statistics.ANCHORS_BY_DAY: Entry(anchors_by_day, compiled="anchors_by_day"),
         privacy.statistics.WEIGHTED_PRESENCE: Entry(
-            weighted_presence, weights=True, others=(presence_by_hour,)
+            weighted_presence, weights=True, others=(presence_by_hour,), compiled="weighted_presence"
         ),
         privacy.statistics.RESIDENTS: Entry(residents),
         privacy.statistics.COMMUTING: Entry(commuting, others=(residents,)),
-        privacy.statistics.FLOWS: Entry(flows, visits=True),
+        privacy.statistics.FLOWS: Entry(flows, visits=True, compiled="flows"),
         privacy.statistics.VISITORS: Entry(visitors),
-        privacy.statistics.STAY_DURATIONS: Entry(stay_durations, visits=True),
+        privacy.statistics.STAY_DURATIONS: Entry(stay_durations, visits=True, compiled="stay_durations"),
         privacy.statistics.TRAVELLED_DISTANCES: Entry(
-            travelled_distances, visits=True, positions=True, others=(flows,)
+            travelled_distances,
+            visits=True,
+            positions=True,
+            others=(flows,),
+            compiled="travelled_distances",
         ),
-        privacy.statistics.GYRATION: Entry(gyration, positions=True),
-        privacy.statistics.ACTIVITY: Entry(activity),
+        privacy.statistics.GYRATION: Entry(gyration, positions=True, compiled="gyration"),
+        privacy.statistics.ACTIVITY: Entry(activity, compiled="activity"),
     }
 )
 
@@ -155,12 +183,15 @@ def exact_vector(terms: Terms, inputs: Inputs) -> Vector:
     UsageProblem
         If the parameters are wrong, or the order lacks weights or the zoning positions.
     PrivacyProblem
-        If the tables are not those of the days of the terms.
+        If the tables or files are not those of the days of the terms.
     """
     entry, days = STATISTICS[terms.statistic], days_between(terms.first_day, terms.last_day)
     parameters = parameters_of(terms.product, terms.statistic, terms.parameters)
-    if len(inputs.presence) != len(days) or (entry.visits and len(inputs.visits) != len(days)):
-        raise PrivacyProblem(f"{terms.statistic} did not get the tables of its {len(days)} day(s)")
+    for what, given in (("tables", inputs), ("files", inputs.files)):
+        if given is None:
+            continue
+        if len(given.presence) != len(days) or (entry.visits and len(given.visits) != len(days)):
+            raise PrivacyProblem(f"{terms.statistic} did not get the {what} of its {len(days)} day(s)")
     keyset = keyset_of(
         terms.statistic,
         terms.parameters,
@@ -186,12 +217,13 @@ def presence_code() -> str:
 
 
 def _digest(modules: Sequence[ModuleType]) -> str:
-    """Return the digest of modules and of everything that builds presence."""
+    """Return the digest of modules, of everything that builds presence, and of the passes of statistics."""
     state = hashlib.sha256(b"quorate.algorithm.v2")
-    # The compiled pass is read as text: who only wants its digest need not load it.
-    built_by = sorted(Path(str(build.__file__)).parent.glob("*.py"))
     sources = [(module.__name__, Path(str(module.__file__))) for module in modules]
-    for name, path in [*sources, *((f"node.presence.{path.stem}", path) for path in built_by)]:
+    # Compiled code is read as text: who only wants its digest need not load it.
+    for package, directory in (("node.presence", Path(str(build.__file__)).parent), (_PASSES, _COMPILED)):
+        sources += [(f"{package}.{path.stem}", path) for path in sorted(directory.glob("*.py"))]
+    for name, path in sources:
         for part in (name.encode(), path.read_bytes()):
             state.update(len(part).to_bytes(8, "big"))
             state.update(part)

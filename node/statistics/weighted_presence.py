@@ -62,7 +62,7 @@ def at_zones(asked: Asked[Parameters]) -> NDArray[np.int64]:
     UsageProblem
         If the weights are not one for each zone and the unanchored, from 0 to `weight_maximum`.
     """
-    weights = _checked(asked)
+    weights = checked_weights(asked)
     night, presence = asked.elapsed(asked.parameters.night_hours), asked.own()
     by_subscriber = weighted(anchored(presence, night, asked.inputs.key, asked.zones), weights)
     rows = presence.inner_join(by_subscriber, SUBSCRIBER)
@@ -74,7 +74,8 @@ def at_zones(asked: Asked[Parameters]) -> NDArray[np.int64]:
     return completed(sums, asked.zones, asked.hours, total or 0)
 
 
-def _checked(asked: Asked[Parameters]) -> NDArray[np.int64]:
+def checked_weights(asked: Asked[Parameters]) -> NDArray[np.int64]:
+    """Return the weights of the order, or raise as `at_zones`."""
     weights, largest = asked.inputs.weights, asked.parameters.weight_maximum
     if weights is None or weights.shape != (asked.zones + 1,) or weights.dtype != np.int64:
         raise UsageProblem(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from node.config import Engine
 from node.engine import connect, read_one
-from node.statistics.registry import STATISTICS, Inputs, exact_vector
+from node.statistics.registry import STATISTICS, Files, Inputs, exact_vector
 from privacy.statistics import STATISTICS as DECLARED
 from quorate.contract.zoning import Zone, Zoning
 from tests.benchmarks.node_world import COLUMNS, DAY, SPACING_M, ZONES
@@ -77,6 +77,7 @@ def _cost(  # noqa: PLR0917 - what is asked, of which days, and where
                 {"zone": zone, "x_m": zone % across * 5 * SPACING_M, "y_m": zone // across * 2 * SPACING_M}
             ),
             weights=np.arange(ZONES + 1) % 6,
+            files=Files(presence, visits),
         )
         exact_vector(terms, inputs)
     return found
