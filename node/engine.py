@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from ibis.expr.types import IntegerScalar, IntegerValue
+from ibis.expr.types import IntegerScalar, IntegerValue, Table
 
 from node.engines.duckdb import connect, read_one
+from node.tables import CELL, ORIGIN, REASON, ZONE, X, Y
 
 __all__ = [
     "MASK31",
@@ -19,11 +20,16 @@ __all__ = [
     "hash_key",
     "keyed_hash",
     "large_sum",
+    "narrow",
     "pack",
     "read_one",
     "small_sum",
     "unpack_zone",
+    "wide",
 ]
+
+#: Columns below 2³¹: cells are below 2²⁶, zones below 2²², positions within 2²⁹ metres, origins country codes.
+_SMALL = frozenset((CELL, ZONE, X, Y, ORIGIN, REASON))
 
 MASK31 = 2**31 - 1
 _C1, _C2, _GOLDEN = 0x7FEB352D, 0x846CA68B, 0x9E3779B1
@@ -67,6 +73,18 @@ def small_sum(values: IntegerValue) -> IntegerScalar:
     Parquet gets floating-point numbers.
     """
     return values.sum().cast("int32").cast("int64")
+
+
+def narrow(rows: Table) -> Table:
+    """Return rows with the columns whose numbers fit into 32 bits as such: what is sorted or on a disk is smaller."""
+    small = {name: rows[name].cast("int32") for name in rows.columns if name in _SMALL}
+    return rows.mutate(**small) if small else rows
+
+
+def wide(rows: Table) -> Table:
+    """Return rows with every integer as int64."""
+    found = {name: rows[name].cast("int64") for name, type_ in rows.schema().items() if type_.is_integer()}
+    return rows.mutate(**found)
 
 
 def large_sum(values: IntegerValue) -> IntegerScalar:

@@ -6,12 +6,14 @@ import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
 
-from node.config import Engine
+if TYPE_CHECKING:
+    from node.config import Engine
 
 
 @contextmanager

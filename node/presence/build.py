@@ -12,7 +12,7 @@ from __future__ import annotations
 import ibis
 from ibis.expr.types import Table
 
-from node.engine import keyed_hash, pack, small_sum, unpack_zone
+from node.engine import keyed_hash, narrow, pack, small_sum, unpack_zone, wide
 from node.sources.events import Day
 from node.tables import (
     CELL,
@@ -56,15 +56,16 @@ def held(events: Table, day: Day, hold_minutes: int) -> Table:
         The same columns; `end`, when the event ends to hold, in microseconds since the epoch; `begins`, 1 where the
         subscriber was in another zone at the event before or there is none, else 0.
     """
-    order = ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL])
-    beside = events.mutate(following=events[TIME].lead().over(order), before=events[ZONE].lag().over(order))
+    order, rows = ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL]), narrow(events)
+    beside = rows.mutate(following=rows[TIME].lead().over(order), before=rows[ZONE].lag().over(order))
     until = events[TIME] + hold_minutes * 60_000_000
-    return beside.mutate(
+    found = beside.mutate(
         **{
             END: ibis.least(beside.following.fill_null(day.end_us), until, ibis.literal(day.end_us)),
             BEGINS: ibis.ifelse(beside.before.fill_null(-1) == beside[ZONE], 0, 1).cast("int64"),
         }
-    ).drop("following", "before")
+    )
+    return wide(found.drop("following", "before"))
 
 
 def dwells(kept: Table, day: Day) -> Table:
@@ -137,8 +138,9 @@ def presence(events: Table, day: Day, hold_minutes: int, key: int) -> Table:
 def visits_of(kept: Table) -> Table:
     """Return visits of the events of `held`; as `visits`."""
     so_far = ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL], following=0)
-    begun = kept[BEGINS].sum().over(so_far)
-    runs = kept.mutate(**{SEQ: begun.cast("int32").cast("int64") - 1})
+    rows = narrow(kept)
+    begun = rows[BEGINS].sum().over(so_far)
+    runs = rows.mutate(**{SEQ: begun.cast("int32").cast("int64") - 1})
     found = runs.group_by([SUBSCRIBER, SEQ]).aggregate(
         **{
             ORIGIN: runs[ORIGIN].min(),
@@ -148,7 +150,7 @@ def visits_of(kept: Table) -> Table:
             COUNT: runs.count(),
         }
     )
-    return found.select(*VISITS).order_by([SUBSCRIBER, SEQ])
+    return wide(found.select(*VISITS)).order_by([SUBSCRIBER, SEQ])
 
 
 def visits(events: Table, day: Day, hold_minutes: int) -> Table:

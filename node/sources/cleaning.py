@@ -15,6 +15,7 @@ import duckdb
 from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
 
+from node.engine import narrow, wide
 from node.sources import reading
 from node.sources.daycells import DayCells, cells_of
 from node.sources.door import Lookups, are_numbers, judged
@@ -208,16 +209,9 @@ def _code() -> str:
     return state.hexdigest()
 
 
-#: Columns whose numbers fit into 32 bits, by which a table on the disk is much smaller.
-_SMALL = frozenset((CELL, ZONE, ORIGIN, REASON))
-
-
 def stored(db: Backend, name: str, rows: Table) -> Table:
     """Return rows that are computed once and kept in the database, all of their columns int64 as before."""
-    columns = rows.columns
-    narrow = rows.select(**{one: rows[one].cast("int32") if one in _SMALL else rows[one] for one in columns})
-    kept = db.create_table(name, narrow, temp=True, overwrite=True)
-    return kept.select(**{one: kept[one].cast("int64") for one in columns})
+    return wide(db.create_table(name, narrow(rows), temp=True, overwrite=True))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import ibis
 from ibis.expr.types import BooleanValue, IntegerValue, Table
 from pydantic import BaseModel, ConfigDict, Field
 
+from node.engine import narrow, wide
 from node.sources.reasons import Reason
 from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE, X, Y
 
@@ -51,19 +52,20 @@ def sequenced(rows: Table, rules: SequenceRules) -> Table:
         The same rows and columns in any order. Of equal rows one keeps reason 0.
     """
     same = ibis.window(group_by=[SUBSCRIBER, TIME, CELL, REASON], order_by=[ORIGIN, ZONE])
-    numbered = rows.mutate(again=ibis.row_number().over(same))
+    small = narrow(rows)
+    numbered = small.mutate(again=(ibis.row_number().over(same) > 0).cast("int32"))
     live = (numbered[REASON] == int(Reason.ACCEPTED)) & (numbered.again == 0)
     marked = numbered.mutate(
-        rejected=ibis.ifelse(live, ibis.literal(0, "int64"), ibis.literal(1, "int64")),
+        rejected=ibis.ifelse(live, ibis.literal(0, "int32"), ibis.literal(1, "int32")),
         first_reason=ibis.ifelse(
             (numbered[REASON] == int(Reason.ACCEPTED)) & (numbered.again > 0),
-            ibis.literal(int(Reason.DUPLICATE), "int64"),
+            ibis.literal(int(Reason.DUPLICATE), "int32"),
             numbered[REASON],
         ),
     )
     judged = _with_neighbours(marked, rules) if rules.ghost_seconds or rules.max_speed else marked
     others = [name for name in rows.columns if name != REASON]
-    return judged.select(*others, **{REASON: _reason(judged, rules)})
+    return wide(judged.select(*others, **{REASON: _reason(judged, rules)}))
 
 
 def _with_neighbours(marked: Table, rules: SequenceRules) -> Table:
@@ -88,7 +90,7 @@ def _reason(judged: Table, rules: SequenceRules) -> IntegerValue:
 
 
 def _literal(reason: Reason) -> IntegerValue:
-    return ibis.literal(int(reason), "int64")
+    return ibis.literal(int(reason), "int32")
 
 
 def _ghost(judged: Table, rules: SequenceRules) -> BooleanValue:
@@ -100,7 +102,7 @@ def _ghost(judged: Table, rules: SequenceRules) -> BooleanValue:
 
 def _too_fast(judged: Table, side: str, max_speed: int) -> BooleanValue:
     """Whether d² > (v·dt)² towards a neighbour, in metres and whole seconds rounded up."""
-    dx, dy = judged[X] - judged[side + X], judged[Y] - judged[side + Y]
+    dx, dy = (judged[name].cast("int64") - judged[side + name].cast("int64") for name in (X, Y))
     elapsed = judged[TIME] - judged[side + TIME]
     apart = ibis.ifelse(elapsed < 0, -elapsed, elapsed)
     reach = ((apart + (_US - 1)) // _US) * max_speed

@@ -159,12 +159,13 @@ def spark_ibis(day: World, presence: Path, visits: Path, scratch: Path) -> dict[
     with _spark(day, scratch, found) as (session, rows):
         backend = ibis.pyspark.connect(session)
         rows.createOrReplaceTempView("rows")
-        cleaned = backend.compile(clean(sequenced(backend.table("rows"), RULES)))
-        _kept(session, session.sql(cleaned), scratch / "spark-events").createOrReplaceTempView("events")
-        events = backend.table("events")
+        events = clean(sequenced(backend.table("rows"), RULES))
+        held = session.sql(backend.compile(build.held(events, DAY, HOLD_MINUTES)))
+        _kept(session, held, scratch / "spark-events").createOrReplaceTempView("held")
+        kept = backend.table("held")
         for table, path in (
-            (build.visits(events, DAY, HOLD_MINUTES), visits),
-            (build.presence(events, DAY, HOLD_MINUTES, KEY), presence),
+            (build.visits_of(kept), visits),
+            (build.presence_of(kept, DAY, HOLD_MINUTES, KEY), presence),
         ):
             session.sql(backend.compile(table)).write.mode("overwrite").parquet(str(path))
     return found
