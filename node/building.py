@@ -60,12 +60,14 @@ class Builder:
             If the day cannot be used; its figures are in the quality file.
         """
         record, origin = self._record(day), self.origin(day)
-        targets = [directory / f"{day}.parquet" for directory in (self.home.visits, self.home.presence)]
+        places = [self.home.visits, self.home.presence]
+        places += [self.home.persons] if self.own.config.source.columns.national_id else []
+        targets = [directory / f"{day}.parquet" for directory in places]
         before = stored(record)
         there = all(path.exists() for path in targets)
         if there and before and before["built"] and before["built_from"] == origin:
             return list(before["warnings"])
-        for path in targets:
+        for path in (*targets, self.home.persons / f"{day}.parquet"):
             path.unlink(missing_ok=True)
         with self.maker.made(day, rejected=self.own.config.source.quarantine) as (db, made):
             quality = self._quality(db, made, day) | {"built_from": origin, "built": False}
@@ -74,8 +76,9 @@ class Builder:
             if quality["blocked"]:
                 what, means, todo = quality["blocked"]
                 raise DataProblem(what, means=means, todo=todo)
-            for fresh, target in zip((made.visits, made.presence), targets, strict=True):
-                publish(fresh, target)
+            fresh = [made.visits, made.presence, *([made.persons] if made.persons else [])]
+            for path, target in zip(fresh, targets, strict=True):
+                publish(path, target)
             write_json(record, quality | {"built": True})
         return list(quality["warnings"])
 

@@ -108,6 +108,7 @@ class Home:
         self.operator_key = root / "operator.key"
         self.presence = root / "presence"
         self.visits = root / "visits"
+        self.persons = root / "persons"
         self.quality = root / "quality"
         self.receipts = root / "receipts"
 

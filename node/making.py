@@ -24,6 +24,7 @@ from node.sources.cleaning import Cleaner, reading_of, stored
 from node.sources.daycells import DayCells
 from node.sources.pseudonyms import Mapper
 from node.sources.quality import Noted, counts, noted
+from node.sources.raw import Raw
 from node.sources.reasons import Reason
 from node.sources.register import Version
 from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE, X, Y
@@ -50,6 +51,8 @@ class Made:
         Number of cells that are valid on this day.
     presence, visits
         Parquet files.
+    persons
+        Parquet file of subscribers and persons, None if the operator does not want it.
     rejected
         Parquet file of the rejected rows, None if they were not asked for.
     """
@@ -59,6 +62,7 @@ class Made:
     cells: int
     presence: Path
     visits: Path
+    persons: Path | None = None
     rejected: Path | None = None
 
 
@@ -121,14 +125,12 @@ class Maker:
             aside = self._kept("rejected", cleaned.rows.filter(cleaned.rows[REASON] != int(Reason.ACCEPTED)))
         kept = stored(db, "held_events", held(cleaned.events, local, hold))
         cleaned.forget(db)
-        return Made(
-            cleaned.found,
-            when,
-            cleaned.cells.valid,
+        paths = (
             self._kept("presence", presence_of(kept, local, hold, self._key(day))),
             self._kept("visits", visits_of(kept)),
-            aside,
         )
+        persons = self._persons(db, cleaned.raw, day, paths[0])
+        return Made(cleaned.found, when, cleaned.cells.valid, *paths, persons, aside)
 
     def _by_pass(self, db: Backend, day: date) -> Made:
         # Compiled code takes a second to load; only who builds a day this way needs it.
@@ -157,7 +159,13 @@ class Maker:
         tally = build.files(batches_of(db, rows), *paths)
         for path in paths:
             path.chmod(0o600)
-        return Made(counts(tally.counts, judged.unreadable), _when(tally), judged.cells.valid, *paths)
+        persons = self._persons(db, judged.raw, day, paths[0])
+        found = counts(tally.counts, judged.unreadable)
+        return Made(found, _when(tally), judged.cells.valid, *paths, persons)
+
+    def _persons(self, db: Backend, raw: Raw, day: date, presence: Path) -> Path | None:
+        path = self._path("persons")
+        return path if self.cleaner.persons(db, raw, day, presence, path) else None
 
     def _key(self, day: date) -> int:
         return hash_key(self.secret, f"presence|{day}")

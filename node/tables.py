@@ -32,6 +32,8 @@ X = "x_m"
 """Metres east on the local plane of a register."""
 Y = "y_m"
 """Metres north on the local plane of a register."""
+PERSON = "person"
+"""Pseudonymous person under the national key, 63-bit non-negative; several subscribers may be one."""
 COUNT = "n"
 """Number of rows or subscribers."""
 PRESENCE = (SUBSCRIBER, ORIGIN, ZONE, MASK, COUNT, FIRST, LAST)

@@ -48,7 +48,7 @@ def build(job: BuildJob, say: Say) -> None:
     """Build presence of every day of the job that is not built from the same files and rules yet."""
     home = Home(job.home)
     own = _agreed(home, job.charter)
-    for directory in (home.presence, home.visits, home.quality):
+    for directory in (home.presence, home.visits, home.persons, home.quality):
         own_directory(directory)
     with scratch_in(home.presence) as scratch:
         builder = builder_of(home, own, scratch)

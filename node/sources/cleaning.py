@@ -21,10 +21,11 @@ from node.sources.daycells import DayCells, cells_of
 from node.sources.door import Lookups, are_numbers, judged
 from node.sources.events import Day, clean
 from node.sources.mapping import Source
-from node.sources.pseudonyms import Mapper, period_of, subscriber_key
+from node.sources.persons import write_persons
+from node.sources.pseudonyms import Mapper, national_key, period_of, subscriber_key
 from node.sources.quality import counted, counts
 from node.sources.ranges import Ranges, listed
-from node.sources.raw import before_rows
+from node.sources.raw import Raw, before_rows
 from node.sources.reading import Place
 from node.sources.register import Version, read_register, require_flawless
 from node.sources.rules import Machines
@@ -49,12 +50,15 @@ class Cleaned:
         Number of rows by reason.
     cells
         The day's cells.
+    raw
+        The rows as they came.
     """
 
     rows: Table
     events: Table
     found: dict[str, int]
     cells: DayCells
+    raw: Raw
 
     @staticmethod
     def forget(db: Backend) -> None:
@@ -76,12 +80,15 @@ class Judged:
         The day's cells.
     pseudonyms
         Makes pseudonyms of the subscribers, which are numbers as they came; None if they are pseudonyms already.
+    raw
+        The rows as they came.
     """
 
     rows: Table
     unreadable: int
     cells: DayCells
     pseudonyms: Mapper | None
+    raw: Raw
 
 
 class Cleaner:
@@ -108,6 +115,7 @@ class Cleaner:
         self.source, self.place, self._time_zone = source, place, time_zone
         given = source.pseudonyms.given
         self._key = None if given else subscriber_key(source.pseudonyms, place.root, secret)
+        self._national = national_key(source.pseudonyms, place.root)
         machines = source.machines or Machines()
         self._own = Ranges.of(source.roamers.own if source.roamers else ())
         self._devices = Ranges.of([*machines.devices, *self._listed(machines.devices_file)])
@@ -177,7 +185,7 @@ class Cleaner:
             if later is not None:
                 lookups = replace(lookups, pseudonyms=None)
             rows = judged(db, self.source, self.day(day), raw, cells, lookups)
-            return Judged(rows, raw.unreadable, cells, later)
+            return Judged(rows, raw.unreadable, cells, later, raw)
 
     def clean(self, db: Backend, versions: list[Version], day: date) -> Cleaned:
         """Clean a day; errors as of `judge`."""
@@ -186,17 +194,28 @@ class Cleaner:
             kept = sequenced(found.rows, self.source.sequence)
             kept = kept.select(SUBSCRIBER, TIME, CELL, ZONE, ORIGIN, REASON)
             rows = stored(db, _JUDGED, kept)
-            return Cleaned(rows, clean(rows), counts(counted(rows), found.unreadable), found.cells)
+            reasons = counts(counted(rows), found.unreadable)
+            return Cleaned(rows, clean(rows), reasons, found.cells, found.raw)
+
+    def persons(self, db: Backend, raw: Raw, day: date, presence: Path, target: Path) -> bool:
+        """Write who of a day's presence is which person; return whether the operator wants that."""
+        if self._national is None:
+            return False
+        national = Mapper(self._national, "national", period_of(day, self.source.pseudonyms.period))
+        write_persons(db.con, raw, self.lookups(day).pseudonyms, national, presence, target)
+        return True
 
     def origin(self, day: date) -> Mapping[str, str]:
         """Return digests of all that a day's clean events depend on."""
-        known = (
-            b"" if self._key is None else hmac.digest(self._key, b"quorate.pseudonym.check", hashlib.sha256)
-        )
+        known = [
+            hmac.digest(key, b"quorate.pseudonym.check", hashlib.sha256).hex() if key else ""
+            for key in (self._key, self._national)
+        ]
         return {
             **reading.origin(self.source, self.place, day),
             "source": self.source.model_dump_json(exclude={"first_day", "last_day"}),
-            "pseudonyms": known.hex(),
+            "pseudonyms": known[0],
+            "national": known[1],
             "door": _code(),
         }
 

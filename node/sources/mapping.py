@@ -107,6 +107,13 @@ class Source(Strict):
                 "it needs cells.columns.lon and lat",
             ),
         )
+        second = self.pseudonyms.national_key_file or self.pseudonyms.national_key_command
+        yield (
+            "columns.national_id",
+            _unless(
+                (columns.national_id is not None) == bool(second), "it goes with pseudonyms.national_key_file"
+            ),
+        )
         same = columns.subscriber in {columns.time, *columns.cell} or columns.time in columns.cell
         yield "columns", _unless(not same, "one column is named for two things")
 

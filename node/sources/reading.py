@@ -60,11 +60,7 @@ def read_events(
     wanted = Wanted(
         RAW_EVENTS,
         "columns",
-        {
-            name: runnable(text, source.events.dialect)
-            for name, text in expressions(source.columns)
-            if name != "national_id"
-        },
+        {name: runnable(text, source.events.dialect) for name, text in expressions(source.columns)},
         with_day(source.events.where, day),
         source.time.format == ("timestamp",),
         limit,

@@ -34,7 +34,7 @@ def rows_statement(source: Source, day: Day, raw: Raw, cells: DayCells, *, pseud
     time = time_sql(source.time, raw.holds["time"], day)
     inside = f"raw.{TIME} >= {day.start_us} AND raw.{TIME} < {day.end_us}"
     columns = {
-        SUBSCRIBER: f"coalesce({_subscriber(raw, pseudonymised)}, {_NONE})",
+        SUBSCRIBER: f"coalesce({subscriber_sql(raw, pseudonymised)}, {_NONE})",
         TIME: f"coalesce(raw.{TIME}, {_NONE})",
         CELL: f"coalesce(cells.{CELL}, {_NONE})",
         ZONE: f"coalesce(cells.{ZONE}, {_NONE})",
@@ -52,8 +52,16 @@ def rows_statement(source: Source, day: Day, raw: Raw, cells: DayCells, *, pseud
     )
 
 
-def _subscriber(raw: Raw, pseudonymised: bool) -> str:
-    """The pseudonym, null for an identifier that is none."""
+def subscriber_sql(raw: Raw, pseudonymised: bool) -> str:
+    """Return the SQL of the pseudonym, null for an identifier that is none.
+
+    Parameters
+    ----------
+    raw
+        The raw rows, called raw in the statement.
+    pseudonymised
+        Whether table ids has the pseudonyms; identifiers are pseudonyms already otherwise.
+    """
     if pseudonymised:
         return f"ids.{SUBSCRIBER}"
     number = "try_cast(raw.q_subscriber AS BIGINT)"
@@ -66,7 +74,7 @@ def _reason(source: Source, raw: Raw, inside: str, pseudonymised: bool) -> str:
     parts = [f"raw.q_cell_{part} IS NULL" for part in range(len(source.columns.cell))]
     cases = [
         ("raw.q_subscriber IS NULL", Reason.NULL_SUBSCRIBER),
-        (f"({_subscriber(raw, pseudonymised)}) IS NULL", Reason.BAD_SUBSCRIBER),
+        (f"({subscriber_sql(raw, pseudonymised)}) IS NULL", Reason.BAD_SUBSCRIBER),
         ("raw.q_time IS NULL", Reason.NULL_TIME),
         ("raw.unclear", Reason.AMBIGUOUS_TIME),
         (f"raw.{TIME} IS NULL", Reason.UNPARSABLE_TIME),

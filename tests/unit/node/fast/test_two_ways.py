@@ -16,6 +16,7 @@ from node.config import Engine
 from node.making import Made, Maker
 from node.sources.cleaning import Cleaner
 from node.sources.mapping import Source
+from node.sources.pseudonyms import Mapper
 from node.sources.reading import Place
 from privacy.errors import DataProblem
 from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, instant
@@ -183,3 +184,54 @@ def test_rejected_rows_are_kept_by_the_expressions(tmp_path: Path) -> None:
         kept = pq.ParquetFile(made.rejected).metadata.num_rows
     # Lines that are no rows, and rows that were skipped, are not among them.
     assert kept == made.found["total"] - made.found["accepted"]
+
+
+def persons_by_hand(table: pa.Table, made: Made) -> dict[int, int]:
+    """Return subscriber → person, of those in presence who have a national identifier: the smallest pseudonym."""
+    mappers = [Mapper(SECRET, "subscriber", "2026-10"), Mapper(NATIONAL, "national", "2026-10")]
+    present = {*pq.ParquetFile(made.presence).read(["subscriber"])["subscriber"].to_pylist()}
+    found: dict[int, int] = {}
+    for who, national in zip(table["subscriber_id"].to_pylist(), table["national"].to_pylist(), strict=True):
+        if who is not None and national is not None:
+            subscriber, person = (
+                int(mapper([one])[0]) for mapper, one in zip(mappers, (who, national), strict=True)
+            )
+            found[subscriber] = min(person, found.get(subscriber, person))
+    return {subscriber: person for subscriber, person in found.items() if subscriber in present}
+
+
+NATIONAL = bytes(range(32, 64))
+
+
+@pytest.mark.parametrize("ids", IDS, ids=lambda ids: ids.__name__)
+def test_both_ways_tell_which_subscribers_are_one_person(tmp_path: Path, ids: Ids) -> None:
+    table = events(ids, ORDINARY_DAY)
+    number = np.random.default_rng(5).integers(0, PEOPLE, ROWS)
+    number = np.concatenate([number, number[: ROWS // 20]])
+    # Two subscribers to a person, some without one, one of them with two.
+    national = pa.array([f"NN{who // 2}" if who % 7 else None for who in number.tolist()])
+    table = table.append_column("national", national)
+    table = pa.concat_tables([table, table.slice(0, 1).set_column(4, "national", pa.array(["NN-other"]))])
+    pq.write_table(table, tmp_path / f"{ORDINARY_DAY}.parquet")
+    (tmp_path / "national.key").write_bytes(NATIONAL)
+    (tmp_path / "national.key").chmod(0o600)
+    source = source_of(
+        **{
+            **MAPPING,
+            "columns": {**COLUMNS, "national_id": "national"},
+            "pseudonyms": {"national_key_file": "national.key"},
+        }
+    )
+    one, other = both(tmp_path, source)
+    require_same(one, other)
+    assert one.persons
+    assert other.persons
+    first, second = (pq.ParquetFile(path).read() for path in (one.persons, other.persons))
+    assert first.equals(second)
+    expected = persons_by_hand(table, one)
+    assert first.to_pydict() == {
+        "subscriber": sorted(expected),
+        "person": [expected[who] for who in sorted(expected)],
+    }
+    assert len({*expected.values()}) < len(expected)
+    assert other.persons.stat().st_mode & 0o777 == 0o600

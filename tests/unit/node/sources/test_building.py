@@ -182,6 +182,28 @@ def test_rejected_rows_are_kept_only_when_it_is_asked_for(home: Home) -> None:
     assert not path.exists()
 
 
+def test_persons_are_kept_as_long_as_they_are_asked_for(home: Home) -> None:
+    events = home.root / "events" / f"{DAY}.parquet"
+    table = pq.read_table(write_events(home, DAY, [(who, instant(DAY, 3600), 2) for who in (5, 6, 7)]))
+    pq.write_table(table.append_column("nin", pa.array(["A", "A", None])), events)
+    (home.root / "national.key").write_bytes(bytes(32))
+    (home.root / "national.key").chmod(0o600)
+    before, path = home.config.read_text(), home.persons / f"{DAY}.parquet"
+    more = '{given = true, national_key_file = "national.key"}\ncolumns = {national_id = "nin"}'
+    home.config.write_text(before.replace("{given = true}", more))
+    ingest(home, DAY)
+    found = pq.ParquetFile(path).read()
+    assert found.num_rows == 2
+    assert len({*found["person"].to_pylist()}) == 1
+    assert path.stat().st_mode & 0o777 == 0o600
+    (home.root / "national.key").write_bytes(bytes(range(32)))
+    ingest(home, DAY)
+    assert pq.ParquetFile(path).read()["person"].to_pylist() != found["person"].to_pylist()
+    home.config.write_text(before)
+    ingest(home, DAY)
+    assert not path.exists()
+
+
 def test_the_rules_over_a_subscribers_rows_are_part_of_the_day(home: Home) -> None:
     rows = [(5, instant(DAY, since), cell) for since, cell in ((3600, 1), (3610, 2), (3620, 1))]
     write_events(home, DAY, rows)
