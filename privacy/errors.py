@@ -42,9 +42,13 @@ class ExitCode(IntEnum):
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done",
     ExitCode.INTERNAL: "a defect of Quorate; please report it with the log",
-    ExitCode.USAGE: "the command line is wrong (unknown option, missing argument)",
+    ExitCode.USAGE: (
+        "the command line is wrong (unknown option, missing argument, a number or date that is none)"
+    ),
     ExitCode.CONFIGURATION: (
-        "a configuration file, charter, zoning or certificate is missing, malformed or not the enrolled one"
+        "a configuration file, charter, zoning or certificate is missing, malformed or not the enrolled one; or an "
+        "argument is well written but cannot be used: dates in the wrong order, a product that there is not, a file "
+        "that cannot be made"
     ),
     ExitCode.DATA_MISSING: "a data file that was asked for is not there",
     ExitCode.DATA_UNUSABLE: "a data file is empty, lacks a column, or too many of its rows are rejected",

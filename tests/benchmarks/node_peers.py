@@ -167,7 +167,8 @@ def spark_ibis(day: World, presence: Path, visits: Path, scratch: Path) -> dict[
             (build.visits_of(kept), visits),
             (build.presence_of(kept, DAY, HOLD_MINUTES, KEY), presence),
         ):
-            session.sql(backend.compile(table)).write.mode("overwrite").parquet(str(path))
+            shutil.rmtree(path, ignore_errors=True)
+            table.to_parquet_dir(str(path))
     return found
 
 

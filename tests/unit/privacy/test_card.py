@@ -282,7 +282,7 @@ def quorate_node(home: Home, *words: str) -> Result:
 
 
 def test_the_command_prints_the_card_of_an_entry(home: Home) -> None:
-    made = Card.model_validate_json(quorate_node(home, "ledger", "card", "1", "--json").output)
+    made = Card.model_validate_json(quorate_node(home, "ledger", "card", "1", "--json").stdout)
     own = load(home)
     product = own.charter.product("residents")
     assert (made.release.network, made.release.operator) == (NETWORK, NAME)
@@ -292,7 +292,7 @@ def test_the_command_prints_the_card_of_an_entry(home: Home) -> None:
 
 
 def test_what_the_present_charter_does_not_know_is_left_open(home: Home) -> None:
-    made = Card.model_validate_json(quorate_node(home, "ledger", "card", "2", "--json").output)
+    made = Card.model_validate_json(quorate_node(home, "ledger", "card", "2", "--json").stdout)
     assert (made.noise.cells, made.algorithm) == (None, None)
     assert made.registry.deployment.basic.name.startswith("residents, 2026-02-01")
 

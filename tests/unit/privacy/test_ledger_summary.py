@@ -69,6 +69,7 @@ def test_charges_totals_and_head_are_what_was_committed(path: Path) -> None:
         "by_period": UNIT // 2,
         "by_day": UNIT,
         "result_sha256": hashlib.sha256(b"result").hexdigest(),
+        "lost": False,
     }
     assert json.loads(json.dumps(found)) == found, "a program can read it"
 

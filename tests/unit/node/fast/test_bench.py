@@ -10,6 +10,8 @@ import pytest
 from tests.benchmarks.node_paths import PATHS, Job
 from tests.benchmarks.node_statistics import of_day
 from tests.benchmarks.node_world import World, world
+from tests.benchmarks.processes import measured
+from tests.support_engines import require_java
 
 EVENTS = 30_000
 
@@ -33,6 +35,25 @@ def test_the_fast_path_builds_what_others_build(day: World, tmp_path: Path, othe
         ours, theirs = (pq.read_table(getattr(job, table)) for job in jobs)
         assert ours.num_rows > EVENTS // 4
         assert theirs.cast(ours.schema).equals(ours)
+
+
+@pytest.mark.full
+def test_on_spark_our_expressions_build_what_the_pass_and_code_by_hand_build(
+    day: World, tmp_path: Path
+) -> None:
+    """Each in a process of its own, as the benchmark runs them; Spark answers in files of no order."""
+    require_java()
+    for name in ("spark_native", "spark_ibis"):
+        measured("tests.benchmarks.node_paths", name, str(EVENTS), str(day.events.parent))
+    ours = Job("plain", day, tmp_path)
+    PATHS["plain"](ours)
+    for table in ("presence", "visits"):
+        expected = pq.read_table(getattr(ours, table))
+        order = [(name, "ascending") for name in expected.column_names]
+        for name in ("spark_native", "spark_ibis"):
+            found = pq.read_table(getattr(Job(name, day, day.events.parent), table))
+            found = found.select(expected.column_names).cast(expected.schema)
+            assert found.sort_by(order).equals(expected.sort_by(order))
 
 
 def test_every_statistic_of_a_day_reads_it(day: World, tmp_path: Path) -> None:
