@@ -7,6 +7,9 @@ Only integers and windows with a total order are used, so that every engine give
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
+
 import ibis
 from ibis.expr.types import BooleanValue, IntegerValue, Table
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +19,8 @@ from node.sources.reasons import Reason
 from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE, X, Y
 
 _US = 1_000_000
+#: Rows of a subscriber that agree in these are one event.
+_SAME = (TIME, CELL, REASON)
 
 
 class SequenceRules(BaseModel):
@@ -51,17 +56,15 @@ def sequenced(rows: Table, rules: SequenceRules) -> Table:
     Table
         The same rows and columns in any order. Of equal rows one keeps reason 0.
     """
-    same = ibis.window(group_by=[SUBSCRIBER, TIME, CELL, REASON], order_by=[ORIGIN, ZONE])
+    # The same partition as that of the neighbours: a cluster then sends every row over its network once.
+    order = ibis.window(group_by=SUBSCRIBER, order_by=[TIME, CELL, REASON, ORIGIN, ZONE])
     small = narrow(rows)
-    numbered = small.mutate(again=(ibis.row_number().over(same) > 0).cast("int32"))
-    live = (numbered[REASON] == int(Reason.ACCEPTED)) & (numbered.again == 0)
-    marked = numbered.mutate(
-        rejected=ibis.ifelse(live, ibis.literal(0, "int32"), ibis.literal(1, "int32")),
-        first_reason=ibis.ifelse(
-            (numbered[REASON] == int(Reason.ACCEPTED)) & (numbered.again > 0),
-            ibis.literal(int(Reason.DUPLICATE), "int32"),
-            numbered[REASON],
-        ),
+    beside = small.mutate(**{f"last_{name}": small[name].lag().over(order) for name in _SAME})
+    again = reduce(and_, [beside[name] == beside[f"last_{name}"] for name in _SAME]).fill_null(False)
+    accepted = beside[REASON] == int(Reason.ACCEPTED)
+    marked = beside.mutate(
+        rejected=ibis.ifelse(accepted & ~again, ibis.literal(0, "int32"), ibis.literal(1, "int32")),
+        first_reason=ibis.ifelse(accepted & again, _literal(Reason.DUPLICATE), beside[REASON]),
     )
     judged = _with_neighbours(marked, rules) if rules.ghost_seconds or rules.max_speed else marked
     others = [name for name in rows.columns if name != REASON]
