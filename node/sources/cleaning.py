@@ -80,6 +80,8 @@ class Judged:
         The day's cells.
     pseudonyms
         Makes pseudonyms of the subscribers, which are numbers as they came; None if they are pseudonyms already.
+    looked_up
+        Whether subscribers are replaced through a table of all of them.
     raw
         The rows as they came.
     """
@@ -88,6 +90,7 @@ class Judged:
     unreadable: int
     cells: DayCells
     pseudonyms: Mapper | None
+    looked_up: bool
     raw: Raw
 
 
@@ -181,11 +184,12 @@ class Cleaner:
         cells, lookups = cells_of(versions, day), self.lookups(day)
         with reading_of(day):
             raw = reading.read_events(db.con, self.source, self.place, day)
-            later = lookups.pseudonyms if numbers and are_numbers(db.con, raw) else None
-            if later is not None:
+            whole = numbers and are_numbers(db.con, raw)
+            later = lookups.pseudonyms if whole else None
+            if whole:
                 lookups = replace(lookups, pseudonyms=None)
-            rows = judged(db, self.source, self.day(day), raw, cells, lookups)
-            return Judged(rows, raw.unreadable, cells, later, raw)
+            rows = judged(db, self.source, self.day(day), raw, cells, lookups, whole=whole)
+            return Judged(rows, raw.unreadable, cells, later, lookups.pseudonyms is not None, raw)
 
     def clean(self, db: Backend, versions: list[Version], day: date) -> Cleaned:
         """Clean a day; errors as of `judge`."""

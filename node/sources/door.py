@@ -25,7 +25,7 @@ from node.sources.mapping import Source
 from node.sources.pseudonyms import Mapper
 from node.sources.ranges import Ranges
 from node.sources.raw import Raw
-from node.sources.row_rules import rows_statement
+from node.sources.row_rules import Given, rows_statement
 from node.tables import ORIGIN, SUBSCRIBER
 
 ROWS = "rows_of_day"
@@ -62,6 +62,7 @@ def judged(  # noqa: PLR0917 - what is judged, and by what
     cells: DayCells,
     lookups: Lookups,
     *,
+    whole: bool = False,
     numbered: bool = False,
 ) -> Table:
     """Return the rows of a day, judged by the row rules.
@@ -80,6 +81,8 @@ def judged(  # noqa: PLR0917 - what is judged, and by what
         The day's cells.
     lookups
         Pseudonyms, home networks, machines.
+    whole
+        Whether identifiers are `are_numbers`, and are not to be replaced.
     numbered
         Whether the raw rows have numbers, which are then kept.
 
@@ -92,7 +95,8 @@ def judged(  # noqa: PLR0917 - what is judged, and by what
     connection: Connection = db.con
     _put(connection, "door_cells", cells.table)
     _look_up(connection, source, raw, lookups)
-    statement = rows_statement(source, day, raw, cells, pseudonymised=lookups.pseudonyms is not None)
+    given = Given.PSEUDONYMS if lookups.pseudonyms is None else Given.IDENTIFIERS
+    statement = rows_statement(source, day, raw, cells, Given.NUMBERS if whole else given)
     if numbered:
         statement = statement.replace("SELECT ", "SELECT q_row, ", 1)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {ROWS} AS {statement}")

@@ -18,7 +18,7 @@ from node.sources.csvfiles import literal
 from node.sources.files import Connection
 from node.sources.pseudonyms import Mapper
 from node.sources.raw import Raw
-from node.sources.row_rules import subscriber_sql
+from node.sources.row_rules import Given, subscriber_sql
 from node.tables import PERSON, SUBSCRIBER
 
 _CHUNK = 1_000_000
@@ -52,7 +52,7 @@ def write_persons(  # noqa: PLR0917 - what is written, from what and by which ke
     duckdb.Error
         As the engine.
     """
-    given = subscriber_sql(raw, pseudonymised=False) if subscribers is None else "raw.q_subscriber"
+    given = subscriber_sql(raw, Given.PSEUDONYMS) if subscribers is None else "raw.q_subscriber"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE door_pairs AS SELECT DISTINCT {given} AS who, q_national_id AS national "
         f"FROM {raw.relation} AS raw WHERE who IS NOT NULL AND q_national_id IS NOT NULL"

@@ -1,6 +1,6 @@
-"""Pseudonyms: HMAC-SHA-256 of an identifier under the key of a period, to 63 bits.
+"""Pseudonyms: keyed BLAKE2b (RFC 7693) of an identifier under the key of a period, to 63 bits.
 
-The key of a period is itself an HMAC of the operator's key, so that pseudonyms of two periods cannot be linked
+The key of a period is an HMAC-SHA-256 of the operator's key, so that pseudonyms of two periods cannot be linked
 without it. Identifiers and keys are values only: never part of a statement, a log or an error.
 """
 
@@ -22,6 +22,7 @@ from node.sources.rules import Pseudonyms
 from privacy.errors import UsageProblem
 
 _LEAST = 32
+_BYTES = 8
 _SECONDS = 60
 Purpose = Literal["subscriber", "national"]
 
@@ -52,20 +53,27 @@ class Mapper:
     """
 
     def __init__(self, key: bytes, purpose: Purpose, period: str) -> None:
-        period_key = hmac.digest(key, f"quorate.pseudonym.v1|{purpose}|{period}".encode(), hashlib.sha256)
+        period_key = hmac.digest(key, f"quorate.pseudonym.v2|{purpose}|{period}".encode(), hashlib.sha256)
         # Its state after the key is copied for each identifier, which takes three quarters of the time of a new one.
-        self._keyed = hmac.new(period_key, digestmod="sha256")
+        self._keyed = hashlib.blake2b(digest_size=_BYTES, key=period_key)
 
-    def _digest(self, identifier: bytes) -> bytes:
-        state = self._keyed.copy()
-        state.update(identifier)
-        return state.digest()
-
-    def __call__(self, identifiers: Iterable[str | int]) -> NDArray[np.int64]:
+    def __call__(self, identifiers: Iterable[str | int] | NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the pseudonyms of identifiers, int64 of shape (identifiers,); a number is as its decimal text."""
-        digests = b"".join([self._digest(str(identifier).encode())[:8] for identifier in identifiers])
-        words: NDArray[np.uint64] = np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+        keyed, digests = self._keyed, []
+        for text in _texts(identifiers):
+            state = keyed.copy()
+            state.update(text)
+            digests.append(state.digest())
+        words: NDArray[np.uint64] = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
         return (words >> np.uint64(1)).astype(np.int64)
+
+
+def _texts(identifiers: Iterable[str | int] | NDArray[np.int64]) -> list[bytes]:
+    """Return identifiers as UTF-8; numbers of an array as their decimal text, five times faster than one by one."""
+    if isinstance(identifiers, np.ndarray):
+        texts: list[bytes] = identifiers.astype("S20").tolist()
+        return texts
+    return [str(identifier).encode() for identifier in identifiers]
 
 
 def subscriber_key(pseudonyms: Pseudonyms, root: Path, secret: bytes) -> bytes:

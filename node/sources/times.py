@@ -20,6 +20,8 @@ from node.sources.rules import EPOCHS, Times
 #: An instant that is in no day: for times that do not fit into 64 bits.
 FAR = -(2**62)
 _US = 1_000_000
+#: SQL of a form that never gives such a time, and of what no row is.
+_NEVER, NO = "NULL::BIGINT", "false"
 _ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?) ?([Zz]|[+-]\d{2}(?::?\d{2})?)?$"
 _NUMBER = r"^-?\d{1,18}(\.\d*)?$"
 
@@ -80,7 +82,7 @@ class TimeSql:
     t_us
         Instant in microseconds; null if no form fits or the clock's time is not one instant.
     unclear
-        Whether the clock showed the time twice or never.
+        Whether the clock showed the time twice or never; `NO` if no row's can.
     """
 
     parsed: str
@@ -105,27 +107,37 @@ def time_sql(times: Times, holds: Holds, day: Day) -> TimeSql:
     parsed = ", ".join(
         f"{instant} AS instant_{n}, {wall} AS wall_{n}" for n, (instant, wall) in enumerate(forms)
     )
-    fits = [f"instant_{n} IS NOT NULL OR wall_{n} IS NOT NULL" for n in range(len(forms))]
-    chosen = ", ".join(
+    chosen = _first(len(forms))
+    if all(wall == _NEVER for _instant, wall in forms):
+        return TimeSql(parsed, chosen, "instant_us", NO)
+    local, unclear = _from_clock(times, day)
+    if unclear != NO:
+        unclear = f"(instant_us IS NULL AND {unclear})"
+    return TimeSql(parsed, chosen, f"coalesce(instant_us, {local})", unclear)
+
+
+def _first(forms: int) -> str:
+    """Return the SQL that chooses the first form that fits."""
+    if forms == 1:
+        return "instant_0 AS instant_us, wall_0 AS wall_us"
+    fits = [f"instant_{n} IS NOT NULL OR wall_{n} IS NOT NULL" for n in range(forms)]
+    return ", ".join(
         "CASE " + " ".join(f"WHEN {fit} THEN {what}_{n}" for n, fit in enumerate(fits)) + f" END AS {what}_us"
         for what in ("instant", "wall")
     )
-    local, unclear = _from_clock(times, day)
-    return TimeSql(parsed, chosen, f"coalesce(instant_us, {local})", f"(instant_us IS NULL AND {unclear})")
 
 
 def _form(form: str, holds: Holds, zoned: bool) -> tuple[str, str]:
     """Return the SQL of the instant and of the clock's time; one of the two is null for every row."""
-    none = "NULL::BIGINT"
     if form == "timestamp":
-        return ("q_time", none) if holds == "instant" else (none, "q_time" if zoned else none)
+        return ("q_time", _NEVER) if holds == "instant" else (_NEVER, "q_time" if zoned else _NEVER)
     if form in EPOCHS:
-        return _epoch(EPOCHS[form], holds), none
+        return _epoch(EPOCHS[form], holds), _NEVER
     text = "q_time" if holds == "text" else "CAST(q_time AS VARCHAR)"
     if form == "iso":
         return _iso(text, zoned)
     parsed = f"epoch_us(try_strptime({text}, {literal(form)}))"
-    return (parsed, none) if "%z" in form else (none, parsed)
+    return (parsed, _NEVER) if "%z" in form else (_NEVER, parsed)
 
 
 def _epoch(unit: int, holds: Holds) -> str:
@@ -152,16 +164,16 @@ def _iso(text: str, zoned: bool) -> tuple[str, str]:
         f"(try_cast({digits}[2:3] AS BIGINT) * 60 + coalesce(try_cast({digits}[4:5] AS BIGINT), 0)) END)"
     )
     instant = f"CASE WHEN {offset} <> '' THEN {wall} - {minutes} * 60000000 END"
-    return instant, f"CASE WHEN {offset} = '' THEN {wall} END" if zoned else "NULL::BIGINT"
+    return instant, f"CASE WHEN {offset} = '' THEN {wall} END" if zoned else _NEVER
 
 
 def _from_clock(times: Times, day: Day) -> tuple[str, str]:
     """Return the SQL of the instant of `wall_us`, and of whether it is none or two."""
     if times.zone is None:
-        return "NULL::BIGINT", "false"
+        return _NEVER, NO
     pieces = pieces_around(day, times.zone)
     if len(pieces) == 1:
-        return f"wall_us - {pieces[0].offset_us}", "false"
+        return f"wall_us - {pieces[0].offset_us}", NO
     inside = [_inside(piece) for piece in pieces]
     count = " + ".join(f"CAST({condition} AS INTEGER)" for condition in inside)
     ordered = list(zip(inside, pieces, strict=True))
