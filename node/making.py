@@ -22,7 +22,6 @@ from node.engine import connect, hash_key
 from node.presence.build import held, presence_of, visits_of
 from node.sources.cleaning import Cleaner, reading_of, stored
 from node.sources.daycells import DayCells
-from node.sources.pseudonyms import Mapper
 from node.sources.quality import Noted, counts, noted
 from node.sources.raw import Raw
 from node.sources.reasons import Reason
@@ -30,10 +29,10 @@ from node.sources.register import Version
 from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE, X, Y
 
 if TYPE_CHECKING:
-    from node.presence.plan import Pseudonyms, Tally
+    from node.presence.plan import Tally
 
-#: Of the memory limit, what the embedded database may take beside the pass: it only reads if identifiers are numbers,
-#: and holds a table of all identifiers otherwise.
+#: Of the memory limit, what the embedded database may take beside the pass: it only reads, or holds a table of all
+#: identifiers as well.
 _READING, _WITH_IDENTIFIERS = 0.2, 0.4
 
 
@@ -138,7 +137,7 @@ class Maker:
         from node.presence.rows import batches_of
 
         judged = self.cleaner.judge(db, self.versions, day, numbers=True)
-        share = _WITH_IDENTIFIERS if judged.pseudonyms is None else _READING
+        share = _WITH_IDENTIFIERS if judged.looked_up else _READING
         reading = int(share * self.engine.memory_bytes)
         db.raw_sql(f"SET memory_limit = '{reading}B'")
         build = Build(
@@ -148,20 +147,26 @@ class Maker:
             key=self._key(day),
             scratch=self.scratch,
             memory_limit=self.engine.memory_bytes - reading,
-            pseudonyms=_of_numbers(judged.pseudonyms),
+            pseudonyms=judged.pseudonyms,
             cells=_register(judged.cells),
             threads=self.engine.threads,
         )
         # Without roamers every origin is 0, which a column that is not there means as well.
         origin = [ORIGIN] if self.cleaner.source.roamers else []
-        rows = judged.rows.select(SUBSCRIBER, TIME, CELL, *origin, REASON)
+        found = judged.rows
+        rows = found.select(
+            SUBSCRIBER,
+            TIME,
+            *origin,
+            **{CELL: found[CELL].cast("int32"), REASON: found[REASON].cast("uint8")},
+        )
         paths = self._path("presence"), self._path("visits")
         tally = build.files(batches_of(db, rows), *paths)
         for path in paths:
             path.chmod(0o600)
         persons = self._persons(db, judged.raw, day, paths[0])
-        found = counts(tally.counts, judged.unreadable)
-        return Made(found, _when(tally), judged.cells.valid, *paths, persons)
+        reasons = counts(tally.counts, judged.unreadable)
+        return Made(reasons, _when(tally), judged.cells.valid, *paths, persons)
 
     def _persons(self, db: Backend, raw: Raw, day: date, presence: Path) -> Path | None:
         path = self._path("persons")
@@ -178,11 +183,6 @@ class Maker:
         table.to_parquet(str(path), compression="zstd")
         path.chmod(0o600)
         return path
-
-
-def _of_numbers(mapper: Mapper | None) -> Pseudonyms | None:
-    """Return what the pass makes pseudonyms with."""
-    return None if mapper is None else lambda numbers: mapper(numbers.tolist())
 
 
 def _when(tally: Tally) -> Noted:

@@ -2,7 +2,7 @@
 
 A row takes two words of 64 bits, the subscriber, and time and cell; a row of another origin than 0 takes two more.
 The memory is one pool of chunks; a bucket has one open chunk and any number of full ones. When the pool is used up,
-everything in it goes to the spill file.
+some buckets go to the spill file, others the next time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ REASONS = 256
 _MOST_ROWS = 2**31 - 1
 _CHUNK_BYTES = 16 * CHUNK_ROWS
 _SIGN = -(2**63)
-_USED, _WRONG = 0, 1
+#: Of the pool, what is emptied when it is full.
+_EMPTIED = 4
+_FREE, _TAKEN, _WRONG = range(3)
+_NOBODY = -1
 
 
 @compiled
@@ -42,6 +45,8 @@ def _scatter(  # noqa: PLR0917 - compiled code takes no records
     pool: Integers,
     owner: Integers,
     size: Integers,
+    taken: Integers,
+    free: Integers,
     current: Integers,
     reasons: Integers,
     state: Integers,
@@ -51,15 +56,17 @@ def _scatter(  # noqa: PLR0917 - compiled code takes no records
     Parameters
     ----------
     columns
-        subscriber, t_us, cell, origin, reason; int64 of shape (rows,).
-    pool, owner, size
-        int64 of shape (chunks, rows of a chunk, 2); bucket and number of rows of each, int64 of shape (chunks,).
+        subscriber, t_us, cell, origin, reason; integers of shape (rows,).
+    pool, owner, size, taken
+        int64 of shape (chunks, rows of a chunk, 2); bucket, number of rows and age of each, int64 of shape (chunks,).
+    free
+        Chunks of no bucket, of which the last is taken next; int64 of shape (chunks,).
     current
         Open chunk of each bucket, −1 for none; int64 of shape (buckets,), a power of two of them.
     reasons
         Number of rows by reason, int64 of shape (reasons,).
     state
-        Number of chunks in use; whether the row at which it stopped is wrong.
+        Number of free chunks; how often one was taken; whether the row at which it stopped is wrong.
     """
     subscribers, times, cells, origins, judged = columns
     most, last = pool.shape[1], np.uint64(current.size - 1)
@@ -85,11 +92,12 @@ def _scatter(  # noqa: PLR0917 - compiled code takes no records
         bucket = np.int64((mixed(subscriber, seed) >> np.uint64(40)) & last)
         chunk = current[bucket]
         if chunk < 0 or size[chunk] + 2 > most:
-            chunk = state[_USED]
-            if chunk == pool.shape[0]:
+            if state[_FREE] == 0:
                 return row
-            state[_USED] += 1
-            owner[chunk], size[chunk], current[bucket] = bucket, 0, chunk
+            state[_FREE] -= 1
+            state[_TAKEN] += 1
+            chunk = free[state[_FREE]]
+            owner[chunk], size[chunk], taken[chunk], current[bucket] = bucket, 0, state[_TAKEN], chunk
         place = size[chunk]
         pool[chunk, place, 1] = ((time - start_us) << CELL_BITS) | cell
         if origin == 0:
@@ -129,9 +137,10 @@ class Buckets:
         # huge pages, which cost the kernel several times as much here.
         self._pages = mmap.mmap(-1, chunks * _CHUNK_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._pool = np.frombuffer(self._pages, np.int64).reshape(chunks, CHUNK_ROWS, 2)
-        self._owner, self._size = np.zeros(chunks, np.int64), np.zeros(chunks, np.int64)
-        self._current = np.full(BUCKETS, -1, np.int64)
-        self._state = np.zeros(2, np.int64)
+        self._owner, self._size, self._taken = np.full((3, chunks), _NOBODY, np.int64)
+        self._free = np.arange(chunks)[::-1].copy()
+        self._current = np.full(BUCKETS, _NOBODY, np.int64)
+        self._state, self._next = np.array([chunks, 0, 0]), 0
         self.seed, self._spill = np.uint64(seed), spill
         self._spilled: dict[int, list[Extent]] = defaultdict(list)
         self._chunks: list[Integers] = []
@@ -143,7 +152,7 @@ class Buckets:
         day: tuple[int, int],
         zone_of: Words,
     ) -> None:
-        """Take rows: subscriber, t_us, cell, origin and reason, int64 of shape (rows,).
+        """Take rows: subscriber, t_us, cell, origin and reason, integers of shape (rows,).
 
         Raises
         ------
@@ -161,6 +170,8 @@ class Buckets:
                 self._pool,
                 self._owner,
                 self._size,
+                self._taken,
+                self._free,
                 self._current,
                 self.reasons,
                 self._state,
@@ -174,21 +185,28 @@ class Buckets:
                 )
             if done == columns[0].size:
                 return
-            self._empty_pool()
+            self._empty_some()
 
-    def _empty_pool(self) -> None:
-        for chunk in np.argsort(self._owner[: self._state[_USED]], kind="stable").tolist():
-            extent = self._spill.put(self._pool[chunk, : self._size[chunk]])
-            self._spilled[int(self._owner[chunk])].append(extent)
-        self._state[_USED] = 0
-        self._current[:] = -1
+    def _empty_some(self) -> None:
+        """Spill whole buckets, so that what is spilled of a bucket came before what is not; each in its turn."""
+        chunks, enough = self._by_bucket(), max(self._owner.size // _EMPTIED, 1)
+        while self._state[_FREE] < enough:
+            bucket, self._next = self._next, (self._next + 1) % BUCKETS
+            for chunk in chunks[bucket].tolist():
+                self._spilled[bucket].append(self._spill.put(self._pool[chunk, : self._size[chunk]]))
+                self._owner[chunk], self._free[self._state[_FREE]] = _NOBODY, chunk
+                self._state[_FREE] += 1
+            self._current[bucket] = _NOBODY
+
+    def _by_bucket(self) -> list[Integers]:
+        """Return the chunks of every bucket, in the order in which they were taken."""
+        order = np.lexsort((self._taken, self._owner))
+        edges = np.searchsorted(self._owner[order], np.arange(BUCKETS + 1))
+        return [order[begin:end] for begin, end in pairwise(edges.tolist())]
 
     def close(self) -> None:
         """End the adding of rows."""
-        used = int(self._state[_USED])
-        order = np.argsort(self._owner[:used], kind="stable")
-        edges = np.searchsorted(self._owner[order], np.arange(self._current.size + 1))
-        self._chunks = [order[begin:end] for begin, end in pairwise(edges.tolist())]
+        self._chunks = self._by_bucket()
 
     def filled(self) -> list[int]:
         """Return the buckets that have rows."""

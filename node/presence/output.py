@@ -100,6 +100,11 @@ class Kind:
         """Of the table."""
         return pa.schema([(name, pa.int64()) for name in self.columns])
 
+    @property
+    def full(self) -> pa.Schema:
+        """Of the file: no value is missing, which need not be written for each."""
+        return pa.schema([field.with_nullable(False) for field in self.schema])
+
 
 PRESENCE_TABLE = Kind(PRESENCE, unpack_presence)
 VISITS_TABLE = Kind(VISITS, unpack_visits)
@@ -190,14 +195,16 @@ def write(  # noqa: PLR0917 - called with a tuple of them
     """Write the rows of all parts as one Parquet file.
 
     Subscribers are ordered, times near each other and the other numbers small: written as differences they take two
-    thirds of the time of the writer's own choice, and less room.
+    thirds of the time of the writer's own choice, and less room. Compressed they would take a seventh less room, and
+    twice the time to be read.
     """
     with pq.ParquetWriter(
         path,
-        kind.schema,
-        compression="lz4",
+        kind.full,
+        compression="none",
         use_dictionary=False,
+        write_statistics=False,
         column_encoding=dict.fromkeys(kind.columns, "DELTA_BINARY_PACKED"),
     ) as writer:
         for piece in pieces(kind, parts, order, spill, start_us):
-            writer.write_table(piece, row_group_size=GROUP_ROWS)
+            writer.write_table(piece.cast(kind.full), row_group_size=GROUP_ROWS)
