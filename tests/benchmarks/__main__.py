@@ -31,7 +31,7 @@ RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
     "--part",
     type=click.Choice(node.PARTS),
     multiple=True,
-    help="Of section node only this: a day of 10⁷ events, one of 10⁸, Spark, a month.  [default: all]",
+    help="Of section node only this: a day of 10⁷ events, one of 10⁸, Spark, a month, peers at 10⁸.  [default: all]",
 )
 @click.option("--write", is_flag=True, help="Write a dated table of each section to docs/results/.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -38,11 +38,17 @@ _MONTHLY: dict[str, dict[str, Any]] = {
 
 def of_day(presence: Path, visits: Path, scratch: Path, memory: str) -> dict[str, Work]:
     """Return what each statistic of one day costs, with an engine of its own as in the node's worker."""
-    return {
-        name: _cost(name, [presence], [visits], [DAY.local], scratch, memory)
-        for name in STATISTICS
-        if DECLARED[name].reads == "day"
-    }
+    return {name: one_of_day(name, presence, visits, scratch, memory)[name] for name in daily()}
+
+
+def daily() -> list[str]:
+    """Return the statistics of one day."""
+    return [name for name in STATISTICS if DECLARED[name].reads == "day"]
+
+
+def one_of_day(name: str, presence: Path, visits: Path, scratch: Path, memory: str) -> dict[str, Work]:
+    """Return what one statistic of one day costs."""
+    return {name: _cost(name, [presence], [visits], [DAY.local], scratch, memory)}
 
 
 def of_month(presence: Sequence[Path], scratch: Path, memory: str) -> dict[str, Work]:
