@@ -151,7 +151,7 @@ def _epoch(unit: int, holds: Holds) -> str:
     value = "q_time" if holds == "number" else "CAST(q_time AS DECIMAL(38, 9))"
     whole = f"coalesce(try_cast(floor({value} * {unit}) AS BIGINT), {FAR})"
     if holds == "number":
-        return f"CASE WHEN q_time IS NOT NULL THEN {whole} END"
+        return f"CASE WHEN isfinite(CAST(q_time AS DOUBLE)) THEN {whole} END"
     return f"CASE WHEN regexp_full_match(q_time, {literal(_NUMBER[1:-1])}) THEN {whole} END"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,8 @@ def test_a_time_that_does_not_fit_into_64_bits_is_in_no_day(db: Backend, folder:
     found = door(db, folder, [2.0**63, -(2.0**63), 1e300], type_=pa.float64(), format="epoch_s")
     assert {reason for _t, reason in found} == {Reason.OUTSIDE_DAY}
     assert reasons([]) == []
+
+
+def test_what_is_no_number_is_no_time(db: Backend, folder: Path) -> None:
+    found = door(db, folder, [math.nan, math.inf, -math.inf], type_=pa.float64(), format="epoch_s")
+    assert [reason for _row, reason in found] == [Reason.UNPARSABLE_TIME] * 3
