@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 #: Of the memory limit, what the embedded database may take beside the pass: it only reads, or holds a table of all
 #: identifiers as well.
 _READING, _WITH_IDENTIFIERS = 0.2, 0.4
+#: A row group has to fit into it, whatever the limit.
+_LEAST_READING = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Maker:
 
         judged = self.cleaner.judge(db, self.versions, day, numbers=True)
         share = _WITH_IDENTIFIERS if judged.looked_up else _READING
-        reading = int(share * self.engine.memory_bytes)
+        whole = self.engine.memory_bytes
+        reading = max(int(share * whole), min(_LEAST_READING, whole // 2))
         db.raw_sql(f"SET memory_limit = '{reading}B'")
         build = Build(
             day=self.cleaner.day(day),
@@ -146,7 +149,7 @@ class Maker:
             hold_minutes=self.hold_minutes,
             key=self._key(day),
             scratch=self.scratch,
-            memory_limit=self.engine.memory_bytes - reading,
+            memory_limit=whole - reading,
             pseudonyms=judged.pseudonyms,
             cells=_register(judged.cells),
             threads=self.engine.threads,

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from node.presence.kernel import Integers, Words
-from node.sources.events import Day
+from node.sources.events import LONGEST_US, Day
 from node.sources.reasons import Reason
 from node.sources.sequence import SequenceRules
 from privacy.errors import UsageProblem
@@ -19,7 +19,6 @@ from privacy.errors import UsageProblem
 Pseudonyms = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 _US = 1_000_000
-_LONGEST_DAY_US = 25 * 3600 * _US
 _LONGEST_HOLD = 25 * 60
 
 
@@ -72,7 +71,7 @@ class Plan:
 
     def require_usable(self) -> None:
         """Refuse a day, a hold or a key out of range (UsageProblem)."""
-        if not 0 < self.length_us <= _LONGEST_DAY_US:
+        if not 0 < self.length_us <= LONGEST_US:
             raise UsageProblem(
                 "a local day has more than 25 hours", todo="correct the time zone of the charter"
             )

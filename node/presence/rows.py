@@ -86,11 +86,18 @@ def batches_of(backend: Backend, rows: Table) -> Iterator[pa.RecordBatch]:
         raise _engine_error(str(error)) from None
 
 
+#: By the kind that their texts begin with, without blanks and capitals: Out of Memory, Conversion.
+_ERRORS = {
+    name.removesuffix("Exception").lower(): found
+    for name, found in vars(duckdb).items()
+    if isinstance(found, type) and issubclass(found, duckdb.Error)
+}
+
+
 def _engine_error(text: str) -> duckdb.Error:
     """Return the engine's error that a stream of batches tells as an OSError that begins with its kind."""
-    kind = text.partition(" Error: ")[0].replace(" ", "")
-    found = getattr(duckdb, f"{kind}Exception", duckdb.Error)
-    return found(text) if isinstance(found, type) and issubclass(found, duckdb.Error) else duckdb.Error(text)
+    kind = text.partition(" Error: ")[0].replace(" ", "").lower()
+    return _ERRORS.get(kind, duckdb.Error)(text)
 
 
 @compiled

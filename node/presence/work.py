@@ -21,7 +21,7 @@ from node.presence.rows import Places
 from node.presence.spill import Spill
 from node.presence.walk import walk
 from node.sources.reasons import Reason
-from privacy.errors import PrivacyProblem
+from privacy.errors import DataProblem, PrivacyProblem
 
 _DROPPED = (Reason.DUPLICATE, Reason.GHOST, Reason.IMPOSSIBLE_SPEED)
 _NONE = np.empty(0, np.int64)
@@ -130,6 +130,8 @@ class Work:
 
     def tally(self, reasons: Integers) -> Tally:
         """Return what all threads have counted; `reasons` has the rows that the row rules judged."""
+        if reasons.sum() != reasons[list(Reason)].sum():
+            raise DataProblem("a row was rejected for a reason that there is not", todo="report it")
         desks = [_Desk(self._plan.minutes, self._places.zone_of.size), *self._desks]
         counts = dict(zip(Reason, reasons[list(Reason)].tolist(), strict=True))
         for reason, dropped in zip(

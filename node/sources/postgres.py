@@ -22,8 +22,7 @@ from node.engines.missing import not_installed
 from node.private import read_secret
 from node.sources.files import Connection, Wanted
 from node.sources.inputs import Input
-from node.sources.raw import Holds, Raw, alias, kept, require_usable
-from node.sources.times import FAR
+from node.sources.raw import FAR, Holds, Raw, alias, kept, require_usable
 from privacy.errors import DataProblem, DataUnavailable, UsageProblem
 
 if TYPE_CHECKING:

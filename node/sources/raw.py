@@ -15,6 +15,8 @@ Holds = Literal["integer", "number", "text", "instant", "wall"]
 _INTEGERS = frozenset(
     ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 )
+#: An instant that is in no day: for times that do not fit into 64 bits.
+FAR = -(2**62)
 _TEXTS = frozenset(("VARCHAR", "UUID"))
 _NUMBERS = frozenset(("FLOAT", "DOUBLE"))
 _TIMES: Mapping[str, Holds] = {
@@ -68,7 +70,9 @@ def value_of(expression: str, name: str, holds: Holds) -> str:
     if name == "time":
         if holds in {"instant", "wall"}:
             type_ = "TIMESTAMPTZ" if holds == "instant" else "TIMESTAMP"
-            return f"epoch_us(CAST(({expression}\n) AS {type_}))"
+            # What has no place among microseconds of 64 bits is in no day, but is a time.
+            found = f"epoch_us(TRY_CAST(({expression}\n) AS {type_}))"
+            return f"coalesce({found}, CASE WHEN ({expression}\n) IS NOT NULL THEN {FAR} END)"
         if holds in {"integer", "number"}:
             return f"({expression}\n)"
     elif holds == "integer" and (name == "subscriber" or name.startswith("cell.")):

@@ -14,11 +14,9 @@ from zoneinfo import ZoneInfo
 
 from node.sources.csvfiles import literal
 from node.sources.events import Day
-from node.sources.raw import Holds
+from node.sources.raw import FAR, Holds
 from node.sources.rules import EPOCHS, Times
 
-#: An instant that is in no day: for times that do not fit into 64 bits.
-FAR = -(2**62)
 _US = 1_000_000
 #: SQL of a form that never gives such a time, and of what no row is.
 _NEVER, NO = "NULL::BIGINT", "false"
@@ -130,7 +128,8 @@ def _first(forms: int) -> str:
 def _form(form: str, holds: Holds, zoned: bool) -> tuple[str, str]:
     """Return the SQL of the instant and of the clock's time; one of the two is null for every row."""
     if form == "timestamp":
-        return ("q_time", _NEVER) if holds == "instant" else (_NEVER, "q_time" if zoned else _NEVER)
+        near = f"CASE WHEN q_time BETWEEN {FAR} AND {-FAR} THEN q_time WHEN q_time IS NOT NULL THEN {FAR} END"
+        return ("q_time", _NEVER) if holds == "instant" else (_NEVER, near if zoned else _NEVER)
     if form in EPOCHS:
         return _epoch(EPOCHS[form], holds), _NEVER
     text = "q_time" if holds == "text" else "CAST(q_time AS VARCHAR)"
@@ -148,11 +147,18 @@ def _epoch(unit: int, holds: Holds) -> str:
             f"CASE WHEN q_time BETWEEN {-most} AND {most} THEN CAST(q_time AS BIGINT) * {unit} "
             f"WHEN q_time IS NOT NULL THEN {FAR} END"
         )
-    value = "q_time" if holds == "number" else "CAST(q_time AS DECIMAL(38, 9))"
-    whole = f"coalesce(try_cast(floor({value} * {unit}) AS BIGINT), {FAR})"
-    if holds == "number":
-        return f"CASE WHEN isfinite(CAST(q_time AS DOUBLE)) THEN {whole} END"
-    return f"CASE WHEN regexp_full_match(q_time, {literal(_NUMBER[1:-1])}) THEN {whole} END"
+    exact = f"coalesce(try_cast(floor(CAST(q_time AS DECIMAL(38, 9)) * {unit}) AS BIGINT), {FAR})"
+    if holds == "text":
+        return f"CASE WHEN regexp_full_match(q_time, {literal(_NUMBER[1:-1])}) THEN {exact} END"
+    # A product of decimals keeps their digits, of which there may be too few, or too many before the point; a binary
+    # fraction is not what it was after a cast to a decimal.
+    binary = f"CAST(floor(CAST(q_time AS DOUBLE) * {unit}) AS BIGINT)"
+    size = "abs(CAST(q_time AS DOUBLE))"
+    return (
+        f"CASE WHEN {size} < {2**62 // unit} "
+        f"THEN CASE WHEN typeof(q_time) LIKE 'DECIMAL%' THEN {exact} ELSE {binary} END "
+        f"WHEN isfinite({size}) THEN {FAR} END"
+    )
 
 
 def _iso(text: str, zoned: bool) -> tuple[str, str]:

@@ -139,7 +139,7 @@ class Asked(Generic[P]):
                 todo="give every zone of the zoning its centre",
             )
         coordinates = np.stack([found[X].to_numpy(), found[Y].to_numpy()])
-        if np.abs(coordinates).max() > FARTHEST_M:
+        if coordinates.min() < -FARTHEST_M or coordinates.max() > FARTHEST_M:
             raise UsageProblem(
                 f"a zone is farther than {FARTHEST_M // 1000} km from the middle of the plane",
                 todo="correct the centres of the zones",

@@ -15,7 +15,7 @@ from node.statistics.asking import Asked
 from node.statistics.levels import by_level
 
 #: What is said of a file that cannot be read; the expressions then say what is wrong with it.
-_UNREADABLE = (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError)
+_UNREADABLE = (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError)
 
 
 #: Of smaller days the expressions are done before compiled code is loaded.

@@ -1,7 +1,8 @@
 """Read presence and visits of a day in step, in pieces that have all rows of each of their subscribers.
 
-What a kernel gets was looked at here: subscribers ascend, visits are in their order, there are no nulls, and every
-own row is in a zone of the zoning. Memory is bounded by a batch of each file and the rows of one subscriber.
+What a kernel gets was looked at here: subscribers ascend, visits are in their order and do not end before they begin,
+there are no nulls, and every own row is in a zone of the zoning. Memory is bounded by a batch of each file and the
+rows of one subscriber.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ BATCH_ROWS, MOST_ROWS = 2**15, 2**20
 #: Beyond every subscriber.
 _END = 2**63
 _GOOD, _DISORDER, _OUTSIDE = range(3)
+_FAR = 2**61
 
 
 class Presence(NamedTuple):
@@ -75,6 +77,15 @@ def look(subscribers: Integers, places: Integers, origins: Integers, zones: Inte
         ):
             return _DISORDER
     return _GOOD
+
+
+@compiled
+def lasts(begun: Integers, ended: Integers) -> bool:
+    """Whether every visit ends when it begins or later, at times whose difference fits into 64 bits."""
+    for row in range(begun.size):  # noqa: SIM110 - a generator is not compiled
+        if not -_FAR <= begun[row] <= ended[row] <= _FAR:
+            return False
+    return True
 
 
 class _Reader:
@@ -148,6 +159,8 @@ class _Reader:
         places = rows.seq if "seq" in self.kind._fields else rows.zone
         found = look(rows.subscriber, places, rows.origin, rows.zone, self.zones)
         if found == _DISORDER or rows.subscriber[0] < 0:
+            raise Unfit
+        if "t_in" in self.kind._fields and not lasts(rows.t_in, rows.t_out):
             raise Unfit
         if found == _OUTSIDE:
             raise unknown_zone()

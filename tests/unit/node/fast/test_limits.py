@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +17,7 @@ import pytest
 from node.presence import buckets
 from node.presence.fast import Build, Built
 from node.presence.kernel import Integers
+from node.presence.rows import batches_of
 from node.presence.spill import Extent, Spill
 from node.sources.reasons import Reason
 from node.sources.sequence import SequenceRules
@@ -237,3 +241,47 @@ def test_a_failing_source_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
         plan(tmp_path).tables(broken())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reason", [18, 255])
+def test_a_reason_that_there_is_not_is_no_lost_row(tmp_path: Path, reason: int) -> None:
+    rows = crowd(1_000)
+    rows = rows.set_column(7, "reason", pa.array(np.where(np.arange(1_000) == 7, reason, 0)))
+    with pytest.raises(DataProblem, match="a reason that there is not"):
+        plan(tmp_path).tables(rows.to_batches())
+
+
+def test_a_limit_beyond_what_the_machine_has_is_none(usual: Built, tmp_path: Path) -> None:
+    assert same(plan(tmp_path, memory_limit=10**15).tables(crowd().to_batches()), usual)
+
+
+@pytest.mark.parametrize(
+    ("text", "class_"),
+    [
+        ("Out of Range Error: x", duckdb.OutOfRangeException),
+        ("Out of Memory Error: x", duckdb.OutOfMemoryException),
+        ("Conversion Error: x", duckdb.ConversionException),
+        ("Something Else Error: x", duckdb.Error),
+    ],
+)
+def test_an_error_amid_the_rows_is_the_one_that_the_engine_means(
+    text: str, class_: type[duckdb.Error]
+) -> None:
+    """DuckDB tells it as an OSError when it comes after the first rows."""
+
+    class Backend:
+        con = SimpleNamespace(sql=lambda _text: SimpleNamespace(to_arrow_reader=lambda _rows: broken()))
+
+        @staticmethod
+        def compile(_rows: object) -> str:
+            return ""
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"reason": [0]})
+        raise OSError(text)
+
+    found = batches_of(cast(Any, Backend()), cast(Any, None))
+    next(found)
+    with pytest.raises(class_) as caught:
+        next(found)
+    assert type(caught.value) is class_

@@ -322,6 +322,18 @@ def test_rows_that_are_there_twice_are_left_to_the_expressions(
     assert both_ways(duckdb, world, tables, stored(tmp_path, tables), statistic)[1] == 1
 
 
+@pytest.mark.parametrize("statistic", sorted(WITH_VISITS))
+@pytest.mark.parametrize("ended", [-1, -(2**40)])
+def test_visits_that_end_before_they_begin_are_left_to_the_expressions(
+    duckdb: Load, tmp_path: Path, statistic: str, ended: int
+) -> None:
+    world = crowd(ORDINARY_DAY, 1, 60, seed=7)
+    presence, visits = written(world)
+    begun = visits["t_in"].to_numpy()
+    tables = (presence, _with(visits, "t_out", pa.array(begun + ended)))
+    assert both_ways(duckdb, world, tables, stored(tmp_path, tables), statistic)[1] == 1
+
+
 @pytest.mark.parametrize("statistic", COMPILED)
 @pytest.mark.parametrize("defect", ["null", "narrow", "missing", "negative", "no file", "broken"])
 def test_files_that_do_not_fit_are_left_to_the_expressions(

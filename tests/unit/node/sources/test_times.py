@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from ibis.backends.duckdb import Backend
 from node.sources.events import Day
 from node.sources.reasons import Reason
 from node.sources.times import pieces_around
+from privacy.errors import UsageProblem
 from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, instant
 from tests.unit.node.sources.support import reasons, source_of, through_the_door
 from tests.unit.node.worlds import ORDINARY_DAY, WORLDS
@@ -30,7 +32,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def door(
-    db: Backend, folder: Path, times: list[Any], day: date = ORDINARY_DAY, type_: Any = None, **time: Any
+    db: Backend,
+    folder: Path,
+    times: list[Any] | pa.Array,
+    day: date = ORDINARY_DAY,
+    type_: Any = None,
+    **time: Any,
 ) -> list[tuple[int, Reason]]:
     """Return instant and reason of events with these times."""
     table = pa.table(
@@ -221,3 +228,43 @@ def test_a_time_that_does_not_fit_into_64_bits_is_in_no_day(db: Backend, folder:
 def test_what_is_no_number_is_no_time(db: Backend, folder: Path) -> None:
     found = door(db, folder, [math.nan, math.inf, -math.inf], type_=pa.float64(), format="epoch_s")
     assert [reason for _row, reason in found] == [Reason.UNPARSABLE_TIME] * 3
+
+
+@pytest.mark.parametrize(
+    ("form", "factor", "type_"),
+    [
+        *[("epoch_s", 1, pa.decimal128(*size)) for size in ((13, 3), (16, 6), (18, 3), (18, 6), (38, 9))],
+        *[("epoch_ms", 1000, pa.decimal128(*size)) for size in ((18, 3), (15, 2), (38, 0))],
+    ],
+)
+def test_decimals_of_any_size_are_times(
+    db: Backend, folder: Path, form: str, factor: int, type_: pa.DataType
+) -> None:
+    noon = instant(ORDINARY_DAY, 12 * 3600)
+    found = door(db, folder, [Decimal(noon) / 10**6 * factor, None], type_=type_, format=form)
+    assert found == [(noon, Reason.ACCEPTED), (-1, Reason.NULL_TIME)]
+
+
+@pytest.mark.parametrize(("value", "type_"), [(10**37, (38, 0)), (10**24, (38, 9)), (-(10**24), (38, 9))])
+def test_a_decimal_that_is_no_time_of_any_day_refuses_no_day(
+    db: Backend, folder: Path, value: int, type_: tuple[int, int]
+) -> None:
+    found = door(db, folder, [Decimal(value)], type_=pa.decimal128(*type_), format="epoch_s")
+    assert [reason for _t, reason in found] == [Reason.OUTSIDE_DAY]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("value", [2**63 - 2, -(2**63) + 1, -9223372022400000000])
+def test_a_timestamp_at_the_limit_of_64_bits_refuses_no_day(
+    db: Backend, folder: Path, zone: str, value: int
+) -> None:
+    """Of seconds and milliseconds the engine cannot read them at all."""
+    type_ = pa.timestamp("us")
+    column = pa.array([value], pa.int64()).view(type_)
+    found = door(db, folder, column, type_=type_, format="timestamp", zone=zone)
+    assert [reason for _t, reason in found] == [Reason.OUTSIDE_DAY]
+
+
+def test_a_day_of_26_hours_is_refused() -> None:
+    with pytest.raises(UsageProblem, match="more than 25 hours in Antarctica/Troll"):
+        Day.of(date(2026, 10, 25), "Antarctica/Troll")
