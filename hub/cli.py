@@ -22,6 +22,11 @@ _DIRECTORY = click.option(
     show_default="the current directory",
     help="The hub's directory.",
 )
+_DATABASE = click.option(
+    "--database",
+    metavar="ADDRESS",
+    help="sqlite:///path or postgresql+psycopg://user@host/name.  [default: hub.toml, or hub.db in the directory]",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program instead of text.")
 
 
@@ -131,20 +136,25 @@ def check(root: Path, as_json: bool) -> None:
 @click.option(
     "--listen", help="Address to listen at, host:port; port 0 takes a free one.  [default: hub.toml]"
 )
-def serve(root: Path, listen: str | None) -> None:
-    """Run the service until it is stopped. Its address is in the file `address` of the directory."""
+@_DATABASE
+def serve(root: Path, listen: str | None, database: str | None) -> None:
+    """Run the service until it is stopped. Its address is in the file `address` of the directory.
+
+    The tables of the database are made, or brought to this version, when the service starts.
+    """
     from hub.server import serve as run
 
     shell.daemon()
-    run(root, listen)
+    run(root, listen, database)
 
 
 @commands.command()
 @_DIRECTORY
 @_JSON
-def releases(root: Path, as_json: bool) -> None:
+@_DATABASE
+def releases(root: Path, as_json: bool, database: str | None) -> None:
     """List releases and what each operator answered. May be used while the hub runs."""
-    views = _store(root).releases()
+    views = _store(root, database).releases()
     value = [
         {
             "release": v.release_id,
@@ -160,21 +170,24 @@ def releases(root: Path, as_json: bool) -> None:
 @commands.command()
 @_DIRECTORY
 @_JSON
-def audit(root: Path, as_json: bool) -> None:
+@_DATABASE
+def audit(root: Path, as_json: bool, database: str | None) -> None:
     """Print the audit trail: requests, refusals and rejected calls."""
-    lines = _store(root).audit_lines()
+    lines = _store(root, database).audit_lines()
     value = [dict(zip(("at", "who", "what", "detail"), line, strict=True)) for line in lines]
     _print(value, as_json, "\n".join(shell.printable("  ".join(line)) for line in lines) or "nothing yet")
 
 
-def _store(root: Path) -> Any:
-    from hub.store import Store
+def _store(root: Path, database: str | None) -> Any:
+    from hub.config import load_config
+    from hub.store import store_of
 
-    if not Home(root).database.exists():
+    home = Home(root)
+    if not (database or load_config(home).database or home.database.exists()):
         raise UsageProblem(
             f"there is no hub database in {root}", todo="run quorate-hub serve once, or correct --dir"
         )
-    return Store(Home(root).database)
+    return store_of(home, database)
 
 
 def main() -> None:

@@ -31,11 +31,17 @@ class HubConfig(BaseModel):
     ----------
     listen
         host:port; port 0 takes a free one, which `address` in the hub's directory then says.
+    database
+        `postgresql+psycopg://…` or `sqlite:///path`; empty for `hub.db` in the hub's directory.
+    objects
+        Address of fsspec for contributions and estimates; empty for `objects` in the hub's directory.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     listen: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
+    database: str = ""
+    objects: str = ""
 
 
 class Home:
@@ -52,6 +58,7 @@ class Home:
         self.key = root / "hub.key"
         self.certificate = root / "hub.pem"
         self.database = root / "hub.db"
+        self.objects = root / "objects"
         self.address = root / "address"
 
 

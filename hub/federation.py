@@ -73,8 +73,8 @@ class Federation(FederationServiceServicer):
         if not 0 < len(request.data) <= CHUNK or hashlib.sha256(request.data).digest() != request.sha256:
             raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
         operator, order = caller.get().name, _hex(request.order_digest)
-        held = await asyncio.to_thread(self._store.held, operator, order)
-        terms = TaskOrder.from_bytes(held.payload, "the stored order").terms
+        payload = await asyncio.to_thread(self._store.order, operator, order)
+        terms = TaskOrder.from_bytes(payload, "the stored order").terms
         if request.offset + len(request.data) > largest_contribution(self._own, terms):
             raise Malformed("the contribution is larger than its cells can be")
         received = await asyncio.to_thread(

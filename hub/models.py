@@ -1,10 +1,18 @@
-"""Tables of the hub's database."""
+"""Tables of the hub's database; how they came to be is in `hub.migrations`."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, LargeBinary, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -16,7 +24,10 @@ class Release(Base):
     """All contributions of a product and period, combined."""
 
     __tablename__ = "release"
-    __table_args__ = (UniqueConstraint("product", "first_day", "last_day", "revision"),)
+    __table_args__ = (
+        UniqueConstraint("product", "first_day", "last_day", "revision", name="uq_release_product"),
+        Index("ix_release_state", "state"),
+    )
 
     release_id: Mapped[str] = mapped_column(primary_key=True)
     product: Mapped[str]
@@ -24,43 +35,53 @@ class Release(Base):
     last_day: Mapped[date]
     revision: Mapped[int]
     state: Mapped[str]
-    deadline: Mapped[float]
+    deadline: Mapped[float] = mapped_column(Double)
     """Seconds since the epoch on the hub's clock; nobody else sees it."""
-    estimates: Mapped[bytes | None] = mapped_column(LargeBinary)
+    estimates_sha256: Mapped[str | None]
+    """Names an Arrow stream among the hub's files."""
 
 
 class Task(Base):
     """One task order to one operator."""
 
     __tablename__ = "task"
-    __table_args__ = (UniqueConstraint("release_id", "operator"),)
+    __table_args__ = (
+        UniqueConstraint("release_id", "operator", name="uq_task_release_id"),
+        Index("ix_task_operator", "operator", "state"),
+    )
 
     order_digest: Mapped[str] = mapped_column(primary_key=True)
-    release_id: Mapped[str] = mapped_column(ForeignKey("release.release_id"), index=True)
-    operator: Mapped[str] = mapped_column(index=True)
+    release_id: Mapped[str] = mapped_column(ForeignKey("release.release_id", name="fk_task_release"))
+    operator: Mapped[str]
     payload: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str]
     refusal: Mapped[str] = mapped_column(default="")
 
 
-class Chunk(Base):
-    """A piece of a contribution that is not complete yet."""
+class Piece(Base):
+    """A piece of a contribution that is not complete yet; its bytes are among the hub's files."""
 
-    __tablename__ = "chunk"
+    __tablename__ = "piece"
 
-    order_digest: Mapped[str] = mapped_column(ForeignKey("task.order_digest"), primary_key=True)
-    offset: Mapped[int] = mapped_column(primary_key=True)
-    data: Mapped[bytes] = mapped_column(LargeBinary)
+    order_digest: Mapped[str] = mapped_column(
+        ForeignKey("task.order_digest", name="fk_piece_task"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Of its first byte in the whole."""
+    length: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
 
 
 class Contribution(Base):
-    """One operator's noised answer, with the ledger entry that it was charged under."""
+    """One operator's noised answer, with the ledger entry that it was charged under; its digest names the file."""
 
     __tablename__ = "contribution"
 
-    order_digest: Mapped[str] = mapped_column(ForeignKey("task.order_digest"), primary_key=True)
+    order_digest: Mapped[str] = mapped_column(
+        ForeignKey("task.order_digest", name="fk_contribution_task"), primary_key=True
+    )
     result_sha256: Mapped[str]
-    data: Mapped[bytes] = mapped_column(LargeBinary)
+    length: Mapped[int] = mapped_column(BigInteger)
     entry: Mapped[bytes] = mapped_column(LargeBinary)
     receipt: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -71,7 +92,7 @@ class AuditLine(Base):
     __tablename__ = "audit"
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     who: Mapped[str]
     what: Mapped[str]
     detail: Mapped[str]

@@ -17,6 +17,7 @@ from hub.estimation.table import estimate
 from hub.life import COLLECTING, ESTIMATED, next_state
 from hub.models import Contribution, Release
 from hub.store import NewTask, Store
+from hub.uploads import Given
 from privacy.errors import UsageProblem
 from privacy.ledger.entry import Entry, head_after
 from privacy.terms import Terms
@@ -70,7 +71,7 @@ def largest_contribution(own: Agreement, terms: Terms) -> int:
     return keyset_for(own.charter, own.zoning, terms).size * 9 + (1 << 16)
 
 
-def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -> Contribution:
+def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -> Given:
     """Return a contribution that is what its order asked for and what its ledger entry says.
 
     Parameters
@@ -112,13 +113,14 @@ def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -
         ledger_sequence=entry.sequence,
         ledger_head=head_after(entry_bytes),
     )
-    return Contribution(
+    row = Contribution(
         order_digest=receipt.order,
         result_sha256=result,
-        data=data,
+        length=len(data),
         entry=entry_bytes,
         receipt=receipt.to_bytes(),
     )
+    return Given(row, data)
 
 
 def _entry(data: bytes) -> Entry:

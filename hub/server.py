@@ -16,7 +16,7 @@ from hub.config import Home, load_agreement, load_config
 from hub.federation import Federation
 from hub.place import only_one, require_free
 from hub.statistics import Statistics, advance_forever
-from hub.store import Store
+from hub.store import store_of
 from privacy.errors import ResourceProblem, UsageProblem
 from quorate.contract.canonical import read_bytes
 from quorate.contract.identity import HUB, certificate_identity, load_certificate
@@ -27,7 +27,7 @@ log = logging.getLogger("quorate.hub")
 _GRACE = 3.0
 
 
-def serve(root: Path, listen: str | None) -> None:
+def serve(root: Path, listen: str | None, database: str | None = None) -> None:
     """Serve until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
 
     Parameters
@@ -36,26 +36,29 @@ def serve(root: Path, listen: str | None) -> None:
         The hub's directory.
     listen
         host:port, or None for the address in hub.toml.
+    database
+        Address of the database, or None for that in hub.toml.
 
     Raises
     ------
     UsageProblem
-        If charter, zoning, register or a certificate is missing or malformed.
+        If charter, zoning, register, a certificate or an address is missing or malformed.
     ResourceProblem
-        If the port is taken.
+        If the port is taken, or the database cannot be reached.
     """
     home = Home(root)
     with only_one(home):
-        asyncio.run(_serve(home, listen))
+        asyncio.run(_serve(home, listen, database))
 
 
-async def _serve(home: Home, listen: str | None) -> None:
+async def _serve(home: Home, listen: str | None, database: str | None) -> None:
     own = load_agreement(home)
     address = listen or load_config(home).listen
     _require_own_certificate(home, own.charter.network)
     credentials = _credentials(home)
     require_free(address)
-    store, bell = Store(home.database), Bell()
+    store, bell = await asyncio.to_thread(store_of, home, database), Bell()
+    await asyncio.to_thread(store.sweep)
 
     async def audit(who: str, what: str, detail: str) -> None:
         log.warning("%s: %s: %s", who, what, detail)

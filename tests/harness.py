@@ -21,6 +21,7 @@ from deploy.demo.country import Country, load_country
 from deploy.demo.parties import Parties, set_up
 from deploy.demo.simulation import Settings, Simulation, simulate
 from hub.client.office import Office, connect
+from hub.objects import Objects
 from node.config import Home as NodeHome
 from node.statistics.registry import algorithms
 from quorate.contract.charter import Charter
@@ -127,9 +128,10 @@ class Network:
         """Return the bytes that the hub holds, by release and operator."""
         with sqlite3.connect(self.parties.hub.database) as db:
             rows = db.execute(
-                "SELECT release_id, operator, data FROM contribution JOIN task USING (order_digest)"
+                "SELECT release_id, operator, result_sha256 FROM contribution JOIN task USING (order_digest)"
             )
-            return {(release, operator): data for release, operator, data in rows}
+            files = Objects(self.parties.hub.objects)
+            return {(release, operator): files.get(digest) for release, operator, digest in rows}
 
     def ledger_results(self, operator: str) -> list[bytes]:
         """Return the bytes in an operator's ledger, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from numpy.typing import NDArray
+from sqlalchemy import URL, create_engine, text
 
 from hub.authority import found, sign
 from hub.config import Agreement, Home, Register
+from hub.objects import Objects
 from hub.releases import judge
 from hub.store import Store
+from hub.uploads import Given
 from privacy.calculus import Budgets
 from privacy.ledger.entry import GENESIS, Entry
 from privacy.levels import noised_levels
@@ -201,8 +205,8 @@ def entry_for(terms: Terms, data: bytes, **changes: Any) -> Entry:
     return Entry(**(fields | changes))
 
 
-def answer(own: Agreement, store: Store, operator: str, scale: int = 1000) -> bytes:
-    """Answer the next order of an operator as its node would, in two pieces; return the receipt."""
+def given_by(own: Agreement, store: Store, operator: str, scale: int = 1000) -> Given:
+    """Upload the answer to the next order of an operator in two pieces; return it as it was judged."""
     order_bytes = store.next_order(operator)
     assert order_bytes is not None, f"{operator} has no order"
     name, terms = digest(order_bytes), TaskOrder.from_bytes(order_bytes, "the order").terms
@@ -210,7 +214,12 @@ def answer(own: Agreement, store: Store, operator: str, scale: int = 1000) -> by
     store.put_chunk(operator, name, 0, data[:100])
     store.put_chunk(operator, name, 100, data[100:])
     held = store.held(operator, name)
-    return store.accept(operator, judge(own, held.payload, held.data, entry_for(terms, data).to_bytes()))
+    return judge(own, held.payload, held.data, entry_for(terms, data).to_bytes())
+
+
+def answer(own: Agreement, store: Store, operator: str, scale: int = 1000) -> bytes:
+    """Answer the next order of an operator as its node would; return the receipt."""
+    return store.accept(operator, given_by(own, store, operator, scale))
 
 
 def refuse(store: Store, operator: str, reason: str = "POLICY") -> None:
@@ -218,6 +227,31 @@ def refuse(store: Store, operator: str, reason: str = "POLICY") -> None:
     order_bytes = store.next_order(operator)
     assert order_bytes is not None, f"{operator} has no order"
     store.refuse(operator, digest(order_bytes), reason)
+
+
+# --- where the hub keeps things --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A database and a directory of files."""
+
+    database: URL
+    objects: Path
+
+    def store(self) -> Store:
+        """Open them."""
+        return Store(self.database, Objects(self.objects))
+
+    def execute(self, statement: str, **values: object) -> list[Any]:
+        """Do something behind the hub's back; return the rows, if it gives any."""
+        engine = create_engine(self.database)
+        try:
+            with engine.begin() as connection:
+                found = connection.execute(text(statement), values)
+                return [tuple(row) for row in found] if found.returns_rows else []
+        finally:
+            engine.dispose()
 
 
 # --- the hub's directory and its certificates -------------------------------------------------------------

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hub.config import Home
+from hub.objects import Objects
 from quorate.v1 import federation_pb2 as pb
 
 #: This many consecutive exact counts, most of them not zero, are a part of an exact vector.
@@ -121,9 +123,11 @@ def files_below(root: Path) -> Iterator[bytes]:
     yield from (path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file())
 
 
-def contributions_in(database: Path) -> Iterator[bytes]:
-    """Yield the numbers of every contribution in the hub's database, and each of its blobs."""
-    with sqlite3.connect(database) as db:
-        for data, entry, receipt in db.execute("SELECT data, entry, receipt FROM contribution"):
+def contributions_in(home: Home) -> Iterator[bytes]:
+    """Yield the numbers of every contribution that a hub holds, and each of its blobs."""
+    files = Objects(home.objects)
+    with sqlite3.connect(home.database) as db:
+        for digest, entry, receipt in db.execute("SELECT result_sha256, entry, receipt FROM contribution"):
+            data = files.get(digest)
             yield arrow_numbers(data)
             yield from (data, entry, receipt)

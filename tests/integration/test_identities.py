@@ -125,11 +125,11 @@ def test_an_operator_that_the_charter_does_not_name_is_told_so(served: Network, 
 
 
 def test_rejected_calls_are_in_the_audit_trail(served: Network) -> None:
-    from hub.store import Store
+    from hub.store import store_of
 
     with channel_of(served, "mno1") as channel:
         status(StatisticsServiceStub(channel).ListProducts, stat.ListProductsRequest())
-    store = Store(served.parties.hub.database)
+    store = store_of(served.parties.hub)
     try:
         lines = [(who, what) for _at, who, what, _detail in store.audit_lines()]
     finally:

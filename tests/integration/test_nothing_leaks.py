@@ -82,7 +82,7 @@ def test_neither_rows_nor_subscribers_nor_exact_counts_reach_the_wire_or_the_hub
         assert sum(map(len, captured)) > 6 * 8 * 300, "the tap saw the contributions of three operators"
         assert findings(captured, known) == []
     assert findings(files_below(net.parties.hub.root), known) == []
-    assert findings(contributions_in(net.parties.hub.database), known) == []
+    assert findings(contributions_in(net.parties.hub), known) == []
     logs = [net.log(name).encode() for name in ("hub", *taps)]
     assert findings(logs, known) == []
 

@@ -64,7 +64,8 @@ def refused(data: bytes = DATA, entry: bytes = ENTRY) -> str:
 
 
 def test_a_contribution_gets_a_receipt_for_its_order_its_bytes_and_the_head_of_its_ledger() -> None:
-    taken = judge(OWN, ORDER, DATA, ENTRY)
+    given = judge(OWN, ORDER, DATA, ENTRY)
+    taken, data = given.row, given.data
     receipt = Receipt.from_bytes(taken.receipt, "the receipt")
     assert (receipt.network, receipt.operator) == ("small", "west")
     assert receipt.order == taken.order_digest == hashlib.sha256(ORDER).hexdigest()
@@ -72,17 +73,17 @@ def test_a_contribution_gets_a_receipt_for_its_order_its_bytes_and_the_head_of_i
     assert receipt.release_id == TERMS.release_id()
     assert receipt.ledger_sequence == 1
     assert receipt.ledger_head == hashlib.sha256(b"quorate.ledger.entry.v1" + ENTRY).hexdigest()
-    assert (taken.data, taken.entry) == (DATA, ENTRY)
+    assert (data, taken.length, taken.entry) == (DATA, len(DATA), ENTRY)
 
 
 def test_a_contribution_judged_twice_gets_the_same_receipt() -> None:
     first, second = judge(OWN, ORDER, DATA, ENTRY), judge(OWN, ORDER, DATA, ENTRY)
-    assert first.receipt == second.receipt
+    assert first.row.receipt == second.row.receipt
 
 
 def test_the_place_in_the_operators_ledger_is_what_its_entry_says() -> None:
     entry = entry_for(TERMS, DATA, sequence=17, previous="9" * 64).to_bytes()
-    assert Receipt.from_bytes(judge(OWN, ORDER, DATA, entry).receipt, "it").ledger_sequence == 17
+    assert Receipt.from_bytes(judge(OWN, ORDER, DATA, entry).row.receipt, "it").ledger_sequence == 17
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_contribution_has_one_number_for_each_area_and_elapsed_hour(
 ) -> None:
     terms = terms_of(OWN.charter, OWN.zoning, product, days, 0)
     data = encode(noised_vector(OWN, terms))
-    taken: Contribution = judge(OWN, order_for(terms), data, entry_for(terms, data).to_bytes())
+    taken: Contribution = judge(OWN, order_for(terms), data, entry_for(terms, data).to_bytes()).row
     assert taken.result_sha256 == digest(data)
     for wrong in (cells - 1, cells + 1):
         data = encode(np.zeros(wrong, np.int64))

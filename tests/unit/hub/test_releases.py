@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -26,6 +23,7 @@ from tests.support_hub import (
     MAY,
     OPERATORS,
     PRESENCE_RHO,
+    Kept,
     answer,
     entry_for,
     noised_vector,
@@ -37,17 +35,6 @@ from tests.support_hub import (
 
 OWN = small_agreement()
 ID = "presence-2026-05-04-2026-05-04-r0"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hub.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with closing(Store(path)) as opened:
-        yield opened
 
 
 def open_day(store: Store, day: date = DAY, revision: int = 0) -> str:
@@ -62,11 +49,9 @@ def order_of(store: Store, operator: str) -> TaskOrder:
     return order
 
 
-def let_time_pass(path: Path) -> None:
+def let_time_pass(kept: Kept) -> None:
     """Put every deadline into the past."""
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE release SET deadline = 0")
-        db.commit()
+    kept.execute("UPDATE release SET deadline = 0")
 
 
 def estimates(store: Store, release_id: str) -> pa.Table:
@@ -136,12 +121,11 @@ def test_another_revision_day_or_product_is_another_release(store: Store) -> Non
     assert len(store.releases()) == 5
 
 
-def test_the_hub_waits_as_long_as_the_charter_says(store: Store, path: Path) -> None:
+def test_the_hub_waits_as_long_as_the_charter_says(store: Store, kept: Kept) -> None:
     before = time.time()
     open_day(store)
     after = time.time()
-    with closing(sqlite3.connect(path)) as db:
-        (deadline,) = db.execute("SELECT deadline FROM release").fetchone()
+    ((deadline,),) = kept.execute("SELECT deadline FROM release")
     assert before + 3600 <= deadline <= after + 3600
 
 
@@ -259,22 +243,22 @@ def test_a_release_is_inquorate_as_soon_as_too_few_still_can(store: Store) -> No
     assert states(store, ID) == [REFUSED, REFUSED, OFFERED]
 
 
-def test_at_the_deadline_those_who_answered_are_estimated(store: Store, path: Path) -> None:
+def test_at_the_deadline_those_who_answered_are_estimated(store: Store, kept: Kept) -> None:
     open_day(store)
     answer(OWN, store, "east")
     answer(OWN, store, "west")
     assert advance(OWN, store) == []
-    let_time_pass(path)
+    let_time_pass(kept)
     assert advance(OWN, store) == [ID]
     assert store.view(ID).state == ESTIMATED
     assert set(estimates(store, ID)["operators"].to_pylist()) == {2}
     assert states(store, ID) == [COMMITTED, OFFERED, COMMITTED]
 
 
-def test_at_the_deadline_one_answer_of_two_needed_is_inquorate(store: Store, path: Path) -> None:
+def test_at_the_deadline_one_answer_of_two_needed_is_inquorate(store: Store, kept: Kept) -> None:
     open_day(store)
     answer(OWN, store, "east")
-    let_time_pass(path)
+    let_time_pass(kept)
     assert advance(OWN, store) == [ID]
     assert (store.view(ID).state, store.estimates(ID)) == (INQUORATE, None)
 
@@ -317,14 +301,14 @@ def test_releases_end_each_for_itself(store: Store) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE contribution SET data = x'00' WHERE order_digest = ?",
-        "UPDATE task SET payload = x'00' WHERE order_digest = ?",
-        "DELETE FROM contribution WHERE order_digest = ?",
+        "UPDATE contribution SET result_sha256 = '00' WHERE order_digest = :order",
+        "UPDATE task SET payload = :nothing WHERE order_digest = :order",
+        "DELETE FROM contribution WHERE order_digest = :order",
     ],
     ids=["contribution", "order", "no contribution"],
 )
 def test_a_release_that_cannot_be_ended_does_not_keep_the_others(
-    store: Store, path: Path, caplog: pytest.LogCaptureFixture, stuck: int, damage: str
+    store: Store, kept: Kept, caplog: pytest.LogCaptureFixture, stuck: int, damage: str
 ) -> None:
     own = small_agreement(publication=publication(min_operators=1))
     releases = [open_release(own, store, "presence", (DAY, DAY), revision) for revision in range(3)]
@@ -332,12 +316,11 @@ def test_a_release_that_cannot_be_ended_does_not_keep_the_others(
         refuse(store, "east")
         refuse(store, "north")
         answer(own, store, "west")
-    with closing(sqlite3.connect(path)) as db:
-        query = "SELECT order_digest, payload FROM task WHERE release_id = ? AND operator = 'west'"
-        order, payload = db.execute(query, (releases[stuck],)).fetchone()
-        saved = db.execute("SELECT * FROM contribution WHERE order_digest = ?", (order,)).fetchone()
-        assert db.execute(damage, (order,)).rowcount == 1
-        db.commit()
+    query = "SELECT order_digest, payload FROM task WHERE release_id = :release AND operator = 'west'"
+    ((order, payload),) = kept.execute(query, release=releases[stuck])
+    query = "SELECT result_sha256, length, entry, receipt FROM contribution WHERE order_digest = :order"
+    (saved,) = kept.execute(query, order=order)
+    kept.execute(damage, order=order, **({"nothing": b"\0"} if ":nothing" in damage else {}))
 
     others = sorted(set(releases) - {releases[stuck]})
     assert sorted(advance(own, store)) == others
@@ -349,18 +332,23 @@ def test_a_release_that_cannot_be_ended_does_not_keep_the_others(
     assert caplog.records[0].exc_info, "the log says why"
     assert advance(own, store) == [], "it stays as it is"
 
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE task SET payload = ? WHERE order_digest = ?", (payload, order))
-        db.execute("DELETE FROM contribution WHERE order_digest = ?", (order,))
-        db.execute(f"INSERT INTO contribution VALUES ({','.join('?' * len(saved))})", saved)  # noqa: S608
-        db.commit()
+    kept.execute(
+        "UPDATE task SET payload = :payload WHERE order_digest = :order", payload=payload, order=order
+    )
+    kept.execute("DELETE FROM contribution WHERE order_digest = :order", order=order)
+    kept.execute(
+        "INSERT INTO contribution (order_digest, result_sha256, length, entry, receipt) "
+        "VALUES (:order, :sha256, :length, :entry, :receipt)",
+        order=order,
+        **dict(zip(("sha256", "length", "entry", "receipt"), saved, strict=True)),
+    )
     assert advance(own, store) == [releases[stuck]], "once it is repaired, it ends"
     assert set(estimates(store, releases[stuck])["operators"].to_pylist()) == {1}
 
 
 @pytest.mark.parametrize("ended_by", ["deadline", "refusals"])
 def test_an_answer_after_the_end_is_late_has_a_receipt_and_is_in_no_estimate(
-    store: Store, path: Path, ended_by: str
+    store: Store, kept: Kept, ended_by: str
 ) -> None:
     own = small_agreement(publication=publication(min_operators=2 if ended_by == "refusals" else 1))
     release_id = open_release(own, store, "presence", (DAY, DAY), 0)
@@ -371,7 +359,7 @@ def test_an_answer_after_the_end_is_late_has_a_receipt_and_is_in_no_estimate(
         refuse(store, "north")
     else:
         answer(own, store, "east")
-        let_time_pass(path)
+        let_time_pass(kept)
     assert advance(own, store) == [release_id]
     before = store.view(release_id).state, store.estimates(release_id)
 
@@ -404,11 +392,11 @@ def test_residents_of_a_month_are_estimated_with_the_larger_cost(store: Store) -
     assert set(table["rho"].to_pylist()) == {10_000_000}, "one day can move a home: twice .005"
 
 
-def test_a_restart_between_answers_and_estimates_loses_nothing(path: Path) -> None:
-    with closing(Store(path)) as store:
+def test_a_restart_between_answers_and_estimates_loses_nothing(kept: Kept) -> None:
+    with closing(kept.store()) as store:
         open_day(store)
         for operator in OPERATORS:
             answer(OWN, store, operator)
-    with closing(Store(path)) as store:
+    with closing(kept.store()) as store:
         assert advance(OWN, store) == [ID]
         assert set(estimates(store, ID)["operators"].to_pylist()) == {3}

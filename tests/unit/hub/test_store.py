@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -11,24 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from hub.database import Database, sqlite_at
 from hub.errors import Conflict, HubRefusal, Malformed, NotFound
 from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, LATE, OFFERED, REFUSED
 from hub.models import Contribution, Release
 from hub.store import NewTask, Store
+from hub.uploads import Given
 from privacy.errors import UsageProblem
+from tests.support_hub import Kept
 
 EAST, WEST = "1" * 64, "2" * 64
 """Digests of the orders to the operators east and west."""
+DIGEST = hashlib.sha256(b"the data").hexdigest()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hub.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with closing(Store(path)) as opened:
+def store(kept: Kept) -> Iterator[Store]:
+    with closing(kept.store()) as opened:
         assert opened.open_release(release("r"), orders())
         yield opened
 
@@ -49,10 +48,15 @@ def orders(east: str = EAST, west: str = WEST) -> list[NewTask]:
     return [NewTask(east, "east", b"order east " + east[:1].encode()), NewTask(west, "west", b"order west")]
 
 
-def contribution(order: str = EAST, data: bytes = b"the data", sha256: str = "a" * 64) -> Contribution:
-    return Contribution(
-        order_digest=order, result_sha256=sha256, data=data, entry=b"entry", receipt=b"receipt of " + data
+def contribution(order: str = EAST, data: bytes = b"the data") -> Given:
+    row = Contribution(
+        order_digest=order,
+        result_sha256=hashlib.sha256(data).hexdigest(),
+        length=len(data),
+        entry=b"entry",
+        receipt=b"receipt of " + data,
     )
+    return Given(row, data)
 
 
 def tasks(store: Store, release_id: str = "r") -> dict[str, tuple[str, str]]:
@@ -180,29 +184,29 @@ def test_the_same_contribution_twice_gets_the_first_receipt(store: Store) -> Non
     assert store.accepted("east", EAST) is None
     assert store.accept("east", contribution()) == b"receipt of the data"
     again = contribution()
-    again.receipt = b"another receipt"
+    again.row.receipt = b"another receipt"
     assert store.accept("east", again) == b"receipt of the data"
-    assert store.accepted("east", EAST) == ("a" * 64, b"receipt of the data")
+    assert store.accepted("east", EAST) == (DIGEST, b"receipt of the data")
     assert tasks(store)["east"] == (COMMITTED, "")
 
 
 def test_a_contribution_with_another_digest_is_a_conflict(store: Store) -> None:
     store.accept("east", contribution())
     with pytest.raises(Conflict, match="another contribution was accepted for this order"):
-        store.accept("east", contribution(data=b"other data", sha256="b" * 64))
+        store.accept("east", contribution(data=b"other data"))
     assert store.contributions("r") == [(b"order east 1", b"the data")]
 
 
-def test_pieces_are_given_up_once_the_contribution_is_accepted(store: Store, path: Path) -> None:
+def test_pieces_are_given_up_once_the_contribution_is_accepted(store: Store, kept: Kept) -> None:
     store.put_chunk("east", EAST, 0, b"the data")
     store.put_chunk("west", WEST, 0, b"still here")
     store.accept("east", contribution())
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT order_digest FROM chunk").fetchall() == [(WEST,)]
+    assert kept.execute("SELECT order_digest FROM piece") == [(WEST,)]
+    assert [path.name for path in (kept.objects / "pieces").iterdir()] == [WEST]
 
 
 def test_contributions_come_by_operator_with_the_orders_that_asked_for_them(store: Store) -> None:
-    store.accept("west", contribution(WEST, b"of west", "b" * 64))
+    store.accept("west", contribution(WEST, b"of west"))
     store.accept("east", contribution(EAST, b"of east"))
     assert store.contributions("r") == [(b"order east 1", b"of east"), (b"order west", b"of west")]
 
@@ -247,7 +251,7 @@ def test_a_contribution_after_the_end_is_late_and_gets_its_receipt(store: Store,
     assert store.put_chunk("east", EAST, 4, b"data") == 8, "an upload that has begun is finished"
     assert store.accept("east", contribution()) == b"receipt of the data"
     assert tasks(store) == {"east": (LATE, ""), "west": (OFFERED, "")}
-    assert store.accepted("east", EAST) == ("a" * 64, b"receipt of the data")
+    assert store.accepted("east", EAST) == (DIGEST, b"receipt of the data")
     assert (store.view("r").state, store.collecting()) == (state, [])
     assert store.estimates("r") == (b"estimates" if state == ESTIMATED else None)
 
@@ -258,7 +262,7 @@ def test_a_late_contribution_is_kept_like_any_other(store: Store) -> None:
     assert store.accept("east", contribution()) == b"receipt of the data", "the same again changes nothing"
     assert tasks(store)["east"] == (LATE, "")
     with pytest.raises(Conflict, match="another contribution was accepted"):
-        store.accept("east", contribution(data=b"other data", sha256="b" * 64))
+        store.accept("east", contribution(data=b"other data"))
     with pytest.raises(Conflict, match="answered with a contribution before"):
         store.refuse("east", EAST, "POLICY")
     assert store.put_chunk("east", EAST, 0, b"the ") == 8
@@ -325,8 +329,8 @@ def test_an_inquorate_release_has_no_estimates(store: Store) -> None:
 # --- restarts, audit, files -------------------------------------------------------------------------------
 
 
-def test_a_restart_keeps_everything(path: Path) -> None:
-    with closing(Store(path)) as store:
+def test_a_restart_keeps_everything(kept: Kept) -> None:
+    with closing(kept.store()) as store:
         store.open_release(release("r"), orders())
         store.open_release(release("ended", revision=1), orders("3" * 64, "4" * 64))
         store.end("ended", ESTIMATED, b"estimates", 0)
@@ -334,20 +338,20 @@ def test_a_restart_keeps_everything(path: Path) -> None:
         receipt = store.accept("east", contribution())
         store.audit("somebody", "did", "something")
         before = (store.releases(), store.audit_lines(), store.contributions("r"))
-    with closing(Store(path)) as store:
+    with closing(kept.store()) as store:
         assert (store.releases(), store.audit_lines(), store.contributions("r")) == before
         assert not store.open_release(release("r"), orders())
-        assert store.accepted("east", EAST) == ("a" * 64, receipt)
+        assert store.accepted("east", EAST) == (DIGEST, receipt)
         assert store.estimates("ended") == b"estimates"
         assert store.next_order("west") == b"order west"
         assert store.put_chunk("west", WEST, 3, b"def") == 6, "an upload goes on where it was"
         assert store.held("west", WEST).data == b"abcdef"
 
 
-def test_two_stores_on_one_database_see_each_other(path: Path, store: Store) -> None:
-    with closing(Store(path)) as other:
+def test_two_stores_on_one_database_see_each_other(kept: Kept, store: Store) -> None:
+    with closing(kept.store()) as other:
         other.accept("east", contribution())
-        assert store.accepted("east", EAST) == ("a" * 64, b"receipt of the data")
+        assert store.accepted("east", EAST) == (DIGEST, b"receipt of the data")
 
 
 def test_the_audit_trail_is_in_order_and_dated_in_utc(store: Store) -> None:
@@ -365,15 +369,16 @@ def test_the_audit_trail_is_in_order_and_dated_in_utc(store: Store) -> None:
         assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)
 
 
-def test_a_file_that_is_no_database_is_a_clear_error_and_left_as_it_is(path: Path) -> None:
+def test_a_file_that_is_no_database_is_a_clear_error_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
     path.write_bytes(b"not a database, but long enough to look like one\n" * 100)
     before = path.read_bytes()
     with pytest.raises(UsageProblem, match=f"{path} cannot be used as the hub's database") as caught:
-        Store(path)
+        Database(sqlite_at(path))
     assert caught.value.todo == "restore it from its backup"
     assert path.read_bytes() == before
 
 
 def test_a_database_in_a_directory_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match="cannot be used as the hub's database"):
-        Store(tmp_path / "nowhere" / "hub.db")
+        Database(sqlite_at(tmp_path / "nowhere" / "hub.db"))

@@ -1,0 +1,172 @@
+"""What the hub keeps as files: contributions and estimates by their SHA-256, and pieces of uploads that go on.
+
+A place is an address of fsspec: a directory, or an object store. In a directory a file is there as a whole and on the
+disk, or not at all; an object store promises that itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import uuid
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from privacy.errors import ResourceProblem, UsageProblem
+
+
+class Objects:
+    """Files of one hub.
+
+    Parameters
+    ----------
+    address
+        A directory, or an address of fsspec, for example `s3://bucket/hub`.
+
+    Raises
+    ------
+    UsageProblem
+        If the address is of a kind that nothing installed here can reach.
+    """
+
+    def __init__(self, address: str | Path) -> None:
+        if isinstance(address, Path):
+            self._files, self._root, self._local = LocalFileSystem(), str(address.resolve()), True
+            return
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(address)
+        except (ImportError, ValueError) as error:
+            raise UsageProblem(
+                f"files of the hub cannot be kept at {address.rsplit('@', maxsplit=1)[-1]}: {error}",
+                todo="correct objects in hub.toml, or install what fsspec needs for this kind of address",
+            ) from error
+        self._local = isinstance(self._files, LocalFileSystem)
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes and return their SHA-256 in hexadecimal; the same again changes nothing.
+
+        Raises
+        ------
+        ResourceProblem
+            If they cannot be kept.
+        """
+        digest = _digest(data)
+        self._write(self._of(digest), data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return bytes by their SHA-256.
+
+        Raises
+        ------
+        ResourceProblem
+            If they are gone or are not what they were.
+        """
+        return self._checked(self._of(digest), digest)
+
+    def put_piece(self, upload: str, offset: int, data: bytes) -> None:
+        """Keep a piece of an upload; the same again changes nothing, and other bytes are another file."""
+        self._write(self._piece(upload, offset, _digest(data)), data)
+
+    def get_piece(self, upload: str, offset: int, digest: str) -> bytes:
+        """Return a piece of an upload (ResourceProblem if it is gone, or is not what it was)."""
+        return self._checked(self._piece(upload, offset, digest), digest)
+
+    def drop_pieces(self, upload: str) -> None:
+        """Give up every piece of an upload."""
+        try:
+            self._files.rm(posixpath.join(self._root, "pieces", upload), recursive=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unusable() from error
+
+    def uploads(self) -> list[str]:
+        """Return the uploads that have pieces."""
+        try:
+            found = self._files.ls(posixpath.join(self._root, "pieces"), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(posixpath.basename(path.rstrip("/")) for path in found)
+
+    def _of(self, digest: str) -> str:
+        return posixpath.join(self._root, "sha256", digest[:2], digest)
+
+    def _piece(self, upload: str, offset: int, digest: str) -> str:
+        return posixpath.join(self._root, "pieces", upload, f"{offset:012d}-{digest}")
+
+    def _checked(self, path: str, digest: str) -> bytes:
+        data = self._read(path)
+        if _digest(data) != digest:
+            raise ResourceProblem(
+                f"the hub's file {digest} is not what it was",
+                todo="restore the hub's files from their backup",
+            )
+        return data
+
+    def _read(self, path: str) -> bytes:
+        try:
+            return bytes(self._files.cat_file(path))
+        except FileNotFoundError as error:
+            raise ResourceProblem(
+                f"the hub's file {posixpath.basename(path)} is gone",
+                todo="restore the hub's files from their backup",
+            ) from error
+        except OSError as error:
+            raise _unusable() from error
+
+    def _write(self, path: str, data: bytes) -> None:
+        try:
+            if self._local:
+                _write_local(Path(path), data)
+            else:
+                self._files.pipe_file(path, data)
+        except OSError as error:
+            raise _unusable() from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    """Write a file as a whole, and wait for the disk: what the database says is there must be there."""
+    _make_directory(path.parent)
+    fresh = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory and those above it for this user alone."""
+    if path.is_dir():
+        return
+    _make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unusable() -> ResourceProblem:
+    return ResourceProblem(
+        "the hub's files cannot be used now",
+        means="nothing was kept",
+        todo="look at the disk or the object store of the hub; the call can be repeated",
+    )

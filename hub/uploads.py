@@ -1,0 +1,203 @@
+"""Uploads and contributions: pieces in order, one contribution for each order, the same receipt every time.
+
+A file is there before the transaction that names it, so that what the database says is there is there. A row that is
+decided about is locked first, so that several hubs can work on one database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import URL, delete, func, select
+from sqlalchemy.orm import Session
+
+from hub.database import Database
+from hub.errors import Conflict, HubRefusal, Malformed, NotFound
+from hub.life import ANSWERED, COMMITTED, ENDED, LATE, REFUSED
+from hub.models import Contribution, Piece, Release, Task
+from hub.objects import Objects
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the hub holds of one order's contribution: the order itself, and the bytes so far."""
+
+    payload: bytes
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Given:
+    """A contribution that was judged: what the database keeps of it, and its bytes."""
+
+    row: Contribution
+    data: bytes
+
+
+class Uploads:
+    """Uploads and contributions of operators.
+
+    Parameters
+    ----------
+    database
+        Address of the database; its tables are made if they are not there.
+    objects
+        The hub's files.
+
+    Raises
+    ------
+    UsageProblem, ResourceProblem
+        As `Database`.
+    """
+
+    def __init__(self, database: str | URL, objects: Objects) -> None:
+        self._database, self._objects = Database(database), objects
+        self._session = self._database.session
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._database.close()
+
+    def order(self, operator: str, order_digest: str) -> bytes:
+        """Return an order of this operator."""
+        with self._session(reading=True) as session:
+            return own_task(session, operator, order_digest).payload
+
+    def put_chunk(self, operator: str, order_digest: str, offset: int, data: bytes) -> int:
+        """Keep a piece and return how many bytes are held without a gap.
+
+        Raises
+        ------
+        Conflict
+            If other bytes were put at this offset.
+        Malformed
+            If there would be a gap.
+        """
+        # Nothing is written for a piece that would be refused anyway.
+        with self._session(reading=True) as session:
+            held = self._room(session, operator, order_digest, offset, data)
+            over = session.get(Contribution, order_digest) is not None
+        if not over:
+            # Also one that is held already: its file may have been lost.
+            self._objects.put_piece(order_digest, offset, data)
+        if held is not None:
+            return held
+        with self._session() as session:
+            lock_task(session, order_digest)
+            held = self._room(session, operator, order_digest, offset, data)
+            if held is not None:
+                return held
+            session.add(
+                Piece(order_digest=order_digest, position=offset, length=len(data), sha256=_digest(data))
+            )
+            return offset + len(data)
+
+    def _room(
+        self, session: Session, operator: str, order_digest: str, offset: int, data: bytes
+    ) -> int | None:
+        """Return how many bytes are held if this piece is among them, None if it is the next one."""
+        task = own_task(session, operator, order_digest)
+        _require_not_refused(task)
+        if task.state in ANSWERED:
+            return self._again(session.get_one(Contribution, order_digest), offset, data)
+        end = func.coalesce(func.max(Piece.position + Piece.length), 0)
+        held = int(session.scalar(select(end).where(Piece.order_digest == order_digest)) or 0)
+        known = session.get(Piece, (order_digest, offset))
+        if known is not None:
+            if (known.length, known.sha256) != (len(data), _digest(data)):
+                raise Conflict("other bytes were put at this place before")
+            return held
+        if offset != held:
+            raise Malformed(f"the next piece must start at {held}", todo="send from there")
+        return None
+
+    def _again(self, contribution: Contribution, offset: int, data: bytes) -> int:
+        """Hold a piece against the contribution that was accepted."""
+        accepted = self._objects.get(contribution.result_sha256)
+        if accepted[offset : offset + len(data)] != data:
+            raise Conflict("other bytes were accepted for this order")
+        return contribution.length
+
+    def held(self, operator: str, order_digest: str) -> Held:
+        """Return an order of this operator and the bytes that were put for it."""
+        with self._session(reading=True) as session:
+            task = own_task(session, operator, order_digest)
+            pieces = session.scalars(
+                select(Piece).where(Piece.order_digest == order_digest).order_by(Piece.position)
+            ).all()
+        found = [self._objects.get_piece(order_digest, piece.position, piece.sha256) for piece in pieces]
+        return Held(task.payload, b"".join(found))
+
+    def accepted(self, operator: str, order_digest: str) -> tuple[str, bytes] | None:
+        """Return (digest, receipt) of the contribution that was accepted for an order, if there is one."""
+        with self._session(reading=True) as session:
+            own_task(session, operator, order_digest)
+            contribution = session.get(Contribution, order_digest)
+            return (contribution.result_sha256, contribution.receipt) if contribution else None
+
+    def accept(self, operator: str, given: Given) -> bytes:
+        """Store a contribution once; return the receipt that holds (the first one's, if it came twice).
+
+        Raises
+        ------
+        Conflict
+            If a contribution with another digest was accepted before.
+        """
+        row = given.row
+        self._objects.put(given.data)
+        with self._session() as session:
+            lock_task(session, row.order_digest)
+            task = own_task(session, operator, row.order_digest)
+            before = session.get(Contribution, row.order_digest)
+            if before is not None:
+                if before.result_sha256 != row.result_sha256:
+                    raise Conflict("another contribution was accepted for this order")
+                return before.receipt
+            _require_not_refused(task)
+            session.add(row)
+            session.execute(delete(Piece).where(Piece.order_digest == row.order_digest))
+            # What comes after the end is kept and receipted, but is in no estimate.
+            ended = release_of(session, task.release_id, lock=True).state in ENDED
+            task.state = LATE if ended else COMMITTED
+        self._objects.drop_pieces(row.order_digest)
+        return row.receipt
+
+    def sweep(self) -> int:
+        """Give up pieces of uploads that are over, which a hub that died left behind; return how many uploads."""
+        uploads = self._objects.uploads()
+        with self._session(reading=True) as session:
+            over = [name for name in uploads if session.get(Contribution, name) is not None]
+        for name in over:
+            self._objects.drop_pieces(name)
+        return len(over)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def lock_task(session: Session, order_digest: str) -> None:
+    """Keep other hubs from deciding about an order until this transaction ends; SQLite has one writer anyway."""
+    session.scalar(select(Task.order_digest).where(Task.order_digest == order_digest).with_for_update())
+
+
+def own_task(session: Session, operator: str, order_digest: str) -> Task:
+    """Return an order of this operator; somebody else's order is as unknown as none."""
+    task = session.get(Task, order_digest)
+    if task is None or task.operator != operator:
+        raise NotFound("this operator has no such order", todo="acquire the order again")
+    return task
+
+
+def _require_not_refused(task: Task) -> None:
+    if task.state == REFUSED:
+        raise HubRefusal("this operator has refused the order", todo="ask for a revision of the release")
+
+
+def release_of(session: Session, release_id: str, *, lock: bool = False) -> Release:
+    """Return a release, locked until this transaction ends if it is to be decided about (NotFound)."""
+    release = session.get(Release, release_id, with_for_update=lock or None)
+    if release is None:
+        raise NotFound(f"there is no release {release_id}", todo="request it first")
+    return release
