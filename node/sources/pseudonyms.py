@@ -1,7 +1,8 @@
-"""Pseudonyms: keyed BLAKE2b (RFC 7693) of an identifier under the key of a period, to 63 bits.
+"""Pseudonyms: the first 63 bits of AES-256 of an identifier under the key of a period.
 
-The key of a period is an HMAC-SHA-256 of the operator's key, so that pseudonyms of two periods cannot be linked
-without it. Identifiers and keys are values only: never part of a statement, a log or an error.
+An identifier of 15 bytes or fewer is padded to a block (ISO/IEC 9797-1, method 2); a longer one is a block by keyed
+BLAKE2b (RFC 7693). The key of a period is an HMAC-SHA-256 of the operator's key, so that pseudonyms of two periods
+cannot be linked without it. Identifiers and keys are values only: never part of a statement, a log or an error.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from node.private import read_secret
@@ -22,7 +24,9 @@ from node.sources.rules import Pseudonyms
 from privacy.errors import UsageProblem
 
 _LEAST = 32
-_BYTES = 8
+_BLOCK, _PADDING = 16, b"\x80" + bytes(15)
+#: Numbers below it have 15 digits or fewer.
+_SHORT = 10**15
 _SECONDS = 60
 Purpose = Literal["subscriber", "national"]
 
@@ -53,27 +57,41 @@ class Mapper:
     """
 
     def __init__(self, key: bytes, purpose: Purpose, period: str) -> None:
-        period_key = hmac.digest(key, f"quorate.pseudonym.v2|{purpose}|{period}".encode(), hashlib.sha256)
-        # Its state after the key is copied for each identifier, which takes three quarters of the time of a new one.
-        self._keyed = hashlib.blake2b(digest_size=_BYTES, key=period_key)
+        block_key, long_key = (
+            hmac.digest(key, f"quorate.pseudonym.v2|{purpose}|{period}|{what}".encode(), hashlib.sha256)
+            for what in ("block", "long")
+        )
+        # One block of each identifier: a function of it that looks random, not a mode of encryption.
+        self._cipher = Cipher(algorithms.AES(block_key), modes.ECB())  # noqa: S305
+        self._long = hashlib.blake2b(digest_size=_BLOCK, key=long_key)
 
     def __call__(self, identifiers: Iterable[str | int] | NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the pseudonyms of identifiers, int64 of shape (identifiers,); a number is as its decimal text."""
-        keyed, digests = self._keyed, []
-        for text in _texts(identifiers):
-            state = keyed.copy()
-            state.update(text)
-            digests.append(state.digest())
-        words: NDArray[np.uint64] = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
+        encrypted = self._cipher.encryptor().update(self._blocks(identifiers))
+        words: NDArray[np.uint64] = np.frombuffer(encrypted, dtype=">u8")[::2].astype(np.uint64)
         return (words >> np.uint64(1)).astype(np.int64)
 
+    def _blocks(self, identifiers: Iterable[str | int] | NDArray[np.int64]) -> bytes:
+        if isinstance(identifiers, np.ndarray):
+            if not identifiers.size or 0 <= identifiers.min() <= identifiers.max() < _SHORT:
+                return _blocks_of_numbers(identifiers)
+            identifiers = identifiers.tolist()
+        texts = [str(identifier).encode() for identifier in identifiers]
+        return b"".join(
+            [(text + _PADDING)[:_BLOCK] if len(text) < _BLOCK else self._hashed(text) for text in texts]
+        )
 
-def _texts(identifiers: Iterable[str | int] | NDArray[np.int64]) -> list[bytes]:
-    """Return identifiers as UTF-8; numbers of an array as their decimal text, five times faster than one by one."""
-    if isinstance(identifiers, np.ndarray):
-        texts: list[bytes] = identifiers.astype("S20").tolist()
-        return texts
-    return [str(identifier).encode() for identifier in identifiers]
+    def _hashed(self, text: bytes) -> bytes:
+        state = self._long.copy()
+        state.update(text)
+        return state.digest()
+
+
+def _blocks_of_numbers(numbers: NDArray[np.int64]) -> bytes:
+    """Return the padded decimal texts of numbers below `_SHORT`, all at once: four times faster than one by one."""
+    blocks = numbers.astype(f"S{_BLOCK}").view(np.uint8).reshape(-1, _BLOCK)
+    blocks[np.arange(numbers.size), np.count_nonzero(blocks, axis=1)] = _PADDING[0]
+    return blocks.tobytes()
 
 
 def subscriber_key(pseudonyms: Pseudonyms, root: Path, secret: bytes) -> bytes:

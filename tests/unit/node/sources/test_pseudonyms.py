@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from hypothesis import given
 from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
@@ -35,22 +37,37 @@ NOON = instant(ORDINARY_DAY, 12 * 3600) // 1000
 
 
 def by_hand(key: bytes, identifier: str, period: str = "2026-10", purpose: str = "subscriber") -> int:
-    inner = hmac.new(key, f"quorate.pseudonym.v2|{purpose}|{period}".encode(), hashlib.sha256).digest()
-    return int(hashlib.blake2b(identifier.encode(), key=inner, digest_size=8).hexdigest(), 16) >> 1
+    def key_for(what: str) -> bytes:
+        return hmac.new(
+            key, f"quorate.pseudonym.v2|{purpose}|{period}|{what}".encode(), hashlib.sha256
+        ).digest()
+
+    block = identifier.encode()
+    if len(block) > 15:
+        block = hashlib.blake2b(block, key=key_for("long"), digest_size=16).digest()
+    else:
+        block = int.to_bytes((int.from_bytes(block) * 2 + 1) * 2 ** (8 * (16 - len(block)) - 1), 16)
+    found = Cipher(AES256(key_for("block")), modes.ECB()).encryptor().update(block)  # noqa: S305
+    return int.from_bytes(found) >> 65
 
 
-def test_a_pseudonym_is_63_bits_of_a_keyed_hash() -> None:
-    found = Mapper(SECRET, "subscriber", "2026-10")(["206010000000001", 7, "ü"])
+def test_a_pseudonym_is_63_bits_of_one_block_of_aes() -> None:
+    texts = ["206010000000001", "2060100000000012", "", "7", "ü", "\0", "7\0", "x" * 15, "x" * 16, "x" * 1000]
+    found = Mapper(SECRET, "subscriber", "2026-10")([7 if text == "7" else text for text in texts])
     assert found.dtype == np.int64
-    assert found.tolist() == [by_hand(SECRET, text) for text in ("206010000000001", "7", "ü")]
+    assert found.tolist() == [by_hand(SECRET, text) for text in texts]
+    assert len({*found.tolist()}) == len(texts)
     assert (found >= 0).all()
     assert Mapper(SECRET, "subscriber", "2026-10")([]).tolist() == []
 
 
 def test_numbers_of_an_array_are_as_their_decimal_text() -> None:
-    numbers, mapper = np.array([0, 7, 206010000000001, 2**63 - 1]), Mapper(SECRET, "subscriber", "2026-10")
-    assert mapper(numbers).tolist() == mapper(list(map(str, numbers))).tolist()
-    assert mapper(numbers[:0]).tolist() == []
+    mapper = Mapper(SECRET, "subscriber", "2026-10")
+    short = [0, 7, 10, 206010000000001, 10**15 - 1]
+    for numbers in (short, [*short, 10**15], [*short, 2**63 - 1], [*short, -7], []):
+        found = mapper(np.array(numbers, np.int64)).tolist()
+        assert found == mapper(list(map(str, numbers))).tolist()
+        assert found == [by_hand(SECRET, str(number)) for number in numbers]
 
 
 def test_another_key_period_or_purpose_is_another_pseudonym() -> None:
