@@ -187,7 +187,7 @@ def _store(root: Path, database: str | None) -> Any:
         raise UsageProblem(
             f"there is no hub database in {root}", todo="run quorate-hub serve once, or correct --dir"
         )
-    return store_of(home, database)
+    return store_of(home, database, migrate=False)
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
@@ -30,6 +32,8 @@ class Database:
     ----------
     address
         `sqlite:///path` or `postgresql+psycopg://user@host/name`, or its parts.
+    migrate
+        Whether tables are made, or brought to this version; otherwise they must be of this version.
 
     Raises
     ------
@@ -39,19 +43,22 @@ class Database:
         If the server cannot be reached.
     """
 
-    def __init__(self, address: str | URL) -> None:
+    def __init__(self, address: str | URL, *, migrate: bool = True) -> None:
         url = url_of(address)
         self._engine = _engine(url)
         try:
-            self._open(url)
+            self._open(url, migrate)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, url: URL) -> None:
+    def _open(self, url: URL, migrate: bool) -> None:
         try:
-            with self._engine.begin() as connection:
-                _migrate(connection)
+            with self._engine.execution_options(**{_READING: not migrate}).begin() as connection:
+                if migrate:
+                    _migrate(connection)
+                else:
+                    _require_current(connection, url)
         except OperationalError as error:
             if url.drivername == _SQLITE:
                 raise _not_usable(url) from error
@@ -152,7 +159,21 @@ def _migrate(connection: Connection) -> None:
     """Bring a database to this version, one process at a time."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
-    config = Config()
-    config.set_main_option("script_location", "hub:migrations")
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _require_current(connection: Connection, url: URL) -> None:
+    found = MigrationContext.configure(connection).get_current_heads()
+    if set(found) != set(ScriptDirectory.from_config(_config()).get_heads()):
+        raise UsageProblem(
+            f"{_shown(url)} has the tables of another version of the hub",
+            todo="start this version's hub once, which brings them to it, or use the version that made them",
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "hub:migrations")
+    return config

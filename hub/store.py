@@ -157,8 +157,8 @@ class Store(Uploads):
         return None if digest is None else self._objects.get(digest)
 
 
-def store_of(home: Home, database: str | None = None) -> Store:
-    """Open what `hub.toml` says, or the address of another database.
+def store_of(home: Home, database: str | None = None, *, migrate: bool = True) -> Store:
+    """Open what `hub.toml` says, or the address of another database; `migrate` as of `Database`.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def store_of(home: Home, database: str | None = None) -> Store:
     """
     config = load_config(home)
     address = database or config.database or sqlite_at(home.database)
-    return Store(address, Objects(config.objects or home.objects))
+    return Store(address, Objects(config.objects or home.objects), migrate=migrate)
 
 
 def _in_utc(at: datetime) -> datetime:

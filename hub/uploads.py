@@ -44,6 +44,8 @@ class Uploads:
         Address of the database; its tables are made if they are not there.
     objects
         The hub's files.
+    migrate
+        As of `Database`.
 
     Raises
     ------
@@ -51,8 +53,8 @@ class Uploads:
         As `Database`.
     """
 
-    def __init__(self, database: str | URL, objects: Objects) -> None:
-        self._database, self._objects = Database(database), objects
+    def __init__(self, database: str | URL, objects: Objects, *, migrate: bool = True) -> None:
+        self._database, self._objects = Database(database, migrate=migrate), objects
         self._session = self._database.session
 
     def close(self) -> None:

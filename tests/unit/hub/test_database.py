@@ -55,6 +55,18 @@ def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(kept: Kept) 
     assert kept.execute("SELECT version_num FROM alembic_version") == [("9999",)]
 
 
+def test_who_only_looks_changes_no_tables(kept: Kept) -> None:
+    with pytest.raises(UsageProblem, match="has the tables of another version of the hub") as caught:
+        Database(kept.database, migrate=False)
+    assert caught.value.todo.startswith("start this version's hub once")
+    Database(kept.database).close()
+    Database(kept.database, migrate=False).close()
+    kept.execute("UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(UsageProblem, match="has the tables of another version of the hub"):
+        Database(kept.database, migrate=False)
+    assert kept.execute("SELECT version_num FROM alembic_version") == [("0000",)]
+
+
 def test_tables_that_are_not_the_hubs_are_a_clear_error(kept: Kept) -> None:
     kept.execute("CREATE TABLE task (something INTEGER)")
     with pytest.raises(UsageProblem, match="cannot be used as the hub's database"):
