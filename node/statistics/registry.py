@@ -145,9 +145,9 @@ class Entry:
 #: Every statistic that this node can run.
 STATISTICS: Mapping[str, Entry] = MappingProxyType(
     {
-        privacy.statistics.PRESENCE_BY_HOUR: Entry(presence_by_hour),
+        privacy.statistics.PRESENCE_BY_HOUR: Entry(presence_by_hour, compiled="presence_by_hour"),
         privacy.statistics.PRESENCE_BY_DAY: Entry(presence_by_day, compiled="presence_by_day"),
-        privacy.statistics.ANCHORS_BY_DAY: Entry(anchors_by_day),
+        privacy.statistics.ANCHORS_BY_DAY: Entry(anchors_by_day, compiled="anchors_by_day"),
         privacy.statistics.WEIGHTED_PRESENCE: Entry(
             weighted_presence, weights=True, others=(presence_by_hour,), compiled="weighted_presence"
         ),
@@ -164,7 +164,7 @@ STATISTICS: Mapping[str, Entry] = MappingProxyType(
             compiled="travelled_distances",
         ),
         privacy.statistics.GYRATION: Entry(gyration, positions=True, compiled="gyration"),
-        privacy.statistics.ACTIVITY: Entry(activity),
+        privacy.statistics.ACTIVITY: Entry(activity, compiled="activity"),
     }
 )
 

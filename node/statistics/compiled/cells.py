@@ -13,6 +13,8 @@ Integers = NDArray[np.int64]
 _M31 = 2**31 - 1
 _C1, _C2, _GOLDEN = 0x7FEB352D, 0x846CA68B, 0x9E3779B1 & _M31
 _PLACE_BITS = 31
+#: Up to so many cells are kept by insertion, which is cheaper than sorting all.
+_FEW = 16
 
 
 @compiled
@@ -59,12 +61,42 @@ def count_some(  # noqa: PLR0917 - compiled code takes no records
     """
     for at in range(places.size):
         places[at] |= keyed_hash(subscriber, places[at], key) << _PLACE_BITS
-    put_in_order(places, spare)
-    kept, before = 0, -1
-    for at in range(places.size):
-        if places[at] != before:
-            if kept == limit:
-                return
-            before = places[at]
-            counts[before & _M31] += 1
-            kept += 1
+    if limit > _FEW:
+        put_in_order(places, spare)
+        kept = _distinct(places, limit, spare)
+    else:
+        kept = _smallest(places, limit, spare)
+    for at in range(kept):
+        counts[spare[at] & _M31] += 1
+
+
+@compiled
+def _distinct(run: Integers, limit: int, kept: Integers) -> int:
+    """Put the first `limit` different numbers of an ordered run into `kept`; return how many there are."""
+    count, before = 0, -1
+    for value in run:
+        if value != before:
+            if count == limit:
+                break
+            kept[count] = before = value
+            count += 1
+    return count
+
+
+@compiled
+def _smallest(values: Integers, limit: int, kept: Integers) -> int:
+    """Put the smallest `limit` different numbers into `kept` in order; return how many there are."""
+    count = 0
+    for value in values:
+        if count == limit and value >= kept[count - 1]:
+            continue
+        place = count
+        while place > 0 and kept[place - 1] > value:
+            place -= 1
+        if place > 0 and kept[place - 1] == value:
+            continue
+        count = min(count + 1, limit)
+        for at in range(count - 1, place, -1):
+            kept[at] = kept[at - 1]
+        kept[place] = value
+    return count

@@ -19,46 +19,64 @@ MINUTE_US = 60_000_000
 
 @compiled
 def add_pairs(  # noqa: PLR0917 - compiled code takes no records
-    rows: Rows, areas: Integers, size: int, shortest_us: int, limit: int, key: int, counts: Integers
+    rows: Rows,
+    areas: Integers,
+    sizes: Integers,
+    shortest_us: int,
+    limit: int,
+    key: int,
+    counts: Integers,
 ) -> None:
-    """Count at most `limit` pairs of areas of consecutive stays of every own subscriber.
+    """Count at most `limit` pairs of areas of consecutive stays of every own subscriber, at every level.
 
     Parameters
     ----------
     rows
         Visits of whole subscribers.
-    areas, size
-        Area of each zone, below `size`.
+    areas, sizes
+        Area of each zone by level, int64 of shape (levels, zones), below the level's size.
     shortest_us
         Shortest visit that is a stay.
     limit, key
         Of the parameters, and the key of the sampling.
     counts
-        Of every pair, of shape (size²,); changed.
+        Of every pair of one level after the other, of shape (sum of sizes²,); changed.
     """
-    found, spare = np.empty(rows.zone.size, np.int64), np.empty(rows.zone.size, np.int64)
+    stays = np.empty(rows.zone.size + 1, np.int64)
+    found, spare = np.empty_like(stays), np.empty_like(stays)
     begin = 0
     while begin < rows.subscriber.size:
-        end, moves, before = end_of(rows.subscriber, begin), 0, -1
+        end, stayed = end_of(rows.subscriber, begin), 0
         for row in range(begin, end):
-            if rows.origin[row] == 0 and rows.t_out[row] - rows.t_in[row] >= shortest_us:
-                area = areas[rows.zone[row]]
-                if before >= 0 and area != before:
-                    found[moves] = before * size + area
-                    moves += 1
-                before = area
-        count_some(found[:moves], rows.subscriber[begin], limit, key, spare, counts)
+            # Written always and counted sometimes: nothing is guessed by the processor.
+            stays[stayed] = rows.zone[row]
+            stayed += (rows.origin[row] == 0) & (rows.t_out[row] - rows.t_in[row] >= shortest_us)
+        first = 0
+        for level in range(sizes.size):
+            moves = _pairs(stays[:stayed], areas[level], sizes[level], found)
+            count_some(found[:moves], rows.subscriber[begin], limit, key, spare, counts[first:])
+            first += sizes[level] * sizes[level]
         begin = end
+
+
+@compiled
+def _pairs(stays: Integers, areas: Integers, size: int, found: Integers) -> int:
+    """Put the pairs of different areas of consecutive stays into `found`; return how many there are."""
+    moves = 0
+    for at in range(1, stays.size):
+        before, area = areas[stays[at - 1]], areas[stays[at]]
+        found[moves] = before * size + area
+        moves += area != before
+    return moves
 
 
 def at_levels(asked: Asked[Parameters]) -> list[Integers]:
     """Return what `node.statistics.flows.at_level` returns, of every level."""
     wanted, key = asked.parameters, asked.inputs.sampling_key
-    areas = [area_of(asked.inputs.zoning, level.name) for level in asked.keyset.levels]
-    sizes = [level.areas + 1 for level in asked.keyset.levels]
-    counts = [np.zeros(size * size, np.int64) for size in sizes]
+    areas = np.stack([area_of(asked.inputs.zoning, level.name) for level in asked.keyset.levels])
+    sizes = np.array([level.areas + 1 for level in asked.keyset.levels])
+    counts = np.zeros((sizes**2).sum(), np.int64)
     shortest = wanted.min_stay_minutes * MINUTE_US
     for (rows,) in in_step(asked, (Visits,)):
-        for place, found in enumerate(counts):
-            add_pairs(rows, areas[place], sizes[place], shortest, wanted.limit, key, found)
-    return counts
+        add_pairs(rows, areas, sizes, shortest, wanted.limit, key, counts)
+    return np.split(counts, np.cumsum(sizes**2)[:-1])

@@ -9,6 +9,7 @@ from node.presence.compiled import compiled
 from node.statistics.asking import Asked
 from node.statistics.compiled.anchors import NOBODY, anchor_of, mask_of
 from node.statistics.compiled.cells import end_of
+from node.statistics.compiled.presence_by_hour import add_hours
 from node.statistics.compiled.streaming import Presence, Rows, in_step
 from node.statistics.presence_by_hour import with_unobserved
 from node.statistics.weighted_presence import Parameters, checked_weights
@@ -17,7 +18,7 @@ Integers = NDArray[np.int64]
 
 
 @compiled
-def add_hours(rows: Rows, night: int, key: int, weights: Integers, counts: Integers) -> int:
+def add_weights(rows: Rows, night: int, key: int, weights: Integers, counts: Integers) -> int:
     """Add the weight of every own subscriber to the zones and hours in which they were; return that of all together.
 
     Parameters
@@ -39,20 +40,9 @@ def add_hours(rows: Rows, night: int, key: int, weights: Integers, counts: Integ
             total += weights[anchor]
             for row in range(begin, end):
                 if rows.origin[row] == 0:
-                    _add_row(rows.hours_mask[row], weights[anchor], counts[rows.zone[row]])
+                    add_hours(rows.hours_mask[row], weights[anchor], counts[rows.zone[row]])
         begin = end
     return total
-
-
-@compiled
-def _add_row(mask: int, weight: int, counts: Integers) -> None:
-    """Add a weight to the hours of a mask; a day has no others than `counts`."""
-    mask &= (1 << counts.size) - 1
-    hour = 0
-    while mask > 0:
-        counts[hour] += (mask & 1) * weight
-        mask >>= 1
-        hour += 1
 
 
 def at_zones(asked: Asked[Parameters]) -> Integers:
@@ -63,5 +53,5 @@ def at_zones(asked: Asked[Parameters]) -> Integers:
     )
     counts, total = np.zeros((asked.zones + 1, asked.hours), np.int64), 0
     for (rows,) in in_step(asked, (Presence,)):
-        total += add_hours(rows, night, asked.inputs.key, weights, counts)
+        total += add_weights(rows, night, asked.inputs.key, weights, counts)
     return with_unobserved(counts, total)

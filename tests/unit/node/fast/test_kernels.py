@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.presence.ordering import put_in_order
+from node.statistics.compiled.cells import count_some, keyed_hash
 from tests.unit.node.worlds import WORLDS
 
 ROOT = Path(__file__).parents[4]
@@ -82,6 +83,27 @@ def test_any_run_is_put_in_order(values: list[int]) -> None:
     run = np.array(values, dtype=np.int64)
     put_in_order(run, np.empty_like(run))
     assert run.tolist() == sorted(values)
+
+
+@given(
+    places=st.lists(st.integers(0, 12) | st.integers(0, 2**31 - 1), max_size=60),
+    limit=st.integers(1, 20),
+    subscriber=st.integers(0, 2**63 - 1),
+    key=st.integers(0, 2**31 - 1),
+)
+@WORLDS
+def test_the_cells_with_the_smallest_hashes_are_counted_once(
+    places: list[int], limit: int, subscriber: int, key: int
+) -> None:
+    """Both ways of choosing, of a few and by sorting, are what Python's sorting says."""
+    spare = np.empty(len(places), np.int64)
+    names = {place: number for number, place in enumerate(sorted(set(places)))}
+    counts = np.zeros(max(len(names), 1), np.int64)
+    run = np.array([names[place] for place in places], np.int64)
+    count_some(run, subscriber, limit, key, spare, counts)
+    order = sorted(names.values(), key=lambda place: (keyed_hash(subscriber, place, key), place))
+    assert np.flatnonzero(counts).tolist() == sorted(order[:limit])
+    assert counts.max() <= 1
 
 
 @pytest.mark.parametrize("shape", ["descending", "organ pipe", "saw", "equal"])

@@ -31,6 +31,7 @@ from node.statistics.compiled import passing, streaming
 from node.statistics.registry import STATISTICS, Entry, Files, Inputs, algorithms, exact_vector
 from node.worker import release
 from privacy.errors import PrivacyProblem, UsageProblem
+from privacy.statistics import STATISTICS as DECLARED
 from privacy.terms import Terms
 from tests.support_engines import Load
 from tests.support_node import LONG_DAY, SHORT_DAY, Network, order_of
@@ -378,8 +379,23 @@ def test_presence_of_more_hours_than_a_day_is_left_to_the_expressions(duckdb: Lo
     presence, visits = written(world)
     tables = (_with(presence, "hours_mask", pa.array(np.full(presence.num_rows, 2**25 - 1))), visits)
     assert both_ways(duckdb, world, tables, stored(tmp_path, tables), "gyration")[1] == 1
-    with pytest.raises(PrivacyProblem, match="two zones at one hour"):
-        by_pass(world, stored(tmp_path, tables), "weighted-presence", USUAL["weighted-presence"])
+    for statistic in ("presence-by-hour", "weighted-presence"):
+        with pytest.raises(PrivacyProblem, match="two zones at one hour"):
+            by_pass(world, stored(tmp_path, tables), statistic, USUAL[statistic])
+
+
+@pytest.mark.parametrize("events", [-1, 2**41])
+def test_impossible_numbers_of_events_are_left_to_the_expressions(
+    duckdb: Load, tmp_path: Path, events: int
+) -> None:
+    world = crowd(ORDINARY_DAY, 1, 60, seed=7)
+    presence, visits = written(world)
+    odd = np.where(presence["origin"].to_numpy() == 0, presence["n"].to_numpy(), -5).copy()
+    files = stored(tmp_path, (_with(presence, "n", pa.array(odd)), visits))
+    assert by_pass(world, files, "activity", USUAL["activity"])
+    odd[np.flatnonzero(odd > 0)[-1]] = events
+    tables = (_with(presence, "n", pa.array(odd)), visits)
+    assert both_ways(duckdb, world, tables, stored(tmp_path, tables), "activity")[1] == 1
 
 
 @pytest.mark.parametrize("rows", [1, 1000])
@@ -496,7 +512,8 @@ def test_no_pass_reads_or_writes_outside_its_arrays(switch: str, tmp_path: Path)
 def test_every_pass_is_there() -> None:
     modules = {path.stem for path in registry._COMPILED.glob("*.py")}
     assert {STATISTICS[name].compiled for name in COMPILED} <= modules
-    assert set(COMPILED) == {*WITH_VISITS, "presence-by-day", "weighted-presence", "gyration"}
+    daily = {name for name in STATISTICS if DECLARED[name].reads == "day"}
+    assert set(COMPILED) == daily - {"visitors"}
 
 
 def test_of_a_small_day_the_expressions_count(
