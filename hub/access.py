@@ -11,7 +11,7 @@ import grpc
 from grpc import aio
 
 from hub.errors import HubRefusal, NotAllowed
-from privacy.errors import QuorateError, ResourceProblem, UsageProblem
+from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
 from quorate.contract.transport import TODO_KEY
@@ -21,8 +21,11 @@ _FEDERATION, _STATISTICS = "/quorate.v1.FederationService/", "/quorate.v1.Statis
 #: The role that may call each method; a method that is not here may be called by nobody.
 ROLES: Mapping[str, str] = {
     _FEDERATION + "Heartbeat": OPERATOR,
+    _FEDERATION + "Renew": OPERATOR,
     _FEDERATION + "AcquireTask": OPERATOR,
+    _FEDERATION + "RenewLease": OPERATOR,
     _FEDERATION + "RefuseTask": OPERATOR,
+    _FEDERATION + "PublishHead": OPERATOR,
     _FEDERATION + "PutChunk": OPERATOR,
     _FEDERATION + "CommitContribution": OPERATOR,
     _STATISTICS + "ListProducts": OFFICE,
@@ -160,4 +163,6 @@ def status_of(error: QuorateError) -> grpc.StatusCode:
         return error.status
     if isinstance(error, ResourceProblem):
         return grpc.StatusCode.UNAVAILABLE
+    if isinstance(error, SignatureProblem):
+        return grpc.StatusCode.PERMISSION_DENIED
     return grpc.StatusCode.INVALID_ARGUMENT if isinstance(error, UsageProblem) else grpc.StatusCode.INTERNAL

@@ -10,7 +10,8 @@ QuorateError
 │       └── NonceConflict   a nonce comes with other terms than before
 ├── PeerProblem          the other side cannot be reached, or refuses
 │   ├── Unreachable      nobody answers
-│   └── Refused          somebody answers, and says no
+│   ├── Refused          somebody answers, and says no
+│   └── SignatureProblem a statement is not signed by whom it must be
 └── ResourceProblem      this machine lacks something: a port, room on the disk
 """
 
@@ -151,6 +152,10 @@ class Unreachable(PeerProblem):
 
 class Refused(PeerProblem):
     """Somebody answers, and says no."""
+
+
+class SignatureProblem(PeerProblem):
+    """A statement is not signed by whom the charter says."""
 
 
 class ResourceProblem(QuorateError):

@@ -25,6 +25,26 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Phase:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Phase.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PHASE_UNSPECIFIED: _Phase.ValueType  # 0
+    PHASE_ACCEPTED: _Phase.ValueType  # 1
+    PHASE_COMPUTING: _Phase.ValueType  # 2
+    PHASE_UPLOADING: _Phase.ValueType  # 3
+
+class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
+    """What a node is doing with an order. Nothing else about its work is told."""
+
+PHASE_UNSPECIFIED: Phase.ValueType  # 0
+PHASE_ACCEPTED: Phase.ValueType  # 1
+PHASE_COMPUTING: Phase.ValueType  # 2
+PHASE_UPLOADING: Phase.ValueType  # 3
+Global___Phase: _TypeAlias = Phase  # noqa: Y015
+
 class _RefusalReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -58,7 +78,7 @@ Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final
 class Envelope(_message.Message):
-    """A document as bytes, and who signed it."""
+    """A document as bytes, and who signed it (DSSE v1: what is signed is the type with the payload)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -114,20 +134,24 @@ class HeartbeatRequest(_message.Message):
     SOFTWARE_VERSION_FIELD_NUMBER: _builtins.int
     LEDGER_SEQUENCE_FIELD_NUMBER: _builtins.int
     LEDGER_HEAD_FIELD_NUMBER: _builtins.int
+    CLOCK_SECONDS_FIELD_NUMBER: _builtins.int
     software_version: _builtins.str
     ledger_sequence: _builtins.int
     """Head of the node's ledger: number of entries and hash of the last."""
     ledger_head: _builtins.bytes
+    clock_seconds: _builtins.int
+    """Seconds since the epoch on the node's clock; for the hub's warning only."""
     def __init__(
         self,
         *,
         software_version: _builtins.str = ...,
         ledger_sequence: _builtins.int = ...,
         ledger_head: _builtins.bytes = ...,
+        clock_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ledger_head", b"ledger_head", "ledger_sequence", b"ledger_sequence", "software_version", b"software_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_seconds", b"clock_seconds", "ledger_head", b"ledger_head", "ledger_sequence", b"ledger_sequence", "software_version", b"software_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -140,24 +164,75 @@ class HeartbeatResponse(_message.Message):
     NETWORK_FIELD_NUMBER: _builtins.int
     CHARTER_VERSION_FIELD_NUMBER: _builtins.int
     CHARTER_DIGEST_FIELD_NUMBER: _builtins.int
+    CLOCK_SECONDS_FIELD_NUMBER: _builtins.int
+    LEDGER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LEDGER_HEAD_FIELD_NUMBER: _builtins.int
     network: _builtins.str
     charter_version: _builtins.int
     charter_digest: _builtins.bytes
     """SHA-256 of the charter's bytes at the hub; a node with another charter must not go on."""
+    clock_seconds: _builtins.int
+    """Seconds since the epoch on the hub's clock; for the node's warning only."""
+    ledger_sequence: _builtins.int
+    """What the hub knows of the operator's ledger: number of entries and hash of the last."""
+    ledger_head: _builtins.bytes
     def __init__(
         self,
         *,
         network: _builtins.str = ...,
         charter_version: _builtins.int = ...,
         charter_digest: _builtins.bytes = ...,
+        clock_seconds: _builtins.int = ...,
+        ledger_sequence: _builtins.int = ...,
+        ledger_head: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_digest", b"charter_digest", "charter_version", b"charter_version", "network", b"network"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_digest", b"charter_digest", "charter_version", b"charter_version", "clock_seconds", b"clock_seconds", "ledger_head", b"ledger_head", "ledger_sequence", b"ledger_sequence", "network", b"network"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HeartbeatResponse: _TypeAlias = HeartbeatResponse  # noqa: Y015
+
+@_typing.final
+class RenewRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNING_REQUEST_FIELD_NUMBER: _builtins.int
+    signing_request: _builtins.bytes
+    """PEM signing request for the identity that the caller's certificate states."""
+    def __init__(
+        self,
+        *,
+        signing_request: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["signing_request", b"signing_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewRequest: _TypeAlias = RenewRequest  # noqa: Y015
+
+@_typing.final
+class RenewResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_CHAIN_FIELD_NUMBER: _builtins.int
+    certificate_chain: _builtins.bytes
+    """PEM certificate of the key in the request, then those of the authorities between it and the root."""
+    def __init__(
+        self,
+        *,
+        certificate_chain: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_chain", b"certificate_chain"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewResponse: _TypeAlias = RenewResponse  # noqa: Y015
 
 @_typing.final
 class AcquireTaskRequest(_message.Message):
@@ -183,22 +258,97 @@ class AcquireTaskResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_ORDER_FIELD_NUMBER: _builtins.int
+    LEASE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def task_order(self) -> Global___Envelope:
-        """Absent when there was nothing to do."""
+        """Absent when there was nothing to do. Signed by the hub."""
 
+    @_builtins.property
+    def lease(self) -> Global___Lease: ...
     def __init__(
         self,
         *,
         task_order: Global___Envelope | None = ...,
+        lease: Global___Lease | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["task_order", b"task_order"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "task_order", b"task_order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_order", b"task_order"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "task_order", b"task_order"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcquireTaskResponse: _TypeAlias = AcquireTaskResponse  # noqa: Y015
+
+@_typing.final
+class Lease(_message.Message):
+    """Who holds an order: only with the token of the lease that is in force is it answered. A lease that is not
+    renewed for this time may pass to another node of the operator.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    token: _builtins.bytes
+    seconds: _builtins.int
+    def __init__(
+        self,
+        *,
+        token: _builtins.bytes = ...,
+        seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seconds", b"seconds", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lease: _TypeAlias = Lease  # noqa: Y015
+
+@_typing.final
+class RenewLeaseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_DIGEST_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    order_digest: _builtins.bytes
+    token: _builtins.bytes
+    phase: Global___Phase.ValueType
+    def __init__(
+        self,
+        *,
+        order_digest: _builtins.bytes = ...,
+        token: _builtins.bytes = ...,
+        phase: Global___Phase.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_digest", b"order_digest", "phase", b"phase", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewLeaseRequest: _TypeAlias = RenewLeaseRequest  # noqa: Y015
+
+@_typing.final
+class RenewLeaseResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lease(self) -> Global___Lease: ...
+    def __init__(
+        self,
+        *,
+        lease: Global___Lease | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewLeaseResponse: _TypeAlias = RenewLeaseResponse  # noqa: Y015
 
 @_typing.final
 class RefuseTaskRequest(_message.Message):
@@ -206,18 +356,27 @@ class RefuseTaskRequest(_message.Message):
 
     ORDER_DIGEST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     order_digest: _builtins.bytes
     """SHA-256 of the task order's payload."""
     reason: Global___RefusalReason.ValueType
+    token: _builtins.bytes
+    @_builtins.property
+    def refusal(self) -> Global___Envelope:
+        """The refusal as the operator states it, signed with its key of the charter."""
+
     def __init__(
         self,
         *,
         order_digest: _builtins.bytes = ...,
         reason: Global___RefusalReason.ValueType = ...,
+        token: _builtins.bytes = ...,
+        refusal: Global___Envelope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_digest", b"order_digest", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_digest", b"order_digest", "reason", b"reason", "refusal", b"refusal", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,6 +398,56 @@ class RefuseTaskResponse(_message.Message):
 Global___RefuseTaskResponse: _TypeAlias = RefuseTaskResponse  # noqa: Y015
 
 @_typing.final
+class PublishHeadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEAD_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def head(self) -> Global___Envelope:
+        """Number of entries and hash of the last, signed by the operator."""
+
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Entries after the last head that the hub holds, in order, up to and with that of the head."""
+
+    def __init__(
+        self,
+        *,
+        head: Global___Envelope | None = ...,
+        entries: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishHeadRequest: _TypeAlias = PublishHeadRequest  # noqa: Y015
+
+@_typing.final
+class PublishHeadResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEAD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def head(self) -> Global___Envelope:
+        """The same head, with the hub's signature beside the operator's."""
+
+    def __init__(
+        self,
+        *,
+        head: Global___Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishHeadResponse: _TypeAlias = PublishHeadResponse  # noqa: Y015
+
+@_typing.final
 class PutChunkRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -246,6 +455,7 @@ class PutChunkRequest(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
     order_digest: _builtins.bytes
     offset: _builtins.int
     """Position of the first byte of data in the whole contribution."""
@@ -253,6 +463,7 @@ class PutChunkRequest(_message.Message):
     """At most 1 MiB."""
     sha256: _builtins.bytes
     """SHA-256 of data."""
+    token: _builtins.bytes
     def __init__(
         self,
         *,
@@ -260,10 +471,11 @@ class PutChunkRequest(_message.Message):
         offset: _builtins.int = ...,
         data: _builtins.bytes = ...,
         sha256: _builtins.bytes = ...,
+        token: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "offset", b"offset", "order_digest", b"order_digest", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "offset", b"offset", "order_digest", b"order_digest", "sha256", b"sha256", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,13 +509,20 @@ class CommitContributionRequest(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     LENGTH_FIELD_NUMBER: _builtins.int
     LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     order_digest: _builtins.bytes
     sha256: _builtins.bytes
     """SHA-256 and length of the whole contribution: an Arrow IPC stream of one int64 column."""
     length: _builtins.int
+    token: _builtins.bytes
     @_builtins.property
     def ledger_entry(self) -> Global___Envelope:
         """The ledger entry of this release: what was charged for exactly these bytes."""
+
+    @_builtins.property
+    def receipt(self) -> Global___Envelope:
+        """What the operator states about its contribution, signed with its key of the charter."""
 
     def __init__(
         self,
@@ -312,10 +531,12 @@ class CommitContributionRequest(_message.Message):
         sha256: _builtins.bytes = ...,
         length: _builtins.int = ...,
         ledger_entry: Global___Envelope | None = ...,
+        token: _builtins.bytes = ...,
+        receipt: Global___Envelope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ledger_entry", b"ledger_entry"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ledger_entry", b"ledger_entry", "receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ledger_entry", b"ledger_entry", "length", b"length", "order_digest", b"order_digest", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ledger_entry", b"ledger_entry", "length", b"length", "order_digest", b"order_digest", "receipt", b"receipt", "sha256", b"sha256", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,7 +548,9 @@ class CommitContributionResponse(_message.Message):
 
     RECEIPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def receipt(self) -> Global___Envelope: ...
+    def receipt(self) -> Global___Envelope:
+        """The operator's receipt, with the hub's signature beside the operator's."""
+
     def __init__(
         self,
         *,

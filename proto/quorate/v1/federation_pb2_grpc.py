@@ -39,15 +39,30 @@ class FederationServiceStub:
                 request_serializer=quorate_dot_v1_dot_federation__pb2.HeartbeatRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.HeartbeatResponse.FromString,
                 _registered_method=True)
+        self.Renew = channel.unary_unary(
+                '/quorate.v1.FederationService/Renew',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.RenewRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.RenewResponse.FromString,
+                _registered_method=True)
         self.AcquireTask = channel.unary_unary(
                 '/quorate.v1.FederationService/AcquireTask',
                 request_serializer=quorate_dot_v1_dot_federation__pb2.AcquireTaskRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.AcquireTaskResponse.FromString,
                 _registered_method=True)
+        self.RenewLease = channel.unary_unary(
+                '/quorate.v1.FederationService/RenewLease',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.RenewLeaseRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.RenewLeaseResponse.FromString,
+                _registered_method=True)
         self.RefuseTask = channel.unary_unary(
                 '/quorate.v1.FederationService/RefuseTask',
                 request_serializer=quorate_dot_v1_dot_federation__pb2.RefuseTaskRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.RefuseTaskResponse.FromString,
+                _registered_method=True)
+        self.PublishHead = channel.unary_unary(
+                '/quorate.v1.FederationService/PublishHead',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.FromString,
                 _registered_method=True)
         self.PutChunk = channel.unary_unary(
                 '/quorate.v1.FederationService/PutChunk',
@@ -71,16 +86,39 @@ class FederationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Renew(self, request, context):
+        """Returns a new certificate for the caller's identity, for the key of the request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AcquireTask(self, request, context):
-        """Waits up to wait_seconds (at most 30) for a task order. The same unanswered order is handed out again
-        until it is committed or refused, so a restarted node goes on where it was.
+        """Waits up to wait_seconds (at most 30) for a task order, and leases it to the calling node. An order that is
+        not leased to another node is handed out again until it is committed or refused, so a restarted node goes on
+        where it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewLease(self, request, context):
+        """Says that the node still works at an order, and in which phase it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefuseTask(self, request, context):
-        """Says no to an order, with a typed reason.
+        """Says no to an order, with a typed reason, signed by the operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishHead(self, request, context):
+        """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
+        the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,15 +146,30 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.HeartbeatRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.HeartbeatResponse.SerializeToString,
             ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.RenewRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.RenewResponse.SerializeToString,
+            ),
             'AcquireTask': grpc.unary_unary_rpc_method_handler(
                     servicer.AcquireTask,
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.AcquireTaskRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.AcquireTaskResponse.SerializeToString,
             ),
+            'RenewLease': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewLease,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.RenewLeaseRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.RenewLeaseResponse.SerializeToString,
+            ),
             'RefuseTask': grpc.unary_unary_rpc_method_handler(
                     servicer.RefuseTask,
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.RefuseTaskRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.RefuseTaskResponse.SerializeToString,
+            ),
+            'PublishHead': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishHead,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.SerializeToString,
             ),
             'PutChunk': grpc.unary_unary_rpc_method_handler(
                     servicer.PutChunk,
@@ -167,6 +220,33 @@ class FederationService:
             _registered_method=True)
 
     @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/Renew',
+            quorate_dot_v1_dot_federation__pb2.RenewRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.RenewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AcquireTask(request,
             target,
             options=(),
@@ -194,6 +274,33 @@ class FederationService:
             _registered_method=True)
 
     @staticmethod
+    def RenewLease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/RenewLease',
+            quorate_dot_v1_dot_federation__pb2.RenewLeaseRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.RenewLeaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RefuseTask(request,
             target,
             options=(),
@@ -210,6 +317,33 @@ class FederationService:
             '/quorate.v1.FederationService/RefuseTask',
             quorate_dot_v1_dot_federation__pb2.RefuseTaskRequest.SerializeToString,
             quorate_dot_v1_dot_federation__pb2.RefuseTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishHead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/PublishHead',
+            quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.FromString,
             options,
             channel_credentials,
             insecure,

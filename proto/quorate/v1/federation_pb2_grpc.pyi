@@ -39,12 +39,21 @@ class FederationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> FederationServiceAsyncStub: ...
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_federation_pb2.HeartbeatRequest, _federation_pb2.HeartbeatResponse]
     """Says that the node is there. Answers with what the hub holds for this operator."""
+    Renew: _grpc.UnaryUnaryMultiCallable[_federation_pb2.RenewRequest, _federation_pb2.RenewResponse]
+    """Returns a new certificate for the caller's identity, for the key of the request."""
     AcquireTask: _grpc.UnaryUnaryMultiCallable[_federation_pb2.AcquireTaskRequest, _federation_pb2.AcquireTaskResponse]
-    """Waits up to wait_seconds (at most 30) for a task order. The same unanswered order is handed out again
-    until it is committed or refused, so a restarted node goes on where it was.
+    """Waits up to wait_seconds (at most 30) for a task order, and leases it to the calling node. An order that is
+    not leased to another node is handed out again until it is committed or refused, so a restarted node goes on
+    where it was.
     """
+    RenewLease: _grpc.UnaryUnaryMultiCallable[_federation_pb2.RenewLeaseRequest, _federation_pb2.RenewLeaseResponse]
+    """Says that the node still works at an order, and in which phase it is."""
     RefuseTask: _grpc.UnaryUnaryMultiCallable[_federation_pb2.RefuseTaskRequest, _federation_pb2.RefuseTaskResponse]
-    """Says no to an order, with a typed reason."""
+    """Says no to an order, with a typed reason, signed by the operator."""
+    PublishHead: _grpc.UnaryUnaryMultiCallable[_federation_pb2.PublishHeadRequest, _federation_pb2.PublishHeadResponse]
+    """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
+    the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
+    """
     PutChunk: _grpc.UnaryUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]
     """Stores one piece of a contribution. Idempotent: the same piece again changes nothing."""
     CommitContribution: _grpc.UnaryUnaryMultiCallable[_federation_pb2.CommitContributionRequest, _federation_pb2.CommitContributionResponse]
@@ -55,12 +64,21 @@ class FederationServiceAsyncStub(FederationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Heartbeat: _aio.UnaryUnaryMultiCallable[_federation_pb2.HeartbeatRequest, _federation_pb2.HeartbeatResponse]  # type: ignore[assignment]
     """Says that the node is there. Answers with what the hub holds for this operator."""
+    Renew: _aio.UnaryUnaryMultiCallable[_federation_pb2.RenewRequest, _federation_pb2.RenewResponse]  # type: ignore[assignment]
+    """Returns a new certificate for the caller's identity, for the key of the request."""
     AcquireTask: _aio.UnaryUnaryMultiCallable[_federation_pb2.AcquireTaskRequest, _federation_pb2.AcquireTaskResponse]  # type: ignore[assignment]
-    """Waits up to wait_seconds (at most 30) for a task order. The same unanswered order is handed out again
-    until it is committed or refused, so a restarted node goes on where it was.
+    """Waits up to wait_seconds (at most 30) for a task order, and leases it to the calling node. An order that is
+    not leased to another node is handed out again until it is committed or refused, so a restarted node goes on
+    where it was.
     """
+    RenewLease: _aio.UnaryUnaryMultiCallable[_federation_pb2.RenewLeaseRequest, _federation_pb2.RenewLeaseResponse]  # type: ignore[assignment]
+    """Says that the node still works at an order, and in which phase it is."""
     RefuseTask: _aio.UnaryUnaryMultiCallable[_federation_pb2.RefuseTaskRequest, _federation_pb2.RefuseTaskResponse]  # type: ignore[assignment]
-    """Says no to an order, with a typed reason."""
+    """Says no to an order, with a typed reason, signed by the operator."""
+    PublishHead: _aio.UnaryUnaryMultiCallable[_federation_pb2.PublishHeadRequest, _federation_pb2.PublishHeadResponse]  # type: ignore[assignment]
+    """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
+    the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
+    """
     PutChunk: _aio.UnaryUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]  # type: ignore[assignment]
     """Stores one piece of a contribution. Idempotent: the same piece again changes nothing."""
     CommitContribution: _aio.UnaryUnaryMultiCallable[_federation_pb2.CommitContributionRequest, _federation_pb2.CommitContributionResponse]  # type: ignore[assignment]
@@ -76,14 +94,31 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says that the node is there. Answers with what the hub holds for this operator."""
 
     @_abc_1.abstractmethod
+    def Renew(
+        self,
+        request: _federation_pb2.RenewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.RenewResponse, _abc.Awaitable[_federation_pb2.RenewResponse]]:
+        """Returns a new certificate for the caller's identity, for the key of the request."""
+
+    @_abc_1.abstractmethod
     def AcquireTask(
         self,
         request: _federation_pb2.AcquireTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_federation_pb2.AcquireTaskResponse, _abc.Awaitable[_federation_pb2.AcquireTaskResponse]]:
-        """Waits up to wait_seconds (at most 30) for a task order. The same unanswered order is handed out again
-        until it is committed or refused, so a restarted node goes on where it was.
+        """Waits up to wait_seconds (at most 30) for a task order, and leases it to the calling node. An order that is
+        not leased to another node is handed out again until it is committed or refused, so a restarted node goes on
+        where it was.
         """
+
+    @_abc_1.abstractmethod
+    def RenewLease(
+        self,
+        request: _federation_pb2.RenewLeaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.RenewLeaseResponse, _abc.Awaitable[_federation_pb2.RenewLeaseResponse]]:
+        """Says that the node still works at an order, and in which phase it is."""
 
     @_abc_1.abstractmethod
     def RefuseTask(
@@ -91,7 +126,17 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _federation_pb2.RefuseTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_federation_pb2.RefuseTaskResponse, _abc.Awaitable[_federation_pb2.RefuseTaskResponse]]:
-        """Says no to an order, with a typed reason."""
+        """Says no to an order, with a typed reason, signed by the operator."""
+
+    @_abc_1.abstractmethod
+    def PublishHead(
+        self,
+        request: _federation_pb2.PublishHeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.PublishHeadResponse, _abc.Awaitable[_federation_pb2.PublishHeadResponse]]:
+        """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
+        the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
+        """
 
     @_abc_1.abstractmethod
     def PutChunk(

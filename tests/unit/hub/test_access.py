@@ -18,7 +18,16 @@ from quorate.v1 import federation_pb2, statistics_pb2
 from tests.support_hub import small_charter
 
 CHARTER = small_charter()
-OPERATORS_MAY = {"Heartbeat", "AcquireTask", "RefuseTask", "PutChunk", "CommitContribution"}
+OPERATORS_MAY = {
+    "Heartbeat",
+    "Renew",
+    "AcquireTask",
+    "RenewLease",
+    "RefuseTask",
+    "PublishHead",
+    "PutChunk",
+    "CommitContribution",
+}
 OFFICES_MAY = {"ListProducts", "RequestRelease", "WatchRelease", "GetEstimates"}
 
 
@@ -35,7 +44,7 @@ def every_method() -> set[str]:
 def test_every_method_of_the_contract_has_a_role_and_every_role_is_of_a_method() -> None:
     assert every_method() == set(ROLES)
     assert {name.rsplit("/", 1)[1] for name in every_method()} == OPERATORS_MAY | OFFICES_MAY
-    assert len(every_method()) == 9
+    assert len(every_method()) == 12
 
 
 CALLERS = {
