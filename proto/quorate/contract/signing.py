@@ -1,7 +1,7 @@
 """Statements: documents signed by the parties themselves, as DSSE envelopes over Ed25519.
 
-Transport certificates say who is calling. What a party *states* is signed with its own key, which the charter names, so
-that nobody who can issue certificates can speak for it. Source: DSSE v1 (secure-systems-lab), RFC 8032 (Ed25519).
+Transport certificates say who is calling. What a party *states* is signed with its own key, which the charter names,
+so that nobody who can issue certificates can speak for it. Source: DSSE v1 (secure-systems-lab), RFC 8032 (Ed25519).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
 from securesystemslib.dsse import Envelope as Dsse
 from securesystemslib.exceptions import FormatError, VerificationError
-from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey
+from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 
 from privacy.errors import SignatureProblem
 from quorate.v1.federation_pb2 import Envelope
@@ -33,7 +33,7 @@ def public_key(key: Ed25519PrivateKey) -> PublicKey:
 
 
 @cache
-def key_of(public: PublicKey) -> Key:
+def key_of(public: PublicKey) -> SSlibKey:
     """Return a public key as the library knows it; its name is the key itself."""
     return SSlibKey(public, "ed25519", "ed25519", {"public": public})
 
