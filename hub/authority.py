@@ -14,7 +14,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hub.config import Home
 from privacy.errors import UsageProblem
 from quorate.contract.canonical import read_bytes
-from quorate.contract.identity import HUB, Identity, load_certificate, new_key, parse_identity
+from quorate.contract.identity import (
+    HUB,
+    Identity,
+    load_certificate,
+    new_key,
+    new_signing_key,
+    parse_identity,
+    write_private,
+)
 
 ROOT_DAYS, HUB_DAYS, CLIENT_DAYS = 3650, 365, 90
 _CURVES = (ec.SECP256R1, ec.SECP384R1)
@@ -61,6 +69,7 @@ def found(home: Home, network: str, hosts: Sequence[str]) -> str:
         .sign(root_key, hashes.SHA256())
     )
     home.root_certificate.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+    write_private(home.signing_key, new_signing_key())
     own_key = new_key(home.key)
     own = _issue(home, own_key.public_key(), names, (ExtendedKeyUsageOID.SERVER_AUTH, HUB_DAYS))
     home.certificate.write_bytes(own)

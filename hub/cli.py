@@ -66,12 +66,19 @@ def commands() -> None:
 def init(root: Path, network: str, hosts: tuple[str, ...]) -> None:
     """Make the root key, the root certificate and the hub's certificate."""
     from hub.authority import found
+    from quorate.contract.canonical import read_bytes
+    from quorate.contract.identity import load_signing_key
+    from quorate.contract.signing import public_key
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", network):
         raise UsageProblem(f"{network!r} cannot be the name of a network")
     root.mkdir(parents=True, exist_ok=True)
     fingerprint = found(Home(root), network, hosts)
-    click.echo(f"root certificate: {Home(root).root_certificate}\nfingerprint:      {fingerprint}")
+    key = public_key(load_signing_key(read_bytes(Home(root).signing_key)))
+    click.echo(
+        f"root certificate: {Home(root).root_certificate}\nfingerprint:      {fingerprint}\n"
+        f"keys.hub:         {key}   (for the charter)"
+    )
 
 
 @commands.command()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,8 @@ from privacy.errors import UsageProblem
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
+from quorate.contract.identity import load_signing_key
+from quorate.contract.signing import public_key
 from quorate.contract.zoning import Zoning
 
 REGISTER_COLUMNS = ("zone", "population", "phone_owners")
@@ -57,6 +60,7 @@ class Home:
         self.root_certificate = root / "root.pem"
         self.key = root / "hub.key"
         self.certificate = root / "hub.pem"
+        self.signing_key = root / "signing.key"
         self.database = root / "hub.db"
         self.objects = root / "objects"
         self.address = root / "address"
@@ -86,6 +90,8 @@ class Agreement:
     charter_digest: str
     zoning: Zoning
     register: Register
+    key: Ed25519PrivateKey
+    """The hub's own, with which it signs orders and countersigns statements."""
 
 
 def load_config(home: Home) -> HubConfig:
@@ -110,7 +116,19 @@ def load_agreement(home: Home) -> Agreement:
         )
     charter.require_levels(zoning)
     _require_estimators(charter)
-    return Agreement(charter, charter.digest(), zoning, read_register(home.register, zoning.codes))
+    register = read_register(home.register, zoning.codes)
+    return Agreement(charter, charter.digest(), zoning, register, _signing_key(home, charter))
+
+
+def _signing_key(home: Home, charter: Charter) -> Ed25519PrivateKey:
+    key = load_signing_key(read_bytes(home.signing_key))
+    if public_key(key) != charter.keys.hub:
+        raise UsageProblem(
+            f"{home.signing_key} is not the key that the charter names for the hub",
+            means="no operator would believe an order of this hub",
+            todo=f"restore the key, or have a charter agreed on with keys.hub = {public_key(key)}",
+        )
+    return key
 
 
 def _require_estimators(charter: Charter) -> None:

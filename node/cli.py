@@ -37,10 +37,16 @@ def commands() -> None:
 def init(root: Path, network: str, operator: str) -> None:
     """Make the node's key (it never leaves this directory) and its certificate request."""
     from node.enrolment import initialise
+    from quorate.contract.canonical import read_bytes
+    from quorate.contract.identity import load_signing_key
+    from quorate.contract.signing import public_key
 
     request = initialise(Home(root), network, operator)
     click.echo(f"wrote {request}; have the hub operator sign it:")
     click.echo(f"  quorate-hub sign --request {request} --operator {operator}")
+    key = public_key(load_signing_key(read_bytes(Home(root).operator_key)))
+    click.echo("and tell the hub operator the key that this operator signs with, for the charter:")
+    click.echo(f"  keys.operators.{operator} = {key}")
 
 
 @commands.command()

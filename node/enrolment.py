@@ -29,6 +29,7 @@ from quorate.contract.identity import (
     signing_request,
     write_private,
 )
+from quorate.contract.signing import public_key
 from quorate.contract.zoning import Zoning
 
 _SECRET_BYTES = 32
@@ -154,6 +155,7 @@ def enrol(home: Home, operator: str, network: str, root_fingerprint: str) -> Enr
         )
     charter.require_levels(zoning)
     _require_products(read_toml(home.policy, Policy), charter, home.policy)
+    _require_own_key(home, charter, operator)
     pinned = Enrolment(
         operator=operator,
         network=network,
@@ -204,6 +206,17 @@ def lower_budgets(budgets: Budgets, policy: Policy) -> Budgets:
     return budgets.model_copy(
         update={"day": min(budgets.day, policy.day_cap), "month": min(budgets.month, policy.month_cap)}
     )
+
+
+def _require_own_key(home: Home, charter: Charter, operator: str) -> None:
+    """Refuse a charter that names another key for this operator: the hub would believe nothing that it states."""
+    own = public_key(load_signing_key(read_bytes(home.operator_key)))
+    if charter.keys.operators[operator] != own:
+        raise UsageProblem(
+            f"{home.operator_key} is not the key that the charter names for {operator}",
+            means="the hub would believe nothing that this node states",
+            todo=f"restore the key, or have a charter agreed on with keys.operators.{operator} = {own}",
+        )
 
 
 def _require_products(policy: Policy, charter: Charter, path: Path) -> None:

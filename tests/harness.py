@@ -24,7 +24,7 @@ from hub.client.office import Office, connect
 from hub.objects import Objects
 from node.config import Home as NodeHome
 from node.statistics.registry import algorithms
-from quorate.contract.charter import Charter
+from quorate.contract.charter import Charter, Keys
 from tests.small_country import write_small_country
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -150,8 +150,11 @@ def network(
 ) -> Iterator[Network]:
     """Set up a network over a world; every process that is started ends with it."""
     zoning = zoning_of(world.country)
-    charter = amend(charter_of(zoning, world.simulation.settings, algorithms()))
-    found = Network(set_up(world.simulation, zoning, charter, root, tick_seconds=0.2), root)
+
+    def agree(keys: Keys) -> Charter:
+        return amend(charter_of(zoning, world.simulation.settings, algorithms(), keys))
+
+    found = Network(set_up(world.simulation, zoning, agree, root, tick_seconds=0.2), root)
     try:
         yield found
     finally:

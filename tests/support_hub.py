@@ -35,6 +35,7 @@ from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.order import TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import encode
 from quorate.contract.zoning import ZONE, Zone, Zoning
+from tests.keys import HUB, key_for, keys_for, pem_for
 
 NETWORK = "small"
 OPERATORS = ("east", "north", "west")
@@ -107,7 +108,8 @@ def small_charter(**changes: Any) -> Charter:
         "publication": publication(),
         "calibration": calibration(),
     }
-    return Charter(**(fields | changes))
+    fields |= changes
+    return Charter(**({"keys": keys_for(fields["operators"])} | fields))
 
 
 def publication(**changes: Any) -> Publication:
@@ -131,7 +133,7 @@ def small_register() -> Register:
 def small_agreement(**changes: Any) -> Agreement:
     """Return what the hub works by; `changes` replace fields of the charter."""
     charter = small_charter(**changes)
-    return Agreement(charter, charter.digest(), small_zoning(), small_register())
+    return Agreement(charter, charter.digest(), small_zoning(), small_register(), key_for(HUB))
 
 
 def terms_in(own: Agreement, product: str, first_day: date, last_day: date | None = None) -> Terms:
@@ -263,6 +265,7 @@ def write_hub_home(root: Path, own: Agreement | None = None) -> Home:
     home = Home(root)
     root.mkdir(parents=True, exist_ok=True)
     found(home, own.charter.network, ("localhost", "127.0.0.1"))
+    home.signing_key.write_bytes(pem_for(HUB))
     home.charter.write_bytes(own.charter.to_bytes())
     home.zoning.write_bytes(own.zoning.to_bytes())
     columns = (own.zoning.codes, own.register.population, own.register.phone_owners)

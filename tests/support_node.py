@@ -26,6 +26,7 @@ from quorate.contract.charter import Calibration, Charter, PresenceRules, Produc
 from quorate.contract.identity import OPERATOR, Identity
 from quorate.contract.order import TaskOrder, terms_of
 from quorate.contract.zoning import Zone, Zoning
+from tests.keys import keys_for, pem_for
 
 NETWORK, NAME, OTHER = "testnet", "alpha", "beta"
 BRUSSELS = "Europe/Brussels"
@@ -127,7 +128,8 @@ def charter_of(zoning: Zoning, **changes: Any) -> Charter:
             owner_dispersion_permille=250, model_cv_permille=20, share_sd_permille=250
         ),
     }
-    return Charter(**(fields | changes))
+    fields |= changes
+    return Charter(**({"keys": keys_for(fields["operators"])} | fields))
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def prepare(network: Network, root: Path, *, config: str | None = None, policy: 
     """Lay out a node's directory up to the step before `enrol`: key, certificate and all documents."""
     home = Home(root)
     initialise(home, NETWORK, NAME)
+    home.operator_key.write_bytes(pem_for(NAME))
     home.certificate.write_bytes(network.certificate(home))
     home.hub_root.write_bytes(network.hub.root_certificate.read_bytes())
     home.charter.write_bytes(network.charter.to_bytes())

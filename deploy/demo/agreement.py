@@ -11,7 +11,7 @@ from deploy.demo.simulation import Settings
 from privacy.calculus import Budgets
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from privacy.terms import Level
-from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
+from quorate.contract.charter import Calibration, Charter, Keys, PresenceRules, Product, Publication
 from quorate.contract.zoning import ZONE, Zone, Zoning
 
 NETWORK = "demo"
@@ -51,7 +51,7 @@ def _centre(polygon: shapely.Polygon | shapely.MultiPolygon) -> tuple[int, int]:
     return round(point.y * 1e6), round(point.x * 1e6)
 
 
-def charter_of(zoning: Zoning, settings: Settings, algorithms: Mapping[str, str]) -> Charter:
+def charter_of(zoning: Zoning, settings: Settings, algorithms: Mapping[str, str], keys: Keys) -> Charter:
     """Return the charter of the demo.
 
     Parameters
@@ -62,6 +62,8 @@ def charter_of(zoning: Zoning, settings: Settings, algorithms: Mapping[str, str]
         Of the simulation: its operators and days.
     algorithms
         Digest of the code of each statistic, as the operators have it installed.
+    keys
+        What the parties sign with.
     """
     residents = Product(
         product_id="residents",
@@ -90,6 +92,7 @@ def charter_of(zoning: Zoning, settings: Settings, algorithms: Mapping[str, str]
         time_zone=settings.timezone,
         zoning=zoning.digest(),
         operators=settings.operator_ids,
+        keys=keys,
         budgets=Budgets(day=DAY_BUDGET, month=MONTH_BUDGET, first_day=days[0], last_day=days[-1]),
         sigma_grid_milli=10,
         presence=PresenceRules(max_hold_minutes=MAX_HOLD_MINUTES),

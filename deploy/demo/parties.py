@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from deploy.demo.agreement import OFFICE
+from deploy.demo.agreement import NETWORK, OFFICE
 from deploy.demo.simulation import Simulation
 from hub.authority import found, sign
 from hub.client.office import Home as OfficeHome
 from hub.config import Home as HubHome
 from node.config import Home as NodeHome
 from node.enrolment import enrol, initialise
-from quorate.contract.charter import Charter
+from quorate.contract.charter import Charter, Keys
 from quorate.contract.identity import OFFICE as OFFICE_ROLE
-from quorate.contract.identity import OPERATOR, Identity, new_key, signing_request
+from quorate.contract.identity import OPERATOR, Identity, load_signing_key, new_key, signing_request
+from quorate.contract.signing import public_key
 from quorate.contract.zoning import Zoning
 
 _NODE_TOML = """\
@@ -54,7 +56,11 @@ class Parties:
 
 
 def set_up(
-    simulation: Simulation, zoning: Zoning, charter: Charter, out: Path, tick_seconds: float = 2.0
+    simulation: Simulation,
+    zoning: Zoning,
+    agree: Callable[[Keys], Charter],
+    out: Path,
+    tick_seconds: float = 2.0,
 ) -> Parties:
     """Make keys and certificates, and enrol every node under a charter.
 
@@ -62,8 +68,10 @@ def set_up(
     ----------
     simulation
         The operators' data.
-    zoning, charter
-        What the parties agreed on.
+    zoning
+        Of the country.
+    agree
+        Returns the charter, once the parties have their keys.
     out
         Directory of the demo; hub, nodes and office get directories in it.
     tick_seconds
@@ -71,25 +79,33 @@ def set_up(
     """
     hub = HubHome(out / "hub")
     hub.root.mkdir(parents=True)
-    fingerprint = found(hub, charter.network, ("localhost", "127.0.0.1"))
+    fingerprint = found(hub, NETWORK, ("localhost", "127.0.0.1"))
+    nodes = {operator: NodeHome(out / "nodes" / operator) for operator in simulation.operator_ids}
+    for operator, home in nodes.items():
+        initialise(home, NETWORK, operator)
+    charter = agree(_keys(hub, nodes))
     hub.charter.write_bytes(charter.to_bytes())
     hub.zoning.write_bytes(zoning.to_bytes())
     shutil.copy(simulation.register, hub.register)
-    nodes = {
-        operator: _node(simulation, operator, hub, out / "nodes" / operator, tick_seconds)
-        for operator in charter.operators
-    }
     for operator, home in nodes.items():
+        _lay_out(simulation, operator, hub, home, tick_seconds)
         enrol(home, operator, charter.network, fingerprint)
     return Parties(charter, zoning, hub, nodes, _office(hub, charter.network, out / "office"))
 
 
-def _node(simulation: Simulation, operator: str, hub: HubHome, root: Path, tick_seconds: float) -> NodeHome:
-    home, charter = NodeHome(root), Charter.read(hub.charter)
-    request = initialise(home, charter.network, operator)
-    home.certificate.write_bytes(
-        sign(hub, request.read_bytes(), Identity(charter.network, OPERATOR, operator))
-    )
+def _keys(hub: HubHome, nodes: Mapping[str, NodeHome]) -> Keys:
+    """Return what the parties sign with, as they would tell each other when they agree on the charter."""
+    files = {operator: home.operator_key for operator, home in nodes.items()}
+    operators = {name: public_key(load_signing_key(path.read_bytes())) for name, path in files.items()}
+    return Keys(hub=public_key(load_signing_key(hub.signing_key.read_bytes())), operators=operators)
+
+
+def _lay_out(
+    simulation: Simulation, operator: str, hub: HubHome, home: NodeHome, tick_seconds: float
+) -> None:
+    charter = Charter.read(hub.charter)
+    identity = Identity(charter.network, OPERATOR, operator)
+    home.certificate.write_bytes(sign(hub, home.request.read_bytes(), identity))
     for theirs, ours in (
         (hub.root_certificate, home.hub_root),
         (hub.charter, home.charter),
@@ -107,7 +123,6 @@ def _node(simulation: Simulation, operator: str, hub: HubHome, root: Path, tick_
     )
     policy = _POLICY_TOML.format(day=charter.budgets.day, month=charter.budgets.month, tick=tick_seconds)
     home.policy.write_text(policy, encoding="utf-8")
-    return home
 
 
 def _pseudonyms(first: date, last: date) -> str:

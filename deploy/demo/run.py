@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -120,7 +121,8 @@ def run_demo(options: Options, console: Console, done: Callable[[Outcome, str], 
         simulation = simulate(country, settings, out, progress)
     with steps.step("Agreeing: keys, certificates, charter, enrolment"):
         zoning = zoning_of(country)
-        parties = set_up(simulation, zoning, charter_of(zoning, settings, algorithms()), out)
+        agree = partial(charter_of, zoning, settings, algorithms())
+        parties = set_up(simulation, zoning, agree, out)
     with Processes(out) as processes:
         with steps.step("Starting the hub and a node at each operator; nodes build presence") as progress:
             address = _start(parties, options.listen, processes, progress, len(simulation.days))

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -26,6 +27,7 @@ from privacy.ledger import Keeper, Ledger, Request
 from quorate.contract.identity import load_signing_key, new_signing_key
 from quorate.contract.order import terms_of
 from tests.benchmarks.figures import Figure, watch
+from tests.keys import keys_for
 
 DAY = date(2026, 10, 21)
 SUBSCRIPTIONS = 1_000_000
@@ -72,9 +74,8 @@ def _simulate(root: Path) -> tuple[Simulation, Figure]:
 def _presence(simulation: Simulation, root: Path) -> Figure:
     """Against a bare group-by of the subscriber over the same file."""
     zoning = zoning_of(load_country(None))
-    parties = set_up(
-        simulation, zoning, charter_of(zoning, simulation.settings, algorithms()), root / "parties"
-    )
+    agree = partial(charter_of, zoning, simulation.settings, algorithms())
+    parties = set_up(simulation, zoning, agree, root / "parties")
     home = parties.nodes["mno1"]
     with watch() as ours:
         ingest(home, load(home), lambda _day: None)
@@ -98,7 +99,8 @@ def _presence(simulation: Simulation, root: Path) -> Figure:
 def _ledger(simulation: Simulation, root: Path) -> Figure:
     """Against the rate at which the same disk makes a small write durable."""
     zoning = zoning_of(load_country(None))
-    charter = charter_of(zoning, simulation.settings, algorithms())
+    settings = simulation.settings
+    charter = charter_of(zoning, settings, algorithms(), keys_for(settings.operator_ids))
     budgets = Budgets(day=10**12, month=10**12, first_day=DAY, last_day=DAY)
     result = os.urandom(120_000)
     keeper = Keeper(load_signing_key(new_signing_key()), root / "witness.jsonl")

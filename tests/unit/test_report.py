@@ -30,6 +30,7 @@ from deploy.demo.simulation.calendar import local_day, range_period
 from privacy.errors import ResourceProblem, UsageProblem
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from quorate.contract.charter import Charter
+from tests.keys import keys_for
 from tests.small_country import write_small_country
 
 PRODUCTS = ("residents", "presence")
@@ -119,7 +120,9 @@ def make_demo(
     for part in ("estimates", "truth"):
         (out / part).mkdir(parents=True)
     zoning = zoning_of(country)
-    charter = charter_of(zoning, settings, {RESIDENTS: "a" * 64, PRESENCE_BY_HOUR: "b" * 64})
+    charter = charter_of(
+        zoning, settings, {RESIDENTS: "a" * 64, PRESENCE_BY_HOUR: "b" * 64}, keys_for(settings.operator_ids)
+    )
     write_tables(out, country, settings, publish)
     write_json(out / "settings.json", simulated(settings, country))
     write_json(

@@ -14,6 +14,7 @@ from privacy.terms import Digest, Level, Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import Document
 from quorate.contract.columns import LAYOUTS, labels_of
+from quorate.contract.signing import PublicKey
 from quorate.contract.zoning import ZONE, Zoning
 
 
@@ -113,6 +114,22 @@ class Calibration(Document):
     share_sd_permille: int = Field(strict=True, ge=0, le=5_000)
 
 
+class Keys(Document):
+    """What the parties sign their statements with: Ed25519 public keys, 64 hexadecimal digits each.
+
+    Attributes
+    ----------
+    hub
+        Signs task orders, and countersigns heads and receipts.
+    operators
+        Sign what they state: heads of their ledgers, receipts, refusals. Nobody else can, the hub's certificate
+        authority included.
+    """
+
+    hub: PublicKey
+    operators: dict[Name, PublicKey]
+
+
 class Charter(Document):
     """The agreement; unsigned in this version and pinned by digest at enrolment."""
 
@@ -121,6 +138,7 @@ class Charter(Document):
     time_zone: str
     zoning: Digest
     operators: tuple[Name, ...] = Field(min_length=1)
+    keys: Keys
     budgets: Budgets
     sigma_grid_milli: int = Field(strict=True, ge=1, le=10**6)
     presence: PresenceRules
@@ -136,6 +154,10 @@ class Charter(Document):
             raise ValueError(f"time_zone {self.time_zone} is not in the time-zone database")
         if len(set(self.operators)) != len(self.operators):
             raise ValueError("an operator is named twice")
+        if set(self.keys.operators) != set(self.operators):
+            raise ValueError("keys.operators does not have exactly one key for each operator")
+        if len({self.keys.hub, *self.keys.operators.values()}) != len(self.operators) + 1:
+            raise ValueError("two parties have the same key")
         if len({product.product_id for product in self.products}) != len(self.products):
             raise ValueError("a product is named twice")
         if self.publication.min_operators > len(self.operators):

@@ -122,9 +122,9 @@ def load_signing_key(pem: bytes) -> Ed25519PrivateKey:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError) as error:
-        raise UsageProblem("the operator's signing key is not a PEM private key") from error
+        raise UsageProblem("the signing key is not a PEM private key") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise UsageProblem("the operator's signing key is not an Ed25519 key")
+        raise UsageProblem("the signing key is not an Ed25519 key")
     return key
 
 
