@@ -38,6 +38,8 @@ class HubConfig(BaseModel):
         `postgresql+psycopg://…` or `sqlite:///path`; empty for `hub.db` in the hub's directory.
     objects
         Address of fsspec for contributions and estimates; empty for `objects` in the hub's directory.
+    lease_seconds
+        How long a node that holds an order may be silent before another node of its operator may take it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,7 @@ class HubConfig(BaseModel):
     listen: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
     database: str = ""
     objects: str = ""
+    lease_seconds: int = Field(default=60, ge=1, le=3600)
 
 
 class Home:

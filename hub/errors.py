@@ -35,3 +35,9 @@ class Conflict(HubRefusal):
     """Something else was accepted under this name before: a security event."""
 
     status = grpc.StatusCode.ALREADY_EXISTS
+
+
+class LeaseLost(HubRefusal):
+    """The caller does not hold the order that it speaks of."""
+
+    status = grpc.StatusCode.ABORTED

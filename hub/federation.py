@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from typing import Any
 
 from grpc import aio
 
 from hub.access import caller
 from hub.bell import LOOK_AGAIN, Bell
+from hub.chain import links_of
 from hub.config import Agreement
 from hub.errors import Conflict, HubRefusal, Malformed
 from hub.releases import judge, largest_contribution
 from hub.store import Store
-from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, RECEIPT_TYPE, TaskOrder
+from privacy.errors import UsageProblem
+from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, TaskOrder
+from quorate.contract.signing import countersigned, from_json, signed, to_json, verified
+from quorate.contract.statements import HEAD_TYPE, MOST_ENTRIES, REFUSAL_TYPE, Head, Refusal
 from quorate.v1 import federation_pb2 as fed
 from quorate.v1.federation_pb2_grpc import FederationServiceServicer
 
@@ -27,42 +32,92 @@ LONGEST_POLL = 30
 class Federation(FederationServiceServicer):
     """What nodes call."""
 
-    def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
-        self._own, self._store, self._bell = own, store, bell
+    def __init__(self, own: Agreement, store: Store, bell: Bell, lease_seconds: int) -> None:
+        self._own, self._store, self._bell, self._seconds = own, store, bell, lease_seconds
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
-        """Answer with the charter that the hub works by."""
-        log.info("heartbeat of %s, software %.40r", caller.get().name, request.software_version)
+        """Answer with the charter that the hub works by, and what it knows of the operator's ledger."""
+        operator = caller.get().name
+        log.info("heartbeat of %s, software %.40r", operator, request.software_version)
+        sequence, head = await asyncio.to_thread(self._store.ledger_head, operator)
+        if request.ledger_sequence < sequence:
+            behind = f"says {request.ledger_sequence} entries, published {sequence}"
+            await asyncio.to_thread(self._store.audit, caller.get().uri, "ledger behind its copy", behind)
         return fed.HeartbeatResponse(
             network=self._own.charter.network,
             charter_version=self._own.charter.version,
             charter_digest=bytes.fromhex(self._own.charter_digest),
+            clock_seconds=int(time.time()),
+            ledger_sequence=sequence,
+            ledger_head=bytes.fromhex(head),
         )
 
     async def AcquireTask(self, request: fed.AcquireTaskRequest, context: Context) -> fed.AcquireTaskResponse:
-        """Hand out the oldest unanswered order, waiting for one if need be."""
+        """Lease the oldest order that nobody works at, waiting for one if need be."""
         loop = asyncio.get_running_loop()
         until = loop.time() + min(request.wait_seconds, LONGEST_POLL)
+        who, holding = caller.get(), frozenset(map(_hex, request.holding))
         while True:
-            payload = await asyncio.to_thread(self._store.next_order, caller.get().name)
+            found = await asyncio.to_thread(self._store.acquire, who.name, who.node, self._seconds, holding)
             left = until - loop.time()
-            if payload is not None:
-                envelope = fed.Envelope(payload_type=ORDER_TYPE, payload=payload)
-                return fed.AcquireTaskResponse(task_order=envelope)
+            if found is not None:
+                order = signed(ORDER_TYPE, found.payload, self._own.key)
+                return fed.AcquireTaskResponse(task_order=order, lease=self._lease(found.token))
             if left <= 0:
                 return fed.AcquireTaskResponse()
             await self._bell.wait(min(left, LOOK_AGAIN))
 
+    def _lease(self, token: bytes) -> fed.Lease:
+        return fed.Lease(token=token, seconds=self._seconds)
+
+    async def RenewLease(self, request: fed.RenewLeaseRequest, context: Context) -> fed.RenewLeaseResponse:
+        """Note that a node still works at an order."""
+        if request.phase not in fed.Phase.values() or not request.phase:
+            raise Malformed("the renewal names no phase")
+        phase = fed.Phase.Name(request.phase).removeprefix("PHASE_").lower()
+        order = _hex(request.order_digest)
+        operator = caller.get().name
+        await asyncio.to_thread(self._store.renew, operator, order, request.token, phase, self._seconds)
+        return fed.RenewLeaseResponse(lease=self._lease(request.token))
+
     async def RefuseTask(self, request: fed.RefuseTaskRequest, context: Context) -> fed.RefuseTaskResponse:
-        """Note a refusal."""
+        """Note a refusal that the operator has signed."""
         if request.reason not in fed.RefusalReason.values() or not request.reason:
             raise Malformed("the refusal names no reason")
         reason = fed.RefusalReason.Name(request.reason).removeprefix("REFUSAL_REASON_")
-        operator = caller.get().name
-        await asyncio.to_thread(self._store.refuse, operator, _hex(request.order_digest), reason)
+        operator, order = caller.get().name, _hex(request.order_digest)
+        await asyncio.to_thread(self._store.order, operator, order)
+        expected = Refusal(network=self._own.charter.network, operator=operator, order=order, reason=reason)
+        if self._stated(request.refusal, REFUSAL_TYPE, "the refusal") != expected.to_bytes():
+            raise Malformed("the signed refusal is not of this order and reason")
+        statement = to_json(request.refusal)
+        await asyncio.to_thread(self._store.refuse, operator, order, request.token, reason, statement)
         await asyncio.to_thread(self._store.audit, caller.get().uri, f"refused an order: {reason}", "")
         self._bell.ring()
         return fed.RefuseTaskResponse()
+
+    def _stated(self, statement: fed.Envelope, payload_type: str, what: str) -> bytes:
+        """Return what the calling operator has signed with the key that the charter names."""
+        operator = caller.get().name
+        keys = {operator: self._own.charter.keys.operators[operator]}
+        return verified(statement, payload_type, keys, what)
+
+    async def PublishHead(self, request: fed.PublishHeadRequest, context: Context) -> fed.PublishHeadResponse:
+        """Keep a signed head and the entries before it, and countersign it."""
+        if len(request.entries) > MOST_ENTRIES:
+            raise Malformed(f"at most {MOST_ENTRIES} entries are published at a time")
+        try:
+            head = Head.from_wire(self._stated(request.head, HEAD_TYPE, "the head"), "the head")
+        except UsageProblem as error:
+            raise Malformed(error.what) from error
+        if (head.network, head.operator) != (self._own.charter.network, caller.get().name):
+            raise Malformed("the head is of somebody else's ledger")
+        countersigned_ = countersigned(request.head, self._own.key)
+        kept = await asyncio.to_thread(self._publish, head, list(request.entries), to_json(countersigned_))
+        return fed.PublishHeadResponse(head=from_json(kept, "the stored head"))
+
+    def _publish(self, head: Head, entries: list[bytes], statement: bytes) -> bytes:
+        return self._store.publish(head, links_of(entries), statement)
 
     async def PutChunk(self, request: fed.PutChunkRequest, context: Context) -> fed.PutChunkResponse:
         """Keep one piece of a contribution."""
@@ -75,10 +130,11 @@ class Federation(FederationServiceServicer):
         operator, order = caller.get().name, _hex(request.order_digest)
         payload = await asyncio.to_thread(self._store.order, operator, order)
         terms = TaskOrder.from_bytes(payload, "the stored order").terms
+        await asyncio.to_thread(self._store.entry_of, operator, terms.release_id())
         if request.offset + len(request.data) > largest_contribution(self._own, terms):
             raise Malformed("the contribution is larger than its cells can be")
         received = await asyncio.to_thread(
-            self._store.put_chunk, operator, order, request.offset, request.data
+            self._store.put_chunk, operator, order, request.token, request.offset, request.data
         )
         return fed.PutChunkResponse(received=received)
 
@@ -88,8 +144,7 @@ class Federation(FederationServiceServicer):
         """Accept a contribution once; the same again gets the same receipt."""
         receipt = await asyncio.to_thread(self._accept, caller.get().name, request)
         self._bell.ring()
-        envelope = fed.Envelope(payload_type=RECEIPT_TYPE, payload=receipt)
-        return fed.CommitContributionResponse(receipt=envelope)
+        return fed.CommitContributionResponse(receipt=from_json(receipt, "the stored receipt"))
 
     def _accept(self, operator: str, request: fed.CommitContributionRequest) -> bytes:
         order = _hex(request.order_digest)
@@ -108,8 +163,12 @@ class Federation(FederationServiceServicer):
             )
         if request.ledger_entry.payload_type != ENTRY_TYPE:
             raise Malformed("the contribution comes without its ledger entry")
-        contribution = judge(self._own, held.payload, held.data, request.ledger_entry.payload)
-        return self._store.accept(operator, contribution)
+        entry = request.ledger_entry.payload
+        release_id = TaskOrder.from_bytes(held.payload, "the stored order").terms.release_id()
+        if self._store.entry_of(operator, release_id) != entry:
+            raise Malformed("the ledger entry is not the one that was published")
+        contribution = judge(self._own, held.payload, held.data, entry, request.receipt)
+        return self._store.accept(operator, request.token, contribution)
 
 
 def _hex(order_digest: bytes) -> str:

@@ -1,23 +1,33 @@
 """The life of a release, without I/O.
 
-collecting → estimated    every operator answered, or the deadline passed, and enough contributed
+collecting → estimated    every operator answered, or the time is over and nobody works any more; enough contributed
            ↘ inquorate    too few contributed, or too few still can
 
-A missing operator is missing: it neither fails the release nor counts as zero. An ended release stays ended.
+Of one operator:
+
+offered → leased → committed   the contribution is in the estimates
+   ↖ lease lost ↙ ↘ late       it came after the release had ended: kept and receipted, but in no estimate
+                  ↘ refused
+
+A missing operator is missing: it neither fails the release nor counts as zero. After the time for answers an
+operator is missing if no node of it holds a lease: slow work is waited for, silence is not. Nobody is waited for
+longer than `MOST_TIMES` that time. An ended release stays ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-OFFERED, COMMITTED, REFUSED, LATE = "offered", "committed", "refused", "late"
+OFFERED, LEASED, COMMITTED, REFUSED, LATE = "offered", "leased", "committed", "refused", "late"
 #: States of a task whose contribution the hub holds.
 ANSWERED = frozenset({COMMITTED, LATE})
 COLLECTING, ESTIMATED, INQUORATE = "collecting", "estimated", "inquorate"
 ENDED = frozenset({ESTIMATED, INQUORATE})
+#: A node that works is waited for up to so many times the time for answers.
+MOST_TIMES = 10
 
 
-def next_state(tasks: Collection[str], min_operators: int, overdue: bool) -> str:
+def next_state(tasks: Collection[str], min_operators: int, overdue: float, allowed: float) -> str:
     """Return the state that a collecting release is due to have.
 
     Parameters
@@ -27,10 +37,15 @@ def next_state(tasks: Collection[str], min_operators: int, overdue: bool) -> str
     min_operators
         Fewest contributions that may be combined.
     overdue
-        Whether the time for answers is over.
+        Seconds by which the time for answers is over; negative before.
+    allowed
+        The time for answers, in seconds.
     """
     committed = sum(state == COMMITTED for state in tasks)
-    waiting = 0 if overdue else sum(state == OFFERED for state in tasks)
+    waited_for = {OFFERED, LEASED} if overdue < 0 else {LEASED}
+    if overdue >= (MOST_TIMES - 1) * allowed:
+        waited_for = set()
+    waiting = sum(state in waited_for for state in tasks)
     if committed + waiting < min_operators:
         return INQUORATE
     return COLLECTING if waiting else ESTIMATED

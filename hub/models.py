@@ -56,6 +56,16 @@ class Task(Base):
     payload: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str]
     refusal: Mapped[str] = mapped_column(default="")
+    statement: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The refusal as the operator signed it."""
+    phase: Mapped[str] = mapped_column(default="")
+    lease_token: Mapped[str] = mapped_column(default="")
+    """SHA-256 of the token of the lease in force; empty before the first."""
+    lease_node: Mapped[int | None]
+    lease_until: Mapped[float] = mapped_column(Double, default=0.0)
+    """Seconds since the epoch on the hub's clock."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often it was leased."""
 
 
 class Piece(Base):
@@ -84,6 +94,31 @@ class Contribution(Base):
     length: Mapped[int] = mapped_column(BigInteger)
     entry: Mapped[bytes] = mapped_column(LargeBinary)
     receipt: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LedgerEntry(Base):
+    """An entry of an operator's ledger, as the operator published it: the hub's copy of the chain."""
+
+    __tablename__ = "ledger_entry"
+    __table_args__ = (Index("ix_ledger_entry_release", "operator", "release_id"),)
+
+    operator: Mapped[str] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    head: Mapped[str]
+    """After this entry."""
+    release_id: Mapped[str | None]
+    """Of the terms that it charges; none of a forfeit."""
+    entry: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LedgerHead(Base):
+    """A head that an operator signed and the hub countersigned."""
+
+    __tablename__ = "ledger_head"
+
+    operator: Mapped[str] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    statement: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class AuditLine(Base):

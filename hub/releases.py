@@ -19,11 +19,14 @@ from hub.models import Contribution, Release
 from hub.store import NewTask, Store
 from hub.uploads import Given
 from privacy.errors import UsageProblem
-from privacy.ledger.entry import Entry, head_after
+from privacy.ledger.entry import Entry
 from privacy.terms import Terms
 from quorate.contract.canonical import digest
-from quorate.contract.order import Receipt, TaskOrder, keyset_for, terms_of
+from quorate.contract.order import TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import decode
+from quorate.contract.signing import countersigned, to_json, verified
+from quorate.contract.statements import RECEIPT_TYPE, receipt_for
+from quorate.v1.federation_pb2 import Envelope
 
 log = logging.getLogger("quorate.hub")
 
@@ -71,8 +74,8 @@ def largest_contribution(own: Agreement, terms: Terms) -> int:
     return keyset_for(own.charter, own.zoning, terms).size * 9 + (1 << 16)
 
 
-def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -> Given:
-    """Return a contribution that is what its order asked for and what its ledger entry says.
+def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes, stated: Envelope) -> Given:
+    """Return a contribution that is what its order asked for, and what its ledger entry and its operator say.
 
     Parameters
     ----------
@@ -84,11 +87,15 @@ def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -
         The whole contribution.
     entry_bytes
         The operator's ledger entry, as it was hashed.
+    stated
+        The operator's signed receipt.
 
     Raises
     ------
     Malformed
         Names what does not fit.
+    SignatureProblem
+        If the receipt is not signed with the key that the charter names.
     """
     order = TaskOrder.from_bytes(order_bytes, "the stored order")
     terms, result = order.terms, hashlib.sha256(data).hexdigest()
@@ -104,21 +111,16 @@ def judge(own: Agreement, order_bytes: bytes, data: bytes, entry_bytes: bytes) -
         decode(data, keyset_for(own.charter, own.zoning, terms).size)
     except UsageProblem as error:
         raise Malformed(error.what) from error
-    receipt = Receipt(
-        network=order.network,
-        operator=order.operator,
-        order=digest(order_bytes),
-        result_sha256=result,
-        release_id=entry.release_id,
-        ledger_sequence=entry.sequence,
-        ledger_head=head_after(entry_bytes),
-    )
+    keys = {order.operator: own.charter.keys.operators[order.operator]}
+    expected = receipt_for(order, digest(order_bytes), entry, entry_bytes)
+    if verified(stated, RECEIPT_TYPE, keys, "the receipt") != expected.to_bytes():
+        raise Malformed("the operator's receipt says something else than its ledger entry")
     row = Contribution(
-        order_digest=receipt.order,
+        order_digest=expected.order,
         result_sha256=result,
         length=len(data),
         entry=entry_bytes,
-        receipt=receipt.to_bytes(),
+        receipt=to_json(countersigned(stated, own.key)),
     )
     return Given(row, data)
 
@@ -143,7 +145,8 @@ def advance(own: Agreement, store: Store) -> list[str]:
     ended = []
     for release, overdue in store.collecting():
         states = [state for _operator, state, _refusal in release.tasks]
-        state = next_state(states, own.charter.publication.min_operators, overdue)
+        rules = own.charter.publication
+        state = next_state(states, rules.min_operators, overdue, rules.collect_seconds)
         if state == COLLECTING:
             continue
         try:

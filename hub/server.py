@@ -69,7 +69,9 @@ async def _serve(home: Home, listen: str | None, database: str | None) -> None:
         interceptors=[AccessInterceptor(own.charter, audit)],
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)],
     )
-    add_FederationServiceServicer_to_server(Federation(own, store, bell), server)
+    add_FederationServiceServicer_to_server(
+        Federation(own, store, bell, load_config(home).lease_seconds), server
+    )
     add_StatisticsServiceServicer_to_server(Statistics(own, store, bell), server)
     port = _bind(server, address, credentials)
     await server.start()

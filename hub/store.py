@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from hub.config import Home, load_config
 from hub.database import sqlite_at
-from hub.errors import Conflict
-from hub.life import ANSWERED, COLLECTING, COMMITTED, ENDED, OFFERED, REFUSED
+from hub.leases import is_live
+from hub.life import COLLECTING, COMMITTED, ENDED, LEASED, OFFERED
 from hub.models import AuditLine, Contribution, Release, Task
 from hub.objects import Objects
-from hub.uploads import Uploads, lock_task, own_task, release_of
+from hub.tasks import Tasks
+from hub.uploads import release_of
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class ReleaseView:
     tasks: tuple[tuple[str, str, str], ...]
 
 
-class Store(Uploads):
-    """Releases, tasks and the audit trail, beside what operators upload."""
+class Store(Tasks):
+    """Releases and the audit trail, beside what is the operators'."""
 
     def audit(self, who: str, what: str, detail: str) -> None:
         """Append a line to the audit trail."""
@@ -80,32 +81,11 @@ class Store(Uploads):
                 for task in tasks
             )
 
-    def next_order(self, operator: str) -> bytes | None:
-        """Return the oldest order that this operator has neither answered nor missed."""
-        with self._session(reading=True) as session:
-            query = (
-                select(Task.payload)
-                .join(Release)
-                .where(Task.operator == operator, Task.state == OFFERED, Release.state == COLLECTING)
-                .order_by(Release.deadline, Task.order_digest)
-                .limit(1)
-            )
-            return session.scalars(query).first()
-
-    def refuse(self, operator: str, order_digest: str, reason: str) -> None:
-        """Note that an operator said no; a second time changes nothing."""
-        with self._session() as session:
-            lock_task(session, order_digest)
-            task = own_task(session, operator, order_digest)
-            if task.state in ANSWERED:
-                raise Conflict("this order was answered with a contribution before")
-            task.state, task.refusal = REFUSED, task.refusal or reason
-
-    def collecting(self) -> list[tuple[ReleaseView, bool]]:
-        """Return the releases that wait for operators, each with whether its time is over."""
+    def collecting(self) -> list[tuple[ReleaseView, float]]:
+        """Return the releases that wait for operators, each with the seconds by which its time is over."""
         with self._session(reading=True) as session:
             rows = session.scalars(select(Release).where(Release.state == COLLECTING)).all()
-            return [(_view(session, row), row.deadline <= time.time()) for row in rows]
+            return [(_view(session, row), time.time() - row.deadline) for row in rows]
 
     def view(self, release_id: str) -> ReleaseView:
         """Return a release (NotFound if there is none)."""
@@ -183,5 +163,10 @@ def _view(session: Session, release: Release) -> ReleaseView:
         release.release_id,
         release.product,
         release.state,
-        tuple((task.operator, task.state, task.refusal) for task in tasks),
+        tuple((task.operator, _state(task), task.refusal) for task in tasks),
     )
+
+
+def _state(task: Task) -> str:
+    """Return the state of a task as it is now: one that somebody works at is leased."""
+    return LEASED if is_live(task, time.time()) else task.state

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import URL, delete, func, select
 from sqlalchemy.orm import Session
 
+from hub import leases
 from hub.database import Database
 from hub.errors import Conflict, HubRefusal, Malformed, NotFound
 from hub.life import ANSWERED, COMMITTED, ENDED, LATE, REFUSED
@@ -25,6 +26,15 @@ class Held:
 
     payload: bytes
     data: bytes
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """Which order an upload answers, whose it is, and under which lease."""
+
+    operator: str
+    order_digest: str
+    token: bytes
 
 
 @dataclass(frozen=True)
@@ -66,11 +76,13 @@ class Uploads:
         with self._session(reading=True) as session:
             return own_task(session, operator, order_digest).payload
 
-    def put_chunk(self, operator: str, order_digest: str, offset: int, data: bytes) -> int:
+    def put_chunk(self, operator: str, order_digest: str, token: bytes, offset: int, data: bytes) -> int:
         """Keep a piece and return how many bytes are held without a gap.
 
         Raises
         ------
+        LeaseLost
+            If the caller does not hold the order.
         Conflict
             If other bytes were put at this offset.
         Malformed
@@ -78,7 +90,7 @@ class Uploads:
         """
         # Nothing is written for a piece that would be refused anyway.
         with self._session(reading=True) as session:
-            held = self._room(session, operator, order_digest, offset, data)
+            held = self._room(session, _Upload(operator, order_digest, token), offset, data)
             over = session.get(Contribution, order_digest) is not None
         if not over:
             # Also one that is held already: its file may have been lost.
@@ -87,7 +99,7 @@ class Uploads:
             return held
         with self._session() as session:
             lock_task(session, order_digest)
-            held = self._room(session, operator, order_digest, offset, data)
+            held = self._room(session, _Upload(operator, order_digest, token), offset, data)
             if held is not None:
                 return held
             session.add(
@@ -95,14 +107,14 @@ class Uploads:
             )
             return offset + len(data)
 
-    def _room(
-        self, session: Session, operator: str, order_digest: str, offset: int, data: bytes
-    ) -> int | None:
+    def _room(self, session: Session, upload: _Upload, offset: int, data: bytes) -> int | None:
         """Return how many bytes are held if this piece is among them, None if it is the next one."""
-        task = own_task(session, operator, order_digest)
+        order_digest = upload.order_digest
+        task = own_task(session, upload.operator, order_digest)
         _require_not_refused(task)
         if task.state in ANSWERED:
             return self._again(session.get_one(Contribution, order_digest), offset, data)
+        leases.require(task, upload.token)
         end = func.coalesce(func.max(Piece.position + Piece.length), 0)
         held = int(session.scalar(select(end).where(Piece.order_digest == order_digest)) or 0)
         known = session.get(Piece, (order_digest, offset))
@@ -138,11 +150,13 @@ class Uploads:
             contribution = session.get(Contribution, order_digest)
             return (contribution.result_sha256, contribution.receipt) if contribution else None
 
-    def accept(self, operator: str, given: Given) -> bytes:
+    def accept(self, operator: str, token: bytes, given: Given) -> bytes:
         """Store a contribution once; return the receipt that holds (the first one's, if it came twice).
 
         Raises
         ------
+        LeaseLost
+            If the caller does not hold the order.
         Conflict
             If a contribution with another digest was accepted before.
         """
@@ -157,6 +171,7 @@ class Uploads:
                     raise Conflict("another contribution was accepted for this order")
                 return before.receipt
             _require_not_refused(task)
+            leases.require(task, token)
             session.add(row)
             session.execute(delete(Piece).where(Piece.order_digest == row.order_digest))
             # What comes after the end is kept and receipted, but is in no estimate.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import signal
@@ -19,9 +18,12 @@ from typing import NoReturn
 
 from node.building import cleaner_of
 from node.config import Home
+from node.delivery import Delivery
 from node.engine import connect
 from node.enrolment import Agreement, keeper_of, load, secret_of
+from node.evidence import Evidence
 from node.jobs import BuildJob, run
+from node.lease import KeptLease
 from node.ledgers import require_sound, today
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
@@ -33,13 +35,14 @@ from privacy.ledger.caps import above_caps
 from privacy.ledger.files import require_one_name
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
-from quorate.contract.identity import write_private
 from quorate.contract.order import TaskOrder
 from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as pb
 
 log = logging.getLogger("quorate.node")
 POLL_SECONDS = 20
+#: A difference of clocks that is worth a warning.
+_CLOCK_SECONDS = 60
 
 
 def offered_days(own: Agreement) -> tuple[date, ...]:
@@ -119,12 +122,15 @@ class Daemon:
         releasing = Releasing(
             self._home.root.resolve(), self._own, algorithms(), ledger, partial(today, self._own)
         )
-        self._greet(uplink, ledger)
+        keeper = keeper_of(self._home, self._own.config)
+        evidence = Evidence(self._own.operator, self._own.charter, keeper.key)
+        delivery = Delivery(uplink, evidence, ledger, self._home.receipts, version("quorate"))
+        self._greet(delivery)
         while True:
-            self._serve_one(uplink, releasing)
+            self._serve_one(uplink, releasing, delivery)
 
-    def _greet(self, uplink: Uplink, ledger: Ledger) -> None:
-        answer = uplink.hello(version("quorate"), ledger.head, self._patience)
+    def _greet(self, delivery: Delivery) -> None:
+        answer = delivery.hello(self._patience)
         if answer.charter_digest.hex() != self._own.charter_digest:
             raise UsageProblem(
                 f"the hub works under version {answer.charter_version} of the charter of {answer.network}, "
@@ -133,20 +139,28 @@ class Daemon:
                 todo="get the charter from the hub operator, read it, and run quorate-node enrol again",
             )
         log.info("connected to the hub of %s at %s", answer.network, self._address)
+        if abs(answer.clock_seconds - time.time()) > _CLOCK_SECONDS:
+            log.warning(
+                "the clock of this machine and that of the hub differ by more than %d s; the days of releases follow "
+                "this one: have both set by a time service",
+                _CLOCK_SECONDS,
+            )
+        delivery.publish()
 
-    def _serve_one(self, uplink: Uplink, releasing: Releasing) -> None:
+    def _serve_one(self, uplink: Uplink, releasing: Releasing, delivery: Delivery) -> None:
         """Wait for an order and answer it; whatever is wrong with it does not end the daemon."""
         try:
-            payload = uplink.next_order(POLL_SECONDS)
+            task = uplink.next_order(POLL_SECONDS)
         except QuorateError as error:
             log.error("%s; trying again in %d s", error, POLL_SECONDS)
             self._wait_for_tick(time.monotonic(), POLL_SECONDS)
             return
-        if payload is None:
+        if task is None:
             return
         came = time.monotonic()
         try:
-            self._answer(payload, uplink, releasing, came)
+            with delivery.keeping(task) as lease:
+                self._answer(task.task_order, releasing, delivery, lease, came)
         except Stopped:
             raise
         except QuorateError as error:
@@ -157,27 +171,35 @@ class Daemon:
             log.error("a defect of Quorate: %s", place_of(error))
             self._wait_for_tick(came, POLL_SECONDS)
 
-    def _answer(self, payload: bytes, uplink: Uplink, releasing: Releasing, came: float) -> None:
-        order_digest = hashlib.sha256(payload).digest()
+    def _answer(
+        self,
+        statement: pb.Envelope,
+        releasing: Releasing,
+        delivery: Delivery,
+        lease: KeptLease,
+        came: float,
+    ) -> None:
+        payload = delivery.evidence.order(statement)
         try:
             order = TaskOrder.from_wire(payload, "the task order")
             log.info("order for %s of %s", order.terms.product, order.terms.first_day)
+            lease.now(pb.PHASE_COMPUTING)
             recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
         except Refusal as refusal:
             log.warning("refused: %s", refusal)
             self._wait_for_tick(came)
-            uplink.refuse(order_digest, refusal.reason)
+            delivery.refuse(payload, lease.token, refusal.reason)
             return
         except UsageProblem as error:
             log.warning("refused: %s", error)
             self._wait_for_tick(came)
-            uplink.refuse(order_digest, pb.REFUSAL_REASON_CHARTER_MISMATCH)
+            delivery.refuse(payload, lease.token, pb.REFUSAL_REASON_CHARTER_MISMATCH)
             return
         self._seam("before upload")
         self._wait_for_tick(came)
-        receipt = uplink.upload(order_digest, recorded)
-        self._keep(receipt.to_bytes(), order_digest.hex())
-        log.info("delivered %s, ledger entry %d", order.terms.product, receipt.ledger_sequence)
+        lease.now(pb.PHASE_UPLOADING)
+        sequence = delivery.deliver(payload, lease.token, recorded)
+        log.info("delivered %s, ledger entry %d", order.terms.product, sequence)
 
     def _wait_for_tick(self, came: float, at_least: float = 0.0) -> None:
         """Wait for a multiple of the policy's tick since an order came, so that no answer tells how long it took."""
@@ -186,12 +208,6 @@ class Daemon:
         until = math.ceil(max(elapsed, at_least) / tick) * tick
         if self._stop.wait(until - elapsed):
             raise Stopped
-
-    def _keep(self, receipt: bytes, name: str) -> None:
-        self._home.receipts.mkdir(mode=0o700, exist_ok=True)
-        path = self._home.receipts / f"{name}.json"
-        if not path.exists():
-            write_private(path, receipt)
 
 
 def _stop(*_signal: object) -> NoReturn:

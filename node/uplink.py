@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -17,10 +18,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from privacy.errors import PeerProblem, Refused, UsageProblem
+from privacy.errors import PeerProblem, Refused
 from privacy.ledger import Recorded
-from quorate.contract.canonical import digest
-from quorate.contract.order import CHUNK, ENTRY_TYPE, Receipt
+from privacy.ledger.anchor import Position
+from quorate.contract.order import CHUNK, ENTRY_TYPE
 from quorate.contract.transport import explained
 from quorate.v1 import federation_pb2 as pb
 from quorate.v1.federation_pb2_grpc import FederationServiceStub
@@ -52,7 +53,7 @@ class Uplink:
         self, channel: grpc.Channel, address: str, stop: threading.Event, warn: Callable[[str], None]
     ) -> None:
         self._stub = FederationServiceStub(channel)
-        self._address, self._stop, self._warn = address, stop, warn
+        self._address, self._stop, self.warn = address, stop, warn
         self._pending: Any = None
 
     def cancel(self) -> None:
@@ -61,37 +62,60 @@ class Uplink:
         if self._pending is not None:
             self._pending.cancel()
 
-    def hello(self, version: str, head: tuple[int, str], patience: float) -> pb.HeartbeatResponse:
-        """Say that the node is there; give up after `patience` seconds without an answer."""
+    def hello(self, version: str, head: Position, patience: float | None = None) -> pb.HeartbeatResponse:
+        """Say that the node is there; give up after `patience` seconds without an answer, if that is given."""
         sequence, hash_ = head
         request = pb.HeartbeatRequest(
-            software_version=version, ledger_sequence=sequence, ledger_head=bytes.fromhex(hash_)
+            software_version=version,
+            ledger_sequence=sequence,
+            ledger_head=bytes.fromhex(hash_),
+            clock_seconds=int(time.time()),
         )
         return self._call(lambda: self._stub.Heartbeat.future(request, timeout=CALL_SECONDS), patience)
 
-    def next_order(self, wait_seconds: int) -> bytes | None:
-        """Wait for an order; return its bytes as they were hashed, or None if there is nothing to do."""
+    def next_order(self, wait_seconds: int) -> pb.AcquireTaskResponse | None:
+        """Wait for an order; return it with its lease, or None if there is nothing to do."""
         request = pb.AcquireTaskRequest(wait_seconds=wait_seconds)
         timeout = wait_seconds + CALL_SECONDS
         response = self._call(lambda: self._stub.AcquireTask.future(request, timeout=timeout))
-        return response.task_order.payload if response.HasField("task_order") else None
+        return response if response.HasField("task_order") else None
 
-    def refuse(self, order_digest: bytes, reason: pb.RefusalReason.ValueType) -> None:
+    def renew(self, order_digest: bytes, token: bytes, phase: pb.Phase.ValueType) -> None:
+        """Say once that this node still works at an order; may be called from another thread.
+
+        Raises
+        ------
+        QuorateError
+            If the hub says no, or does not answer.
+        """
+        request = pb.RenewLeaseRequest(order_digest=order_digest, token=token, phase=phase)
+        try:
+            self._stub.RenewLease(request, timeout=CALL_SECONDS)
+        except grpc.RpcError as error:
+            raise explained(error, self._address) from error
+
+    def refuse(self, request: pb.RefuseTaskRequest) -> None:
         """Tell the hub that this node says no."""
-        request = pb.RefuseTaskRequest(order_digest=order_digest, reason=reason)
         self._call(lambda: self._stub.RefuseTask.future(request, timeout=CALL_SECONDS))
 
-    def upload(self, order_digest: bytes, recorded: Recorded) -> Receipt:
+    def publish(self, head: pb.Envelope, entries: Sequence[bytes]) -> pb.Envelope:
+        """Publish a signed head and the entries before it; return what the hub says to it."""
+        request = pb.PublishHeadRequest(head=head, entries=entries)
+        return self._call(lambda: self._stub.PublishHead.future(request, timeout=CALL_SECONDS)).head
+
+    def upload(
+        self, order_digest: bytes, token: bytes, recorded: Recorded, receipt: pb.Envelope
+    ) -> pb.Envelope:
         """Send a recorded release and return the hub's receipt; what the hub has already is not sent again.
 
         Raises
         ------
         Refused
-            If the hub refuses, or its receipt is for something else.
+            If the hub refuses, or counts other bytes.
         """
         data, offset = recorded.result, 0
         while offset < len(data):
-            held = self._put(order_digest, offset, data[offset : offset + CHUNK])
+            held = self._put(order_digest, token, offset, data[offset : offset + CHUNK])
             if not offset < held <= len(data):
                 raise Refused(
                     "the hub counts more or fewer bytes than were sent", todo="report it to the hub operator"
@@ -103,23 +127,15 @@ class Uplink:
             sha256=hashlib.sha256(data).digest(),
             length=len(data),
             ledger_entry=envelope,
+            token=token,
+            receipt=receipt,
         )
-        response = self._call(lambda: self._stub.CommitContribution.future(request, timeout=CALL_SECONDS))
-        try:
-            receipt = Receipt.from_wire(response.receipt.payload, "the receipt")
-        except UsageProblem as error:
-            raise Refused(error.what, todo="report it to the hub operator") from error
-        if (receipt.order, receipt.result_sha256, receipt.ledger_head) != (
-            order_digest.hex(),
-            digest(data),
-            recorded.head,
-        ):
-            raise Refused("the hub's receipt is not for what was sent", todo="report it to the hub operator")
-        return receipt
+        return self._call(lambda: self._stub.CommitContribution.future(request, timeout=CALL_SECONDS)).receipt
 
-    def _put(self, order_digest: bytes, offset: int, data: bytes) -> int:
+    def _put(self, order_digest: bytes, token: bytes, offset: int, data: bytes) -> int:
+        sha256 = hashlib.sha256(data).digest()
         request = pb.PutChunkRequest(
-            order_digest=order_digest, offset=offset, data=data, sha256=hashlib.sha256(data).digest()
+            order_digest=order_digest, offset=offset, data=data, sha256=sha256, token=token
         )
         return self._call(lambda: self._stub.PutChunk.future(request, timeout=CALL_SECONDS)).received
 
@@ -162,7 +178,7 @@ class Uplink:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, grpc.RpcError):
             problem: PeerProblem | Exception = explained(error, self._address)
-            self._warn(f"{problem}; trying again")
+            self.warn(f"{problem}; trying again")
 
 
 def _unavailable(error: BaseException) -> bool:

@@ -34,6 +34,8 @@ from quorate.contract.identity import Identity, signing_request
 from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.order import TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import encode
+from quorate.contract.signing import from_json, signed, verified
+from quorate.contract.statements import RECEIPT_TYPE, Receipt, receipt_for
 from quorate.contract.zoning import ZONE, Zone, Zoning
 from tests.keys import HUB, key_for, keys_for, pem_for
 
@@ -207,28 +209,89 @@ def entry_for(terms: Terms, data: bytes, **changes: Any) -> Entry:
     return Entry(**(fields | changes))
 
 
+#: Token of the newest lease of each order, as its node would know it.
+_TOKENS: dict[str, bytes] = {}
+
+
+def next_order(store: Store, operator: str, node: int = 0) -> bytes | None:
+    """Acquire the next order of an operator as one of its nodes would; return its bytes."""
+    leased = store.acquire(operator, node, seconds=60)
+    if leased is None:
+        return None
+    _TOKENS[leased.order_digest] = leased.token
+    return leased.payload
+
+
+def token_for(store: Store, operator: str, order_digest: str) -> bytes:
+    """Return the token of the order's lease, which is acquired anew while it can be."""
+    others: list[str] = []
+    while (leased := store.acquire(operator, 0, 60, others)) and order_digest not in others:
+        _TOKENS[leased.order_digest] = leased.token
+        others.append(leased.order_digest)
+    return _TOKENS.get(order_digest, b"none")
+
+
+def put_chunk(store: Store, operator: str, order_digest: str, offset: int, data: bytes) -> int:
+    """Put a piece under the newest lease."""
+    return store.put_chunk(operator, order_digest, token_for(store, operator, order_digest), offset, data)
+
+
+def accept(store: Store, operator: str, given: Given) -> bytes:
+    """Have a contribution accepted under the newest lease."""
+    return store.accept(operator, token_for(store, operator, given.row.order_digest), given)
+
+
+def refuse_order(store: Store, operator: str, order_digest: str, reason: str) -> None:
+    """Refuse an order under the newest lease."""
+    store.refuse(operator, order_digest, token_for(store, operator, order_digest), reason, b"{}")
+
+
+def judged(own: Agreement, order_bytes: bytes, data: bytes, entry: bytes) -> Given:
+    """Judge a contribution whose operator has signed what its ledger entry says, as far as that can be read."""
+    order = TaskOrder.from_bytes(order_bytes, "the order")
+    try:
+        said = receipt_for(order, digest(order_bytes), Entry.model_validate_json(entry), entry).to_bytes()
+    except ValueError:
+        said = b"unreadable"
+    return judge(own, order_bytes, data, entry, signed(RECEIPT_TYPE, said, key_for(order.operator)))
+
+
+def receipt_in(kept: bytes) -> Receipt:
+    """Read a receipt as the hub keeps it, after looking at both signatures."""
+    statement = from_json(kept, "the receipt")
+    receipt = Receipt.from_bytes(statement.payload, "the receipt")
+    keys = keys_for([receipt.operator])
+    verified(
+        statement,
+        RECEIPT_TYPE,
+        {"operator": keys.operators[receipt.operator], "hub": keys.hub},
+        "the receipt",
+    )
+    return receipt
+
+
 def given_by(own: Agreement, store: Store, operator: str, scale: int = 1000) -> Given:
     """Upload the answer to the next order of an operator in two pieces; return it as it was judged."""
-    order_bytes = store.next_order(operator)
+    order_bytes = next_order(store, operator)
     assert order_bytes is not None, f"{operator} has no order"
     name, terms = digest(order_bytes), TaskOrder.from_bytes(order_bytes, "the order").terms
     data = encode(noised_vector(own, terms, scale))
-    store.put_chunk(operator, name, 0, data[:100])
-    store.put_chunk(operator, name, 100, data[100:])
+    put_chunk(store, operator, name, 0, data[:100])
+    put_chunk(store, operator, name, 100, data[100:])
     held = store.held(operator, name)
-    return judge(own, held.payload, held.data, entry_for(terms, data).to_bytes())
+    return judged(own, held.payload, held.data, entry_for(terms, data).to_bytes())
 
 
 def answer(own: Agreement, store: Store, operator: str, scale: int = 1000) -> bytes:
     """Answer the next order of an operator as its node would; return the receipt."""
-    return store.accept(operator, given_by(own, store, operator, scale))
+    return accept(store, operator, given_by(own, store, operator, scale))
 
 
 def refuse(store: Store, operator: str, reason: str = "POLICY") -> None:
     """Refuse the next order of an operator."""
-    order_bytes = store.next_order(operator)
+    order_bytes = next_order(store, operator)
     assert order_bytes is not None, f"{operator} has no order"
-    store.refuse(operator, digest(order_bytes), reason)
+    refuse_order(store, operator, digest(order_bytes), reason)
 
 
 # --- where the hub keeps things --------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 from privacy.calculus import Budgets, Charge, require_room
@@ -83,6 +84,16 @@ class Ledger:
         """Number of entries so far, and the head after the last of them."""
         with reporting(self._path):
             return rows.head_of(self._db)
+
+    def head_at(self, sequence: int) -> str | None:
+        """Return the head after an entry; None if the ledger does not have it, or has it no more."""
+        with reporting(self._path):
+            return rows.head_at(self._db, sequence)
+
+    def published_after(self, sequence: int, most: int) -> list[Line]:
+        """Return at most so many entries after one, as they were hashed, with the heads after them."""
+        with reporting(self._path):
+            return list(islice(rows.lines_after(self._db, sequence), most))
 
     @property
     def anchor(self) -> Anchor | None:

@@ -15,8 +15,7 @@ from node.config import Home
 from node.daemon import Daemon
 from node.enrolment import load
 from privacy.ledger import Entry, Recorded
-from quorate.contract.canonical import digest
-from quorate.contract.order import Receipt
+from privacy.ledger.anchor import Position
 from quorate.contract.payload import encode
 from quorate.contract.shell import daemon
 from quorate.v1 import federation_pb2 as pb
@@ -40,7 +39,7 @@ def leak_subscriber() -> None:
     honest = uplink.Uplink.hello
 
     def hello(
-        self: uplink.Uplink, version: str, head: tuple[int, str], patience: float
+        self: uplink.Uplink, version: str, head: Position, patience: float | None = None
     ) -> pb.HeartbeatResponse:
         return honest(self, f"{version}+{subscriber}", head, patience)
 
@@ -52,11 +51,12 @@ def leak_exact() -> None:
     """Run a daemon that sends the exact counts instead of the noised ones."""
     honest = uplink.Uplink.upload
 
-    def upload(self: uplink.Uplink, order_digest: bytes, recorded: Recorded) -> Receipt:
+    def upload(
+        self: uplink.Uplink, order_digest: bytes, token: bytes, recorded: Recorded, receipt: pb.Envelope
+    ) -> pb.Envelope:
         entry = Entry.model_validate_json(recorded.entry)
         result = encode(exact_of(home, entry.terms))
-        forged = entry.model_copy(update={"result_sha256": digest(result), "result_length": len(result)})
-        return honest(self, order_digest, replace(recorded, result=result, entry=forged.to_bytes()))
+        return honest(self, order_digest, token, replace(recorded, result=result), receipt)
 
     uplink.Uplink.upload = upload  # type: ignore[method-assign]
     Daemon(home, hub, 30.0).run()

@@ -14,6 +14,7 @@ from hub.config import Home as HubHome
 from privacy.errors import ExitCode
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OPERATOR, Identity, new_key, signing_request
+from quorate.contract.signing import from_json
 from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as fed
 from quorate.v1 import statistics_pb2 as stat
@@ -154,7 +155,9 @@ def test_the_same_contribution_gets_the_same_receipt_and_another_one_is_refused(
     )
     with channel_of(served, "mno1") as channel:
         stub = FederationServiceStub(channel)
-        assert stub.CommitContribution(again, timeout=5).receipt.payload == kept.read_bytes()
+        assert stub.CommitContribution(again, timeout=5).receipt == from_json(
+            kept.read_bytes(), "the receipt"
+        )
         assert status(stub.CommitContribution, other) is grpc.StatusCode.ALREADY_EXISTS
     assert "rejected CommitContribution" in served.log("hub")
 
@@ -164,6 +167,9 @@ def test_a_node_whose_operator_the_hub_does_not_know_ends_with_a_clear_message(n
     fewer = charter.model_copy(
         update={
             "operators": ("mno1", "mno2"),
+            "keys": charter.keys.model_copy(
+                update={"operators": {name: charter.keys.operators[name] for name in ("mno1", "mno2")}}
+            ),
             "publication": charter.publication.model_copy(update={"min_operators": 2}),
         }
     )

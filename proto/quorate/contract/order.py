@@ -1,4 +1,4 @@
-"""Task orders and receipts, and the terms that a charter gives to a product and period."""
+"""Task orders, and the terms that a charter gives to a product and period."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from quorate.contract.zoning import Zoning
 
 ORDER_TYPE = "application/vnd.quorate.task-order+json"
 ENTRY_TYPE = "application/vnd.quorate.ledger-entry+json"
-RECEIPT_TYPE = "application/vnd.quorate.receipt+json"
 #: Largest chunk of a contribution, in bytes.
 CHUNK = 1 << 20
 
@@ -42,18 +41,6 @@ class TaskOrder(Document):
     algorithm: Digest
     terms: Terms
     weights: tuple[Annotated[int, Field(strict=True, ge=0, le=LARGEST_WEIGHT)], ...] | None = None
-
-
-class Receipt(Document):
-    """The hub's word that it holds a contribution."""
-
-    network: Name
-    operator: Name
-    order: Digest
-    result_sha256: Digest
-    release_id: Digest
-    ledger_sequence: int
-    ledger_head: Digest
 
 
 def digest_of_weights(weights: Sequence[int]) -> Digest:

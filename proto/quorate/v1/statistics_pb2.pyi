@@ -227,7 +227,7 @@ class OperatorProgress(_message.Message):
     REFUSAL_FIELD_NUMBER: _builtins.int
     operator_id: _builtins.str
     state: _builtins.str
-    """offered, committed, refused or silent."""
+    """offered, leased, committed, refused or late."""
     refusal: _builtins.str
     """Name of the RefusalReason, empty when there is none."""
     def __init__(

@@ -27,6 +27,7 @@ CODES = {
     "Unreachable": 6,
     "PeerProblem": 7,
     "Refused": 7,
+    "SignatureProblem": 7,
     "ResourceProblem": 8,
     "LedgerProblem": 9,
     "NonceConflict": 9,

@@ -14,6 +14,8 @@ from hub.config import Home, load_agreement, load_config, read_register
 from privacy.errors import UsageProblem
 from privacy.statistics import FLOWS, PRESENCE_BY_HOUR, RESIDENTS
 from privacy.terms import Level
+from quorate.contract.signing import public_key
+from tests.keys import HUB, key_for, pem_for
 from tests.support_hub import (
     PHONE_OWNERS,
     POPULATION,
@@ -30,6 +32,7 @@ REGISTER = "zone,population,phone_owners\nA1,1000,800\nA2,600,500\nB1,1400,1100\
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     home = Home(tmp_path)
+    home.signing_key.write_bytes(pem_for(HUB))
     home.charter.write_bytes(small_charter().to_bytes())
     home.zoning.write_bytes(small_zoning().to_bytes())
     home.register.write_text(REGISTER, encoding="utf-8")
@@ -212,6 +215,15 @@ def test_a_zoning_that_says_the_same_in_other_bytes_is_the_charters(home: Home) 
     pretty = json.dumps(json.loads(home.zoning.read_bytes()), indent=4)
     home.zoning.write_text(pretty, encoding="utf-8")
     assert load_agreement(home).zoning == small_zoning()
+
+
+def test_a_signing_key_that_the_charter_does_not_name_is_refused(home: Home) -> None:
+    home.signing_key.write_bytes(pem_for("somebody else"))
+    with pytest.raises(UsageProblem, match=r"signing\.key is not the key that the charter names") as caught:
+        load_agreement(home)
+    assert public_key(key_for("somebody else")) in caught.value.todo
+    home.signing_key.unlink()
+    assert "signing.key cannot be read" in refusal(home)
 
 
 def test_a_published_level_that_the_zoning_lacks_is_named(home: Home) -> None:

@@ -21,7 +21,7 @@ from hub.models import Base
 from hub.store import Store, store_of
 from hub.uploads import Given
 from privacy.errors import ExitCode, ResourceProblem, UsageProblem
-from tests.support_hub import DAY, OPERATORS, Kept, answer, given_by, small_agreement
+from tests.support_hub import DAY, OPERATORS, Kept, accept, answer, given_by, small_agreement, token_for
 from tests.unit.hub.test_releases import open_day
 from tests.unit.hub.test_store import EAST, contribution, orders, release
 
@@ -43,7 +43,7 @@ def test_the_migrations_make_the_tables_of_the_models(kept: Kept) -> None:
 def test_opening_again_changes_nothing(kept: Kept) -> None:
     for _ in range(2):
         Database(kept.database).close()
-    assert kept.execute("SELECT version_num FROM alembic_version") == [("0001",)]
+    assert kept.execute("SELECT version_num FROM alembic_version") == [("0002",)]
 
 
 def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(kept: Kept) -> None:
@@ -80,7 +80,7 @@ def test_hubs_that_start_at_once_make_the_tables_once(kept: Kept) -> None:
 
     with ThreadPoolExecutor(HUBS) as pool:
         list(pool.map(start, range(HUBS)))
-    assert kept.execute("SELECT version_num FROM alembic_version") == [("0001",)]
+    assert kept.execute("SELECT version_num FROM alembic_version") == [("0002",)]
 
 
 # --- addresses --------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_the_settings_of_a_hub_say_where_it_keeps_things(tmp_path: Path) -> None
     home.config.write_text(f'database = "{other}"\nobjects = "{tmp_path}/files"\n')
     with closing(store_of(home)) as store:
         store.open_release(release("r"), orders())
-        store.accept("east", contribution())
+        accept(store, "east", contribution())
     assert (tmp_path / "other.db").is_file()
     assert [path.name for path in (tmp_path / "files").iterdir()] == ["sha256"]
     with closing(store_of(home, sqlite_at(tmp_path / "third.db").render_as_string())) as store:
@@ -156,11 +156,13 @@ def test_hubs_that_open_one_release_open_it_once(kept: Kept) -> None:
 def test_hubs_that_get_one_contribution_accept_it_once_with_one_receipt(kept: Kept, store: Store) -> None:
     store.open_release(release("r"), orders())
 
+    token = token_for(store, "east", EAST)
+
     def deliver(number: int, hub: Store) -> bytes:
-        hub.put_chunk("east", EAST, 0, b"the data")
+        hub.put_chunk("east", EAST, token, 0, b"the data")
         given = contribution()
         given.row.receipt = b"receipt of hub %d" % number
-        return hub.accept("east", given)
+        return hub.accept("east", token, given)
 
     found = together(kept, deliver)
     assert len(set(found)) == 1, "everybody tells the receipt that holds"
@@ -169,8 +171,10 @@ def test_hubs_that_get_one_contribution_accept_it_once_with_one_receipt(kept: Ke
 
 def test_of_two_different_contributions_one_is_a_conflict(kept: Kept, store: Store) -> None:
     store.open_release(release("r"), orders())
+    token = token_for(store, "east", EAST)
     found = together(
-        kept, lambda number, hub: hub.accept("east", contribution(data=b"result %d" % (number % 2)))
+        kept,
+        lambda number, hub: hub.accept("east", token, contribution(data=b"result %d" % (number % 2))),
     )
     conflicts = sum(isinstance(one, Conflict) for one in found)
     assert 1 <= conflicts <= HUBS - 1
@@ -188,7 +192,7 @@ def test_an_answer_is_in_the_estimates_or_late_whoever_ends_the_release(kept: Ke
 
         def act(number: int, hub: Store, name: str = name, given: Given = given) -> object:
             if number == 0:
-                return hub.accept(OPERATORS[2], given)
+                return accept(hub, OPERATORS[2], given)
             return hub.end(name, ESTIMATED, b"estimates of two", 2)
 
         found = together(kept, act)

@@ -14,10 +14,10 @@ import pytest
 
 from hub.errors import Malformed
 from hub.models import Contribution
-from hub.releases import judge, largest_contribution
+from hub.releases import largest_contribution
 from privacy.terms import Terms
 from quorate.contract.canonical import digest
-from quorate.contract.order import Receipt, TaskOrder, terms_of
+from quorate.contract.order import TaskOrder, terms_of
 from quorate.contract.payload import encode
 from tests.support_hub import (
     ALGORITHM,
@@ -28,7 +28,9 @@ from tests.support_hub import (
     RESIDENTS_RHO,
     SHORT_DAY,
     entry_for,
+    judged,
     noised_vector,
+    receipt_in,
     small_agreement,
     terms_in,
 )
@@ -56,7 +58,7 @@ ENTRY = entry_for(TERMS, DATA).to_bytes()
 
 def refused(data: bytes = DATA, entry: bytes = ENTRY) -> str:
     with pytest.raises(Malformed) as caught:
-        judge(OWN, ORDER, data, entry)
+        judged(OWN, ORDER, data, entry)
     return caught.value.what
 
 
@@ -64,9 +66,9 @@ def refused(data: bytes = DATA, entry: bytes = ENTRY) -> str:
 
 
 def test_a_contribution_gets_a_receipt_for_its_order_its_bytes_and_the_head_of_its_ledger() -> None:
-    given = judge(OWN, ORDER, DATA, ENTRY)
+    given = judged(OWN, ORDER, DATA, ENTRY)
     taken, data = given.row, given.data
-    receipt = Receipt.from_bytes(taken.receipt, "the receipt")
+    receipt = receipt_in(taken.receipt)
     assert (receipt.network, receipt.operator) == ("small", "west")
     assert receipt.order == taken.order_digest == hashlib.sha256(ORDER).hexdigest()
     assert receipt.result_sha256 == taken.result_sha256 == hashlib.sha256(DATA).hexdigest()
@@ -77,13 +79,13 @@ def test_a_contribution_gets_a_receipt_for_its_order_its_bytes_and_the_head_of_i
 
 
 def test_a_contribution_judged_twice_gets_the_same_receipt() -> None:
-    first, second = judge(OWN, ORDER, DATA, ENTRY), judge(OWN, ORDER, DATA, ENTRY)
+    first, second = judged(OWN, ORDER, DATA, ENTRY), judged(OWN, ORDER, DATA, ENTRY)
     assert first.row.receipt == second.row.receipt
 
 
 def test_the_place_in_the_operators_ledger_is_what_its_entry_says() -> None:
     entry = entry_for(TERMS, DATA, sequence=17, previous="9" * 64).to_bytes()
-    assert Receipt.from_bytes(judge(OWN, ORDER, DATA, entry).row.receipt, "it").ledger_sequence == 17
+    assert receipt_in(judged(OWN, ORDER, DATA, entry).row.receipt).ledger_sequence == 17
 
 
 @pytest.mark.parametrize(
@@ -99,12 +101,12 @@ def test_a_contribution_has_one_number_for_each_area_and_elapsed_hour(
 ) -> None:
     terms = terms_of(OWN.charter, OWN.zoning, product, days, 0)
     data = encode(noised_vector(OWN, terms))
-    taken: Contribution = judge(OWN, order_for(terms), data, entry_for(terms, data).to_bytes()).row
+    taken: Contribution = judged(OWN, order_for(terms), data, entry_for(terms, data).to_bytes()).row
     assert taken.result_sha256 == digest(data)
     for wrong in (cells - 1, cells + 1):
         data = encode(np.zeros(wrong, np.int64))
         with pytest.raises(Malformed, match=f"not an Arrow stream of {cells} values, compressed"):
-            judge(OWN, order_for(terms), data, entry_for(terms, data).to_bytes())
+            judged(OWN, order_for(terms), data, entry_for(terms, data).to_bytes())
 
 
 # --- the entry --------------------------------------------------------------------------------------------
@@ -145,8 +147,8 @@ def test_terms_that_are_equal_only_to_python_are_those_of_another_release(ordere
     assert first == other
     entry = entry_for(other, DATA).to_bytes()
     with pytest.raises(Malformed, match="the ledger entry is for another release than the order"):
-        judge(OWN, order_for(first), DATA, entry)
-    judge(OWN, order_for(first), DATA, entry_for(first, DATA).to_bytes())
+        judged(OWN, order_for(first), DATA, entry)
+    judged(OWN, order_for(first), DATA, entry_for(first, DATA).to_bytes())
 
 
 def test_an_entry_under_the_name_of_another_release_is_refused() -> None:
@@ -188,8 +190,8 @@ def test_a_period_that_is_charged_by_the_day_as_by_the_period_is_refused() -> No
     assert (sound.charge.by_period, sound.charge.by_day) == (RESIDENTS_RHO, 2 * RESIDENTS_RHO)
     wrong = sound.model_copy(update={"charge": sound.charge.model_copy(update={"by_day": RESIDENTS_RHO})})
     with pytest.raises(Malformed, match="does not hold: its charge is not what its terms cost"):
-        judge(OWN, order_for(terms), data, wrong.to_bytes())
-    judge(OWN, order_for(terms), data, sound.to_bytes())
+        judged(OWN, order_for(terms), data, wrong.to_bytes())
+    judged(OWN, order_for(terms), data, sound.to_bytes())
 
 
 def test_an_entry_that_does_not_say_how_each_level_was_noised_is_refused() -> None:
@@ -361,7 +363,7 @@ OTHER_STREAMS = {
 
 def test_a_stream_that_anybody_wrote_is_taken_once_it_is_compressed() -> None:
     data = compressed(sound())
-    assert judge(OWN, ORDER, data, entry_for(TERMS, data).to_bytes()).data == data
+    assert judged(OWN, ORDER, data, entry_for(TERMS, data).to_bytes()).data == data
     assert refused(sound(), entry_for(TERMS, sound()).to_bytes()) == _NO_STREAM
 
 
@@ -425,7 +427,7 @@ def test_a_value_that_could_overflow_the_sum_of_operators_is_refused(value: int)
 @pytest.mark.parametrize("value", [2**55, -(2**55)])
 def test_values_up_to_the_largest_of_either_sign_are_taken(value: int) -> None:
     data = compressed(stream(("value", [value] * CELLS, pa.int64(), False)))
-    assert judge(OWN, ORDER, data, entry_for(TERMS, data).to_bytes()).data == data
+    assert judged(OWN, ORDER, data, entry_for(TERMS, data).to_bytes()).data == data
 
 
 def test_a_contribution_of_incompressible_numbers_is_within_the_largest() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hub.objects import Objects
 from hub.store import Store
 from privacy.errors import ResourceProblem, UsageProblem
-from tests.support_hub import Kept
+from tests.support_hub import Kept, accept, put_chunk
 from tests.unit.hub.test_store import EAST, WEST, contribution, orders, release
 
 DATA = b"noised" * 1000
@@ -88,8 +88,8 @@ def test_files_are_the_hubs_alone_and_nothing_half_written_stays(
 def test_pieces_that_a_dead_hub_left_behind_are_swept(kept: Kept, store: Store) -> None:
     store.open_release(release("r"), orders())
     for operator, order in (("east", EAST), ("west", WEST)):
-        store.put_chunk(operator, order, 0, b"the data")
-    store.accept("east", contribution())
+        put_chunk(store, operator, order, 0, b"the data")
+    accept(store, "east", contribution())
     Objects(kept.objects).put_piece(EAST, 0, b"left behind")
     assert store.sweep() == 1
     assert Objects(kept.objects).uploads() == [WEST]
@@ -99,9 +99,9 @@ def test_pieces_that_a_dead_hub_left_behind_are_swept(kept: Kept, store: Store) 
 def test_an_upload_whose_files_were_lost_is_sent_again(kept: Kept) -> None:
     with closing(kept.store()) as store:
         store.open_release(release("r"), orders())
-        store.put_chunk("east", EAST, 0, b"the data")
+        put_chunk(store, "east", EAST, 0, b"the data")
         Objects(kept.objects).drop_pieces(EAST)
         with pytest.raises(ResourceProblem, match="is gone"):
             store.held("east", EAST)
-        assert store.put_chunk("east", EAST, 0, b"the data") == 8
+        assert put_chunk(store, "east", EAST, 0, b"the data") == 8
         assert store.held("east", EAST).data == b"the data"

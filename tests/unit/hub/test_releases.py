@@ -11,11 +11,11 @@ import pytest
 
 from hub.estimation.table import SCHEMA
 from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, LATE, OFFERED, REFUSED
-from hub.releases import advance, judge, open_release
+from hub.releases import advance, open_release
 from hub.store import Store
 from privacy.errors import UsageProblem
 from quorate.contract.canonical import digest
-from quorate.contract.order import Receipt, TaskOrder
+from quorate.contract.order import TaskOrder
 from quorate.contract.payload import encode
 from tests.support_hub import (
     ALGORITHM,
@@ -24,10 +24,15 @@ from tests.support_hub import (
     OPERATORS,
     PRESENCE_RHO,
     Kept,
+    accept,
     answer,
     entry_for,
+    judged,
+    next_order,
     noised_vector,
     publication,
+    put_chunk,
+    receipt_in,
     refuse,
     small_agreement,
     terms_in,
@@ -42,7 +47,7 @@ def open_day(store: Store, day: date = DAY, revision: int = 0) -> str:
 
 
 def order_of(store: Store, operator: str) -> TaskOrder:
-    payload = store.next_order(operator)
+    payload = next_order(store, operator)
     assert payload is not None
     order = TaskOrder.from_bytes(payload, "the order")
     assert order.to_bytes() == payload, "an order travels as canonical bytes"
@@ -85,9 +90,9 @@ def test_a_release_has_one_order_for_each_operator_on_the_charters_terms(store: 
 
 def test_opening_again_returns_the_same_release_with_the_same_orders(store: Store) -> None:
     open_day(store)
-    before = [store.next_order(operator) for operator in OPERATORS]
+    before = [next_order(store, operator) for operator in OPERATORS]
     assert open_day(store) == ID
-    assert [store.next_order(operator) for operator in OPERATORS] == before
+    assert [next_order(store, operator) for operator in OPERATORS] == before
     assert len(store.releases()) == 1
 
 
@@ -100,7 +105,7 @@ def test_opening_an_ended_release_again_does_not_measure_again(store: Store) -> 
     assert open_day(store) == ID
     assert store.view(ID).state == ESTIMATED
     assert store.estimates(ID) == before
-    assert [store.next_order(operator) for operator in OPERATORS] == [None] * 3
+    assert [next_order(store, operator) for operator in OPERATORS] == [None] * 3
 
 
 def test_another_revision_day_or_product_is_another_release(store: Store) -> None:
@@ -190,7 +195,7 @@ def test_a_release_is_estimated_when_every_operator_answered(store: Store) -> No
     assert advance(OWN, store) == []
     for operator in OPERATORS:
         assert store.view(ID).state == COLLECTING
-        receipt = Receipt.from_bytes(answer(OWN, store, operator), "the receipt")
+        receipt = receipt_in(answer(OWN, store, operator))
         assert (receipt.network, receipt.operator) == ("small", operator)
     assert advance(OWN, store) == [ID]
     assert store.view(ID).state == ESTIMATED
@@ -239,7 +244,7 @@ def test_a_release_is_inquorate_as_soon_as_too_few_still_can(store: Store) -> No
     refuse(store, "north")
     assert advance(OWN, store) == [ID]
     assert (store.view(ID).state, store.estimates(ID)) == (INQUORATE, None)
-    assert store.next_order("west") is None, "nobody is asked in vain"
+    assert next_order(store, "west") is None, "nobody is asked in vain"
     assert states(store, ID) == [REFUSED, REFUSED, OFFERED]
 
 
@@ -289,7 +294,7 @@ def test_releases_end_each_for_itself(store: Store) -> None:
     first, second, third = open_day(store), open_day(store, revision=1), open_day(store, revision=2)
     for operator in OPERATORS:
         answer(OWN, store, operator)
-    asked = {digest(store.next_order(operator) or b"") for operator in OPERATORS}
+    asked = {digest(next_order(store, operator) or b"") for operator in OPERATORS}
     assert len(asked) == 3
     refuse(store, "east")
     refuse(store, "west")
@@ -352,7 +357,7 @@ def test_an_answer_after_the_end_is_late_has_a_receipt_and_is_in_no_estimate(
 ) -> None:
     own = small_agreement(publication=publication(min_operators=2 if ended_by == "refusals" else 1))
     release_id = open_release(own, store, "presence", (DAY, DAY), 0)
-    order = store.next_order("west")
+    order = next_order(store, "west")
     assert order is not None
     if ended_by == "refusals":
         refuse(store, "east")
@@ -365,9 +370,9 @@ def test_an_answer_after_the_end_is_late_has_a_receipt_and_is_in_no_estimate(
 
     name, terms = digest(order), TaskOrder.from_bytes(order, "the order").terms
     data = encode(noised_vector(own, terms))
-    assert store.put_chunk("west", name, 0, data) == len(data)
-    contribution = judge(own, order, data, entry_for(terms, data).to_bytes())
-    receipt = Receipt.from_bytes(store.accept("west", contribution), "the receipt")
+    assert put_chunk(store, "west", name, 0, data) == len(data)
+    contribution = judged(own, order, data, entry_for(terms, data).to_bytes())
+    receipt = receipt_in(accept(store, "west", contribution))
     assert (receipt.operator, receipt.order) == ("west", name)
     assert receipt.result_sha256 == digest(data)
 

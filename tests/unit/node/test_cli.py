@@ -15,6 +15,9 @@ from node.daemon import check, offered_days
 from node.enrolment import load
 from node.statistics.registry import algorithms
 from privacy.errors import DataUnavailable
+from quorate.contract.identity import load_signing_key
+from quorate.contract.signing import public_key
+from tests.keys import pem_for
 from tests.support_node import (
     FIRST_DAY,
     LAST_DAY,
@@ -45,6 +48,8 @@ def test_a_new_directory_becomes_a_node_that_is_ready(network: Network, tmp_path
     home = Home(tmp_path / "node")
     said = quorate_node(home.root, "init", "--network", NETWORK, "--operator", NAME).output
     assert f"quorate-hub sign --request {home.request}" in said
+    assert f"keys.operators.{NAME} = {public_key(load_signing_key(home.operator_key.read_bytes()))}" in said
+    home.operator_key.write_bytes(pem_for(NAME))
     home.certificate.write_bytes(network.certificate(home))
     home.hub_root.write_bytes(network.hub.root_certificate.read_bytes())
     home.charter.write_bytes(network.charter.to_bytes())

@@ -19,6 +19,8 @@ from node.enrolment import enrol, initialise, keeper_of, load, lower_budgets
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
 from privacy.units import LARGEST
+from quorate.contract.signing import public_key
+from tests.keys import key_for, keys_for, pem_for
 from tests.support_node import (
     NAME,
     NETWORK,
@@ -134,12 +136,26 @@ def test_somebody_elses_root_certificate_is_not_pinned(network: Network, fresh: 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"network": "elsewhere"}, {"operators": (OTHER, "gamma")}, {"zoning": "0" * 64}]
+    "changes",
+    [
+        {"network": "elsewhere"},
+        {"operators": (OTHER, "gamma"), "keys": keys_for((OTHER, "gamma"))},
+        {"zoning": "0" * 64},
+    ],
 )
 def test_a_charter_of_others_is_not_pinned(network: Network, fresh: Home, changes: dict[str, object]) -> None:
     fresh.charter.write_bytes(network.charter.model_copy(update=changes).to_bytes())
     found = problem(lambda: enrol(fresh, NAME, NETWORK, network.fingerprint))
     assert f"not one of {NETWORK} with {NAME}" in found.what
+    assert not fresh.enrolment.exists()
+
+
+def test_a_charter_with_another_key_of_this_operator_is_not_pinned(network: Network, fresh: Home) -> None:
+    """The hub would take what somebody else signs for this operator's word."""
+    fresh.operator_key.write_bytes(pem_for("somebody else"))
+    found = problem(lambda: enrol(fresh, NAME, NETWORK, network.fingerprint))
+    assert f"operator.key is not the key that the charter names for {NAME}" in found.what
+    assert public_key(key_for("somebody else")) in found.todo
     assert not fresh.enrolment.exists()
 
 

@@ -1,0 +1,137 @@
+"""What operators publish of their ledgers: every entry, and the heads that they signed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from hub.chain import Link, forked, unknown
+from hub.errors import HubRefusal
+from hub.models import LedgerEntry, LedgerHead
+from hub.uploads import Uploads
+from privacy.ledger.anchor import Position
+from privacy.ledger.entry import GENESIS
+from quorate.contract.statements import Head
+
+
+class Ledgers(Uploads):
+    """The hub's copies of the operators' ledgers, beside what they upload."""
+
+    def ledger_head(self, operator: str) -> Position:
+        """Return where the hub's copy of an operator's ledger ends."""
+        with self._session(reading=True) as session:
+            return _end(session, operator)
+
+    def ledger_entries(self, operator: str, after: int, most: int) -> list[bytes]:
+        """Return at most so many entries of the hub's copy after a sequence, in order."""
+        with self._session(reading=True) as session:
+            query = (
+                select(LedgerEntry.entry)
+                .where(LedgerEntry.operator == operator, LedgerEntry.sequence > after)
+                .order_by(LedgerEntry.sequence)
+                .limit(most)
+            )
+            return list(session.scalars(query))
+
+    def published_head(self, operator: str, sequence: int) -> bytes | None:
+        """Return the signed head of a sequence, if one was published."""
+        with self._session(reading=True) as session:
+            found = session.get(LedgerHead, (operator, sequence))
+            return found.statement if found else None
+
+    def entry_of(self, operator: str, release_id: str) -> bytes:
+        """Return the published entry that charges a release.
+
+        Raises
+        ------
+        HubRefusal
+            If there is none yet: nothing is accepted before its charge is published.
+        """
+        with self._session(reading=True) as session:
+            query = select(LedgerEntry.entry).where(
+                LedgerEntry.operator == operator, LedgerEntry.release_id == release_id
+            )
+            found = session.scalars(query).first()
+        if found is None:
+            raise HubRefusal(
+                "the charge of this release was not published",
+                means="the hub takes nothing before the ledger's head that carries its charge",
+                todo="publish the head of the ledger first",
+            )
+        return found
+
+    def publish(self, head: Head, links: Sequence[Link], statement: bytes) -> bytes:
+        """Keep a head and the entries since the last one; return the statement that is kept of this head.
+
+        Parameters
+        ----------
+        head
+            As the operator signed it.
+        links
+            Entries up to and with that of the head; none if they are known.
+        statement
+            The head with both signatures.
+
+        Raises
+        ------
+        Conflict
+            If the ledger is not the one that was published before.
+        HubRefusal
+            If entries are missing in between, or the head is not that of the last entry.
+        """
+        try:
+            return self._publish(head, links, statement)
+        except IntegrityError:
+            # Somebody published at the same time; the same is there now, or another one, which shows.
+            return self._publish(head, links, statement)
+
+    def _publish(self, head: Head, links: Sequence[Link], statement: bytes) -> bytes:
+        with self._session() as session:
+            heads = _heads(session, head.operator, [*(link.sequence for link in links), head.sequence])
+            new = unknown(links, _end(session, head.operator), heads)
+            session.add_all(
+                LedgerEntry(
+                    operator=head.operator,
+                    sequence=link.sequence,
+                    head=link.head,
+                    release_id=link.release_id,
+                    entry=link.entry,
+                )
+                for link in new
+            )
+            heads |= {link.sequence: link.head for link in new} | {0: GENESIS}
+            _require_known(head, heads)
+            kept = session.get(LedgerHead, (head.operator, head.sequence))
+            if kept is not None:
+                return kept.statement
+            session.add(LedgerHead(operator=head.operator, sequence=head.sequence, statement=statement))
+            return statement
+
+
+def _require_known(head: Head, heads: dict[int, str]) -> None:
+    if head.sequence not in heads:
+        raise HubRefusal("the head is of an entry that was not published", todo="publish the entries with it")
+    if heads[head.sequence] != head.head:
+        raise forked(head.sequence)
+
+
+def _end(session: Session, operator: str) -> Position:
+    query = (
+        select(LedgerEntry.sequence, LedgerEntry.head)
+        .where(LedgerEntry.operator == operator)
+        .order_by(LedgerEntry.sequence.desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return (row[0], row[1]) if row else (0, GENESIS)
+
+
+def _heads(session: Session, operator: str, sequences: Sequence[int]) -> dict[int, str]:
+    """Return the known heads in a range of sequences."""
+    query = select(LedgerEntry.sequence, LedgerEntry.head).where(
+        LedgerEntry.operator == operator, LedgerEntry.sequence.between(min(sequences), max(sequences))
+    )
+    return {row.sequence: row.head for row in session.execute(query)}

@@ -1,0 +1,109 @@
+"""From recorded bytes to a countersigned receipt: first the charge is published, then the bytes go."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+
+from node.evidence import Evidence, reason_of, require_continued
+from node.lease import KeptLease
+from node.uplink import Uplink
+from privacy.ledger import Ledger, Recorded
+from privacy.ledger.anchor import Position
+from privacy.ledger.entry import Entry
+from privacy.ledger.witness_file import Line
+from quorate.contract.identity import write_private
+from quorate.contract.signing import to_json
+from quorate.contract.statements import MOST_BYTES, MOST_ENTRIES
+from quorate.v1 import federation_pb2 as pb
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a node needs to deliver.
+
+    Attributes
+    ----------
+    uplink
+        Calls to the hub.
+    evidence
+        What is signed, and whose signature counts.
+    ledger
+        Open for writing.
+    receipts
+        Directory of the countersigned receipts.
+    version
+        Of this software.
+    """
+
+    uplink: Uplink
+    evidence: Evidence
+    ledger: Ledger
+    receipts: Path
+    version: str
+
+    def hello(self, patience: float | None = None) -> pb.HeartbeatResponse:
+        """Say that the node is there; return what the hub works by and knows of the ledger."""
+        return self.uplink.hello(self.version, self.ledger.head, patience)
+
+    def keeping(self, task: pb.AcquireTaskResponse) -> KeptLease:
+        """Return the lease of a task, to be kept while it is worked at."""
+        digest = hashlib.sha256(task.task_order.payload).digest()
+        return KeptLease(task.lease, partial(self.uplink.renew, digest), self.uplink.warn)
+
+    def refuse(self, order: bytes, token: bytes, reason: pb.RefusalReason.ValueType) -> None:
+        """State a refusal of an order."""
+        digest = hashlib.sha256(order)
+        statement = self.evidence.refusal(digest.hexdigest(), reason_of(reason))
+        self.uplink.refuse(
+            pb.RefuseTaskRequest(order_digest=digest.digest(), reason=reason, token=token, refusal=statement)
+        )
+
+    def publish(self) -> None:
+        """Publish what the hub does not know of the ledger yet.
+
+        Raises
+        ------
+        LedgerProblem
+            If the hub knows more entries than there are, or others.
+        Refused
+            If the hub says no, or countersigns something else.
+        """
+        answer = self.hello()
+        known = answer.ledger_sequence, answer.ledger_head.hex()
+        require_continued(self.ledger, known)
+        while lines := _fitting(self.ledger.published_after(known[0], MOST_ENTRIES)):
+            known = self._publish(lines)
+
+    def _publish(self, lines: list[Line]) -> Position:
+        position = lines[-1].link()[0], lines[-1].head
+        statement = self.evidence.head(position)
+        answer = self.uplink.publish(statement, [line.entry for line in lines])
+        self.evidence.require_countersigned(statement, answer, "the head")
+        return position
+
+    def deliver(self, order: bytes, token: bytes, recorded: Recorded) -> int:
+        """Publish the charge, send the bytes, keep the receipt; return the place of the charge in the ledger."""
+        self.publish()
+        digest = hashlib.sha256(order)
+        statement = self.evidence.receipt(order, recorded)
+        receipt = self.uplink.upload(digest.digest(), token, recorded, statement)
+        self.evidence.require_countersigned(statement, receipt, "the receipt")
+        self._keep(to_json(receipt), digest.hexdigest())
+        return Entry.model_validate_json(recorded.entry).sequence
+
+    def _keep(self, receipt: bytes, name: str) -> None:
+        self.receipts.mkdir(mode=0o700, exist_ok=True)
+        path = self.receipts / f"{name}.json"
+        if not path.exists():
+            write_private(path, receipt)
+
+
+def _fitting(lines: list[Line]) -> list[Line]:
+    """Return as many of the first entries as fit into a message, but at least one."""
+    sizes = accumulate(len(line.entry) for line in lines)
+    fitting = sum(size <= MOST_BYTES for size in sizes)
+    return lines[: max(fitting, 1)]
