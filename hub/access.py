@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import grpc
+from cryptography import x509
 from grpc import aio
 
+from hub.bell import LOOK_AGAIN
 from hub.errors import HubRefusal, NotAllowed
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
@@ -34,10 +37,17 @@ ROLES: Mapping[str, str] = {
     _STATISTICS + "GetEstimates": OFFICE,
 }
 
+#: Calls that wait: whether the caller is still let in is looked up again before they answer.
+POLLS = frozenset({_FEDERATION + "AcquireTask"})
+
 caller: ContextVar[Identity] = ContextVar("caller")
 """Who makes the call that is being handled."""
+shown: ContextVar[x509.Certificate] = ContextVar("shown")
+"""The certificate of the connection that it came over."""
 
 Audit = Callable[[str, str, str], Awaitable[None]]
+Standing = Callable[[x509.Certificate], Awaitable[None]]
+"""Refuses a certificate that has expired or was revoked."""
 
 
 def require_role(method: str, identity: Identity, charter: Charter) -> None:
@@ -79,6 +89,14 @@ def certificate_caller(context: aio.ServicerContext[Any, Any]) -> Identity:
         raise NotAllowed(error.what) from error
 
 
+def shown_certificate(context: aio.ServicerContext[Any, Any]) -> x509.Certificate:
+    """Return the certificate of a call's connection (NotAllowed if there is none)."""
+    found = list(context.auth_context().get("x509_pem_cert", []))
+    if len(found) != 1:
+        raise NotAllowed("the connection shows no certificate")
+    return x509.load_pem_x509_certificate(found[0])
+
+
 class AccessInterceptor(aio.ServerInterceptor):
     """Checks the caller of every method before it runs, and turns errors into statuses.
 
@@ -88,10 +106,12 @@ class AccessInterceptor(aio.ServerInterceptor):
         The network's charter.
     audit
         Called with (who, what, detail) for every call that is rejected.
+    standing
+        Called with the certificate of every call, and again at every step of a stream.
     """
 
-    def __init__(self, charter: Charter, audit: Audit) -> None:
-        self._charter, self._audit = charter, audit
+    def __init__(self, charter: Charter, audit: Audit, standing: Standing) -> None:
+        self._charter, self._audit, self._standing = charter, audit, standing
 
     async def intercept_service(
         self,
@@ -118,8 +138,11 @@ class AccessInterceptor(aio.ServerInterceptor):
     def _unary(self, method: str, behaviour: Any) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                return await behaviour(request, context)
+                await self.admit(method, context)
+                answer = await behaviour(request, context)
+                if method in POLLS:
+                    await self._standing(shown.get())
+                return answer  # noqa: TRY300 - not the end of the handler: errors of a late look belong here
             except QuorateError as error:
                 await self._refuse(method, context, error)
             except Exception:
@@ -131,8 +154,8 @@ class AccessInterceptor(aio.ServerInterceptor):
     def _stream(self, method: str, behaviour: Any) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                async for response in behaviour(request, context):
+                await self.admit(method, context)
+                async for response in self._steps(behaviour(request, context)):
                     yield response
             except QuorateError as error:
                 await self._refuse(method, context, error)
@@ -142,10 +165,29 @@ class AccessInterceptor(aio.ServerInterceptor):
 
         return handle
 
-    def _admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
-        identity = certificate_caller(context)
+    async def admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
+        """Refuse a caller whom the table, the charter or the list of revocations does not let in."""
+        identity, certificate = certificate_caller(context), shown_certificate(context)
         require_role(method, identity, self._charter)
+        await self._standing(certificate)
         caller.set(identity)
+        shown.set(certificate)
+
+    async def _steps(self, responses: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Pass a stream on while its caller is let in, which is looked up before each step and while it waits."""
+        certificate = shown.get()
+        while True:
+            step = asyncio.ensure_future(anext(responses))
+            try:
+                while not step.done():
+                    await asyncio.wait({step}, timeout=LOOK_AGAIN)
+                    await self._standing(certificate)
+                response = step.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                step.cancel()
+            yield response
 
     async def _refuse(
         self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError

@@ -35,6 +35,10 @@ class HubConfig(BaseModel):
         `postgresql+psycopg://…` or `sqlite:///path`; empty for `hub.db` in the hub's directory.
     objects
         Address of fsspec for contributions and estimates; empty for `objects` in the hub's directory.
+    certificate_days
+        How long certificates of nodes and of the hub itself live; they are renewed half-way.
+    listen_enrolment
+        host:port at which nodes enrol with a one-time token; empty for nowhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +46,8 @@ class HubConfig(BaseModel):
     listen: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
     database: str = ""
     objects: str = ""
+    certificate_days: float = Field(default=7.0, gt=0, le=397)
+    listen_enrolment: str = Field(default="", pattern=r"^([^\s:]+:[0-9]{1,5})?$")
 
 
 class Home:
@@ -55,11 +61,14 @@ class Home:
         self.register = root / "register.csv"
         self.root_key = root / "root.key"
         self.root_certificate = root / "root.pem"
+        self.authority_key = root / "authority.key"
+        self.authority = root / "authority.pem"
         self.key = root / "hub.key"
         self.certificate = root / "hub.pem"
         self.database = root / "hub.db"
         self.objects = root / "objects"
         self.address = root / "address"
+        self.enrolment_address = root / "enrolment-address"
 
 
 @dataclass(frozen=True)

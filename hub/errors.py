@@ -19,6 +19,12 @@ class NotAllowed(HubRefusal):
     status = grpc.StatusCode.PERMISSION_DENIED
 
 
+class NotValid(HubRefusal):
+    """The caller's certificate has expired or was revoked."""
+
+    status = grpc.StatusCode.UNAUTHENTICATED
+
+
 class NotFound(HubRefusal):
     """There is no such release or order."""
 

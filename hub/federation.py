@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from typing import Any
 
 from grpc import aio
 
-from hub.access import caller
+from hub.access import caller, shown
 from hub.bell import LOOK_AGAIN, Bell
 from hub.config import Agreement
 from hub.errors import Conflict, HubRefusal, Malformed
 from hub.releases import judge, largest_contribution
+from hub.renewal import Renewals
 from hub.store import Store
 from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, RECEIPT_TYPE, TaskOrder
 from quorate.v1 import federation_pb2 as fed
@@ -27,8 +29,8 @@ LONGEST_POLL = 30
 class Federation(FederationServiceServicer):
     """What nodes call."""
 
-    def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
-        self._own, self._store, self._bell = own, store, bell
+    def __init__(self, own: Agreement, store: Store, bell: Bell, renewals: Renewals) -> None:
+        self._own, self._store, self._bell, self._renewals = own, store, bell, renewals
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by."""
@@ -37,7 +39,16 @@ class Federation(FederationServiceServicer):
             network=self._own.charter.network,
             charter_version=self._own.charter.version,
             charter_digest=bytes.fromhex(self._own.charter_digest),
+            clock_seconds=int(time.time()),
         )
+
+    async def Renew(self, request: fed.RenewRequest, context: Context) -> fed.RenewResponse:
+        """Give the caller a new certificate for its identity."""
+        chain = await asyncio.to_thread(
+            self._renewals.renew, request.signing_request, caller.get(), shown.get()
+        )
+        log.info("a new certificate for %s", caller.get().uri)
+        return fed.RenewResponse(certificate_chain=chain)
 
     async def AcquireTask(self, request: fed.AcquireTaskRequest, context: Context) -> fed.AcquireTaskResponse:
         """Hand out the oldest unanswered order, waiting for one if need be."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import URL, delete, func, select
 from sqlalchemy.orm import Session
 
+from hub.certificates import Certificates
 from hub.database import Database
 from hub.errors import Conflict, HubRefusal, Malformed, NotFound
 from hub.life import ANSWERED, COMMITTED, ENDED, LATE, REFUSED
@@ -56,6 +57,7 @@ class Uploads:
     def __init__(self, database: str | URL, objects: Objects, *, migrate: bool = True) -> None:
         self._database, self._objects = Database(database, migrate=migrate), objects
         self._session = self._database.session
+        self.certificates = Certificates(self._database)
 
     def close(self) -> None:
         """Give every connection back."""
