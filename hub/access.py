@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import grpc
@@ -13,7 +14,7 @@ from cryptography import x509
 from grpc import aio
 
 from hub.bell import LOOK_AGAIN
-from hub.errors import HubRefusal, NotAllowed
+from hub.errors import HubRefusal, NotAllowed, NotValid
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
@@ -47,7 +48,7 @@ shown: ContextVar[x509.Certificate] = ContextVar("shown")
 
 Audit = Callable[[str, str, str], Awaitable[None]]
 Standing = Callable[[x509.Certificate], Awaitable[None]]
-"""Refuses a certificate that has expired or was revoked."""
+"""Refuses a certificate that was revoked."""
 
 
 def require_role(method: str, identity: Identity, charter: Charter) -> None:
@@ -95,6 +96,15 @@ def shown_certificate(context: aio.ServicerContext[Any, Any]) -> x509.Certificat
     if len(found) != 1:
         raise NotAllowed("the connection shows no certificate")
     return x509.load_pem_x509_certificate(found[0])
+
+
+def require_in_time(certificate: x509.Certificate) -> None:
+    """Refuse a certificate that has expired since the connection was made (NotValid)."""
+    if certificate.not_valid_after_utc <= datetime.now(UTC):
+        raise NotValid(
+            f"the certificate of the caller ended at {certificate.not_valid_after_utc.isoformat()}",
+            todo="enrol again: the hub operator gives a token, or signs the request",
+        )
 
 
 class AccessInterceptor(aio.ServerInterceptor):
@@ -169,6 +179,7 @@ class AccessInterceptor(aio.ServerInterceptor):
         """Refuse a caller whom the table, the charter or the list of revocations does not let in."""
         identity, certificate = certificate_caller(context), shown_certificate(context)
         require_role(method, identity, self._charter)
+        require_in_time(certificate)
         await self._standing(certificate)
         caller.set(identity)
         shown.set(certificate)
@@ -181,6 +192,7 @@ class AccessInterceptor(aio.ServerInterceptor):
             try:
                 while not step.done():
                     await asyncio.wait({step}, timeout=LOOK_AGAIN)
+                    require_in_time(certificate)
                     await self._standing(certificate)
                 response = step.result()
             except StopAsyncIteration:
@@ -189,13 +201,16 @@ class AccessInterceptor(aio.ServerInterceptor):
                 step.cancel()
             yield response
 
+    def who(self, context: aio.ServicerContext[Any, Any]) -> str:
+        """Return the names that a caller's certificate states, for the audit trail."""
+        names = context.auth_context().get("x509_subject_alternative_name", [])
+        return b",".join(names).decode(errors="replace")
+
     async def _refuse(
         self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError
     ) -> NoReturn:
-        who = b",".join(context.auth_context().get("x509_subject_alternative_name", [])).decode(
-            errors="replace"
-        )
-        await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what)
+        if not isinstance(error, HubRefusal) or error.audited:
+            await self._audit(self.who(context), f"rejected {method.rsplit('/', 1)[-1]}", error.what)
         await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
 
 

@@ -124,9 +124,18 @@ def sign(home: Home, request: bytes, expected: Identity) -> bytes:
     return certify(home, parsed)
 
 
-def certify(home: Home, request: Request) -> bytes:
-    """Return a PEM certificate for a request that was found to be in order, followed by the authority's."""
-    lifetime = timedelta(days=OFFICE_DAYS) if request.identity.role == OFFICE else _days(home)
+def certify(home: Home, request: Request, lifetime: timedelta | None = None) -> bytes:
+    """Return a PEM certificate for a request that was found to be in order, followed by the authority's.
+
+    Parameters
+    ----------
+    home, request
+        The hub's directory with the authority's key, and the request.
+    lifetime
+        Of the certificate; None for what its role has.
+    """
+    if lifetime is None:
+        lifetime = timedelta(days=OFFICE_DAYS) if request.identity.role == OFFICE else _days(home)
     names = [x509.UniformResourceIdentifier(request.identity.uri)]
     return _issue(home, request.key, names, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime)
 

@@ -16,7 +16,7 @@ from cryptography import x509
 from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.orm import Session
 
-from hub.database import Database
+from hub.database import Database, in_utc
 from hub.errors import NotValid
 from hub.identity_models import Invitation, Issued, Revocation
 from privacy.errors import UsageProblem
@@ -74,19 +74,8 @@ class Certificates:
                 require_not_revoked(session, after)
             add_certificate(session, certificate, origin)
 
-    def require_valid(self, certificate: x509.Certificate) -> bool:
-        """Refuse a certificate that has expired or was revoked; return whether it was new to the list.
-
-        Raises
-        ------
-        NotValid
-            Says which, and since when.
-        """
-        if certificate.not_valid_after_utc <= datetime.now(UTC):
-            raise NotValid(
-                f"the certificate of {certificate_identity(certificate).uri} has expired",
-                todo="enrol again: the hub operator gives a token, or signs the request",
-            )
+    def require_standing(self, certificate: x509.Certificate) -> bool:
+        """Refuse a certificate that was revoked (NotValid); return whether it was new to the list."""
         with self._session(reading=True) as session:
             require_not_revoked(session, certificate)
             if session.get(Issued, serial_of(certificate)) is not None:
@@ -130,14 +119,14 @@ class Certificates:
             _revoke_all(session, serials, identity, why)
             for invitation in session.scalars(select(Invitation)):
                 if _covers(identity, invitation.identity):
-                    invitation.expires_at = min(_in_utc(invitation.expires_at), datetime.now(UTC))
+                    invitation.expires_at = min(in_utc(invitation.expires_at), datetime.now(UTC))
             return serials
 
     def listed(self) -> list[Listed]:
         """Return every certificate, oldest first."""
         with self._session(reading=True) as session:
             reasons = {
-                line.serial: f"{_in_utc(line.at).isoformat(timespec='seconds')} {line.why}".strip()
+                line.serial: f"{in_utc(line.at).isoformat(timespec='seconds')} {line.why}".strip()
                 for line in session.scalars(select(Revocation).order_by(Revocation.number.desc()))
             }
             rows = session.scalars(select(Issued).order_by(Issued.issued_at, Issued.serial))
@@ -145,8 +134,8 @@ class Certificates:
                 Listed(
                     row.serial,
                     row.identity,
-                    _in_utc(row.issued_at),
-                    _in_utc(row.not_after),
+                    in_utc(row.issued_at),
+                    in_utc(row.not_after),
                     row.origin,
                     reasons.get(row.serial, ""),
                 )
@@ -241,7 +230,3 @@ def _matches(pattern: str) -> ColumnElement[bool]:
     if pattern.endswith("/"):
         return Issued.identity.startswith(pattern, autoescape=True)
     return Issued.identity == pattern
-
-
-def _in_utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

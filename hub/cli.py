@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hub.cli_identities import certificates, renew_authority, revoke
+from hub.cli_identities import certificates, invite, renew_authority, revoke
 from hub.cli_options import DATABASE, DIRECTORY, JSON, emit, open_store
 from hub.config import Home
 from privacy.errors import UsageProblem
@@ -25,6 +25,7 @@ def commands() -> None:
     A new hub, in this order:
       quorate-hub init        makes the certificate authority and the hub's certificate
       quorate-hub check       looks whether charter.json, zoning.json and register.csv fit together
+      quorate-hub invite      makes a one-time token with which an operator's node enrols
       quorate-hub sign        signs the requests of operators and offices
       quorate-hub serve       runs the service
 
@@ -132,8 +133,11 @@ def check(root: Path, as_json: bool) -> None:
 @click.option(
     "--listen", help="Address to listen at, host:port; port 0 takes a free one.  [default: hub.toml]"
 )
+@click.option(
+    "--listen-enrolment", help="Address at which nodes enrol with a token, host:port.  [default: hub.toml]"
+)
 @DATABASE
-def serve(root: Path, listen: str | None, database: str | None) -> None:
+def serve(root: Path, listen: str | None, listen_enrolment: str | None, database: str | None) -> None:
     """Run the service until it is stopped. Its address is in the file `address` of the directory.
 
     The tables of the database are made, or brought to this version, when the service starts.
@@ -141,7 +145,7 @@ def serve(root: Path, listen: str | None, database: str | None) -> None:
     from hub.server import serve as run
 
     shell.daemon()
-    run(root, listen, database)
+    run(root, listen, database, listen_enrolment)
 
 
 @commands.command()
@@ -174,7 +178,7 @@ def audit(root: Path, as_json: bool, database: str | None) -> None:
     emit(value, as_json, "\n".join(shell.printable("  ".join(line)) for line in lines) or "nothing yet")
 
 
-for command in (certificates, revoke, renew_authority):
+for command in (invite, certificates, revoke, renew_authority):
     commands.add_command(command)
 
 

@@ -11,6 +11,8 @@ class HubRefusal(QuorateError):
     """The hub does not do what a caller asked."""
 
     status = grpc.StatusCode.FAILED_PRECONDITION
+    #: Whether the audit trail tells it.
+    audited = True
 
 
 class NotAllowed(HubRefusal):

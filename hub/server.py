@@ -11,16 +11,19 @@ import grpc
 from cryptography import x509
 from grpc import aio
 
-from hub.access import AccessInterceptor
+from hub.access import AccessInterceptor, Audit
 from hub.bell import Bell
-from hub.config import Home, load_agreement, load_config
+from hub.config import Agreement, Home, load_agreement, load_config
+from hub.enrolment import Enrolment, EnrolmentInterceptor
+from hub.errors import NotAllowed
 from hub.federation import Federation
 from hub.place import only_one, require_free
 from hub.renewal import Renewals, renew_own_forever, renew_own_if_due, server_credentials
 from hub.statistics import Statistics, advance_forever
-from hub.store import store_of
+from hub.store import Store, store_of
 from privacy.errors import ResourceProblem, UsageProblem
 from quorate.contract.identity import HUB, certificate_identity, load_certificate
+from quorate.v1.enrolment_pb2_grpc import add_EnrolmentServiceServicer_to_server
 from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_server
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
 
@@ -28,7 +31,9 @@ log = logging.getLogger("quorate.hub")
 _GRACE = 3.0
 
 
-def serve(root: Path, listen: str | None, database: str | None = None) -> None:
+def serve(
+    root: Path, listen: str | None, database: str | None = None, listen_enrolment: str | None = None
+) -> None:
     """Serve until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
 
     Parameters
@@ -39,6 +44,8 @@ def serve(root: Path, listen: str | None, database: str | None = None) -> None:
         host:port, or None for the address in hub.toml.
     database
         Address of the database, or None for that in hub.toml.
+    listen_enrolment
+        host:port at which nodes enrol, empty for nowhere, or None for the address in hub.toml.
 
     Raises
     ------
@@ -49,14 +56,16 @@ def serve(root: Path, listen: str | None, database: str | None = None) -> None:
     """
     home = Home(root)
     with only_one(home):
-        asyncio.run(_serve(home, listen, database))
+        asyncio.run(_serve(home, listen, database, listen_enrolment))
 
 
-async def _serve(home: Home, listen: str | None, database: str | None) -> None:
+async def _serve(home: Home, listen: str | None, database: str | None, listen_enrolment: str | None) -> None:
     own = load_agreement(home)
     address = listen or load_config(home).listen
     _require_own_certificate(home, own.charter.network)
-    require_free(address)
+    enrolling = load_config(home).listen_enrolment if listen_enrolment is None else listen_enrolment
+    for place in filter(None, (address, enrolling)):
+        require_free(place)
     store, bell = await asyncio.to_thread(store_of, home, database), Bell()
     await asyncio.to_thread(store.sweep)
     await asyncio.to_thread(renew_own_if_due, home, store.certificates)
@@ -66,7 +75,7 @@ async def _serve(home: Home, listen: str | None, database: str | None) -> None:
         await asyncio.to_thread(store.audit, who, what, detail)
 
     async def standing(certificate: x509.Certificate) -> None:
-        if await asyncio.to_thread(store.certificates.require_valid, certificate):
+        if await asyncio.to_thread(store.certificates.require_standing, certificate):
             await audit(certificate_identity(certificate).uri, "a certificate not seen before", "")
 
     # Without so_reuseport a second hub on the same port fails instead of taking half of the calls.
@@ -80,6 +89,7 @@ async def _serve(home: Home, listen: str | None, database: str | None) -> None:
     add_StatisticsServiceServicer_to_server(Statistics(own, store, bell), server)
     port = _bind(server, address, server_credentials(home, clients=True))
     await server.start()
+    door = await _enrolment_server(home, own, store, audit, enrolling) if enrolling else None
     host = address.rsplit(":", 1)[0]
     home.address.write_text(f"{host}:{port}\n", encoding="utf-8")
     log.info("the hub of %s listens at %s:%d", own.charter.network, host, port)
@@ -94,10 +104,31 @@ async def _serve(home: Home, listen: str | None, database: str | None) -> None:
     finally:
         for task in work:
             task.cancel()
-        await server.stop(_GRACE)
+        await asyncio.gather(*(one.stop(_GRACE) for one in (server, door) if one is not None))
         home.address.unlink(missing_ok=True)
+        home.enrolment_address.unlink(missing_ok=True)
         store.close()
         log.info("stopped")
+
+
+async def _enrolment_server(
+    home: Home, own: Agreement, store: Store, audit: Audit, address: str
+) -> aio.Server:
+    """Serve enrolment, and nothing else, to who has no certificate yet."""
+
+    async def nobody(_certificate: x509.Certificate) -> None:
+        raise NotAllowed("no certificate counts here")
+
+    server = aio.server(
+        interceptors=[EnrolmentInterceptor(own.charter, audit, nobody)],
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 16)],
+    )
+    add_EnrolmentServiceServicer_to_server(Enrolment(home, own, store.invitations, audit), server)
+    port = _bind(server, address, server_credentials(home, clients=False))
+    await server.start()
+    home.enrolment_address.write_text(f"{address.rsplit(':', 1)[0]}:{port}\n", encoding="utf-8")
+    log.info("nodes enrol at %s:%d", address.rsplit(":", 1)[0], port)
+    return server
 
 
 def _require_own_certificate(home: Home, network: str) -> None:

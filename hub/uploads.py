@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from hub.certificates import Certificates
 from hub.database import Database
 from hub.errors import Conflict, HubRefusal, Malformed, NotFound
+from hub.invitations import Invitations
 from hub.life import ANSWERED, COMMITTED, ENDED, LATE, REFUSED
 from hub.models import Contribution, Piece, Release, Task
 from hub.objects import Objects
@@ -58,6 +59,7 @@ class Uploads:
         self._database, self._objects = Database(database, migrate=migrate), objects
         self._session = self._database.session
         self.certificates = Certificates(self._database)
+        self.invitations = Invitations(self._database)
 
     def close(self) -> None:
         """Give every connection back."""

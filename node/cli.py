@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -12,6 +13,7 @@ from node.cli_options import DAY, DIRECTORY, JSON, emit
 from node.config import Home
 from node.source_cli import source
 from quorate.contract import shell
+from quorate.contract.identity import OPERATOR, Identity
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,14 +52,40 @@ def init(root: Path, network: str, operator: str) -> None:
 @click.option(
     "--fingerprint", required=True, help="SHA-256 of the hub's root certificate, told over the phone."
 )
-def enrol(root: Path, network: str, operator: str, fingerprint: str) -> None:
-    """Pin the rules that this node decides by.
+@click.option(
+    "--hub-enrolment",
+    metavar="ADDRESS",
+    help="Where the hub lets nodes enrol, host:port. Without it the files must be in the directory.",
+)
+@click.option("--token", help="The one-time token; asked for if it is not given. Others may see it here.")
+@click.option("--token-file", type=click.File(), help="File with the token; - for standard input.")
+def enrol(
+    root: Path,
+    network: str,
+    operator: str,
+    fingerprint: str,
+    hub_enrolment: str | None,
+    token: str | None,
+    token_file: IO[str] | None,
+) -> None:
+    """Get a certificate for a one-time token, if --hub-enrolment is given; pin the rules that this node decides by.
 
-    Put these files into the directory first: node.pem (the signed certificate), hub-root.pem, charter.json,
-    zoning.json, policy.toml and node.toml. Their digests are pinned; the node does not start with others.
+    Without --hub-enrolment put these files into the directory first: node.pem (the signed certificate), hub-root.pem,
+    charter.json and zoning.json, which come with the token otherwise. policy.toml and node.toml are yours. Their
+    digests are pinned; the node does not start with other files.
     """
     from node.enrolment import enrol as pin
+    from node.joining import join
 
+    if hub_enrolment is not None:
+        if token and token_file:
+            raise click.UsageError("give either --token or --token-file")
+        told = token or (token_file.read() if token_file else click.prompt("token", hide_input=True))
+        identity = Identity(network, OPERATOR, operator)
+        join(Home(root), hub_enrolment, told.strip(), fingerprint, identity)
+        click.echo("got a certificate, the charter and the zoning; read the charter before you run the node")
+    elif token or token_file:
+        raise click.UsageError("a token is for --hub-enrolment ADDRESS")
     pinned = pin(Home(root), operator, network, fingerprint)
     click.echo(f"enrolled {pinned.operator} in {pinned.network}; charter {pinned.charter}")
 
