@@ -26,6 +26,7 @@ _FEDERATION, _STATISTICS = "/quorate.v1.FederationService/", "/quorate.v1.Statis
 ROLES: Mapping[str, str] = {
     _FEDERATION + "Heartbeat": OPERATOR,
     _FEDERATION + "Renew": OPERATOR,
+    _FEDERATION + "ProbeUpload": OPERATOR,
     _FEDERATION + "AcquireTask": OPERATOR,
     _FEDERATION + "RenewLease": OPERATOR,
     _FEDERATION + "RefuseTask": OPERATOR,

@@ -50,6 +50,12 @@ class Federation(FederationServiceServicer):
         log.info("a new certificate for %s", caller.get().uri)
         return fed.RenewResponse(certificate_chain=chain)
 
+    async def ProbeUpload(self, request: fed.ProbeUploadRequest, context: Context) -> fed.ProbeUploadResponse:
+        """Say how many bytes came, and forget them."""
+        if len(request.data) > CHUNK:
+            raise Malformed(f"a piece has at most {CHUNK} bytes")
+        return fed.ProbeUploadResponse(received=len(request.data))
+
     async def AcquireTask(self, request: fed.AcquireTaskRequest, context: Context) -> fed.AcquireTaskResponse:
         """Hand out the oldest unanswered order, waiting for one if need be."""
         loop = asyncio.get_running_loop()

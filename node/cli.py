@@ -25,6 +25,7 @@ def commands() -> None:
     A new node, in this order:
       quorate-node init       makes the node's key and its request for a certificate
       quorate-node enrol      pins charter, zoning, policy and the hub's root certificate
+      quorate-node preflight  tries the way to the hub, the disk, the ledger and the data
       quorate-node check      looks whether everything is ready
       quorate-node run        runs the daemon
 
@@ -101,6 +102,31 @@ def check(root: Path, as_json: bool) -> None:
     home = Home(root)
     found = look(home, load(home))
     emit({"ready": found}, as_json, "\n".join(f"ok: {line}" for line in found))
+
+
+@commands.command()
+@DIRECTORY
+@click.option("--hub", help="Address of the hub, host:port.  [default: hub in node.toml]")
+@JSON
+def preflight(root: Path, hub: str | None, as_json: bool) -> int:
+    """Try everything that the daemon will need, from the name of the hub to the data; say how to mend what fails.
+
+    Sends ten pieces of zeros to the hub, which throws them away. Charges nothing, and changes nothing here. Ends with
+    the exit code of the first thing that fails.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from node.preflight import exit_code, table
+    from node.preflight import preflight as look
+
+    found = look(Home(root), hub)
+    if as_json:
+        emit([asdict(one) for one in found], as_json, "")
+    else:
+        Console(markup=False, emoji=False, highlight=False).print(table(found))
+    return int(exit_code(found))
 
 
 @commands.command()
