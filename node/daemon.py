@@ -106,11 +106,14 @@ class Daemon:
         if home.ledger.exists() and (warning := above_caps(home.ledger, own.budgets)):
             log.warning("%s", warning)
         try:
-            with closing(open_ledger(home, own, self._seam)) as ledger:
+            # Days may take longer to build than a certificate has left to live.
+            with (
+                closing(open_ledger(home, own, self._seam)) as ledger,
+                renewed_channel(home, self._address, log) as channel,
+            ):
                 days = ingest(home, own, lambda day: log.info("building presence of %s", day))
                 log.info("presence of %d day(s) is ready", len(days))
-                with renewed_channel(home, self._address, log) as channel:
-                    self._work(Uplink(channel, self._address, self._stop, log.warning), ledger)
+                self._work(Uplink(channel, self._address, self._stop, log.warning), ledger)
         except Stopped:
             log.info("stopped")
 
