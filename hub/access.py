@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import grpc
+from cryptography import x509
 from grpc import aio
 
-from hub.errors import HubRefusal, NotAllowed
+from hub.bell import LOOK_AGAIN
+from hub.errors import HubRefusal, NotAllowed, NotValid
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
@@ -22,6 +26,7 @@ _FEDERATION, _STATISTICS = "/quorate.v1.FederationService/", "/quorate.v1.Statis
 ROLES: Mapping[str, str] = {
     _FEDERATION + "Heartbeat": OPERATOR,
     _FEDERATION + "Renew": OPERATOR,
+    _FEDERATION + "ProbeUpload": OPERATOR,
     _FEDERATION + "AcquireTask": OPERATOR,
     _FEDERATION + "RenewLease": OPERATOR,
     _FEDERATION + "RefuseTask": OPERATOR,
@@ -34,10 +39,17 @@ ROLES: Mapping[str, str] = {
     _STATISTICS + "GetEstimates": OFFICE,
 }
 
+#: Calls that wait: whether the caller is still let in is looked up again before they answer.
+POLLS = frozenset({_FEDERATION + "AcquireTask"})
+
 caller: ContextVar[Identity] = ContextVar("caller")
 """Who makes the call that is being handled."""
+shown: ContextVar[x509.Certificate] = ContextVar("shown")
+"""The certificate of the connection that it came over."""
 
 Audit = Callable[[str, str, str], Awaitable[None]]
+Standing = Callable[[x509.Certificate], Awaitable[None]]
+"""Refuses a certificate that was revoked."""
 
 
 def require_role(method: str, identity: Identity, charter: Charter) -> None:
@@ -79,6 +91,23 @@ def certificate_caller(context: aio.ServicerContext[Any, Any]) -> Identity:
         raise NotAllowed(error.what) from error
 
 
+def shown_certificate(context: aio.ServicerContext[Any, Any]) -> x509.Certificate:
+    """Return the certificate of a call's connection (NotAllowed if there is none)."""
+    found = list(context.auth_context().get("x509_pem_cert", []))
+    if len(found) != 1:
+        raise NotAllowed("the connection shows no certificate")
+    return x509.load_pem_x509_certificate(found[0])
+
+
+def require_in_time(certificate: x509.Certificate) -> None:
+    """Refuse a certificate that has expired since the connection was made (NotValid)."""
+    if certificate.not_valid_after_utc <= datetime.now(UTC):
+        raise NotValid(
+            f"the certificate of the caller ended at {certificate.not_valid_after_utc.isoformat()}",
+            todo="enrol again: the hub operator gives a token, or signs the request",
+        )
+
+
 class AccessInterceptor(aio.ServerInterceptor):
     """Checks the caller of every method before it runs, and turns errors into statuses.
 
@@ -88,10 +117,12 @@ class AccessInterceptor(aio.ServerInterceptor):
         The network's charter.
     audit
         Called with (who, what, detail) for every call that is rejected.
+    standing
+        Called with the certificate of every call, and again at every step of a stream.
     """
 
-    def __init__(self, charter: Charter, audit: Audit) -> None:
-        self._charter, self._audit = charter, audit
+    def __init__(self, charter: Charter, audit: Audit, standing: Standing) -> None:
+        self._charter, self._audit, self._standing = charter, audit, standing
 
     async def intercept_service(
         self,
@@ -118,8 +149,11 @@ class AccessInterceptor(aio.ServerInterceptor):
     def _unary(self, method: str, behaviour: Any) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                return await behaviour(request, context)
+                await self.admit(method, context)
+                answer = await behaviour(request, context)
+                if method in POLLS:
+                    await self._standing(shown.get())
+                return answer  # noqa: TRY300 - not the end of the handler: errors of a late look belong here
             except QuorateError as error:
                 await self._refuse(method, context, error)
             except Exception:
@@ -131,8 +165,8 @@ class AccessInterceptor(aio.ServerInterceptor):
     def _stream(self, method: str, behaviour: Any) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                async for response in behaviour(request, context):
+                await self.admit(method, context)
+                async for response in self._steps(behaviour(request, context)):
                     yield response
             except QuorateError as error:
                 await self._refuse(method, context, error)
@@ -142,18 +176,42 @@ class AccessInterceptor(aio.ServerInterceptor):
 
         return handle
 
-    def _admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
-        identity = certificate_caller(context)
+    async def admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
+        """Refuse a caller whom the table, the charter or the list of revocations does not let in."""
+        identity, certificate = certificate_caller(context), shown_certificate(context)
         require_role(method, identity, self._charter)
+        require_in_time(certificate)
+        await self._standing(certificate)
         caller.set(identity)
+        shown.set(certificate)
+
+    async def _steps(self, responses: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Pass a stream on while its caller is let in, which is looked up before each step and while it waits."""
+        certificate = shown.get()
+        while True:
+            step = asyncio.ensure_future(anext(responses))
+            try:
+                while not step.done():
+                    await asyncio.wait({step}, timeout=LOOK_AGAIN)
+                    require_in_time(certificate)
+                    await self._standing(certificate)
+                response = step.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                step.cancel()
+            yield response
+
+    def who(self, context: aio.ServicerContext[Any, Any]) -> str:
+        """Return the names that a caller's certificate states, for the audit trail."""
+        names = context.auth_context().get("x509_subject_alternative_name", [])
+        return b",".join(names).decode(errors="replace")
 
     async def _refuse(
         self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError
     ) -> NoReturn:
-        who = b",".join(context.auth_context().get("x509_subject_alternative_name", [])).decode(
-            errors="replace"
-        )
-        await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what)
+        if not isinstance(error, HubRefusal) or error.audited:
+            await self._audit(self.who(context), f"rejected {method.rsplit('/', 1)[-1]}", error.what)
         await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
 
 

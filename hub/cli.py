@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import click
 
+from hub.cli_identities import certificates, invite, renew_authority, revoke
+from hub.cli_options import DATABASE, DIRECTORY, JSON, emit, open_store
 from hub.config import Home
 from privacy.errors import UsageProblem
 from quorate.contract import shell
 from quorate.contract.identity import OFFICE, OPERATOR, Identity
-
-_DIRECTORY = click.option(
-    "--dir",
-    "root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    show_default="the current directory",
-    help="The hub's directory.",
-)
-_DATABASE = click.option(
-    "--database",
-    metavar="ADDRESS",
-    help="sqlite:///path or postgresql+psycopg://user@host/name.  [default: hub.toml, or hub.db in the directory]",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program instead of text.")
-
-
-def _print(value: Any, as_json: bool, text: str) -> None:
-    click.echo(json.dumps(value, indent=1) if as_json else text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,6 +25,7 @@ def commands() -> None:
     A new hub, in this order:
       quorate-hub init        makes the certificate authority and the hub's certificate
       quorate-hub check       looks whether charter.json, zoning.json and register.csv fit together
+      quorate-hub invite      makes a one-time token with which an operator's node enrols
       quorate-hub sign        signs the requests of operators and offices
       quorate-hub serve       runs the service
 
@@ -51,7 +34,7 @@ def commands() -> None:
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 @click.option(
     "--network", required=True, help="Name of the network: lower-case letters, digits, '.', '_', '-'."
 )
@@ -64,7 +47,7 @@ def commands() -> None:
     help="Name or address under which nodes reach the hub; can be given again.",
 )
 def init(root: Path, network: str, hosts: tuple[str, ...]) -> None:
-    """Make the root key, the root certificate and the hub's certificate."""
+    """Make the root, the authority under it, and the hub's certificate; root.key is not needed afterwards."""
     from hub.authority import found
     from quorate.contract.canonical import read_bytes
     from quorate.contract.identity import load_signing_key
@@ -79,10 +62,11 @@ def init(root: Path, network: str, hosts: tuple[str, ...]) -> None:
         f"root certificate: {Home(root).root_certificate}\nfingerprint:      {fingerprint}\n"
         f"keys.hub:         {key}   (for the charter)"
     )
+    click.echo(f"move {Home(root).root_key} to a place that is not connected, and keep a copy", err=True)
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 @click.option(
     "--request",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -97,11 +81,22 @@ def init(root: Path, network: str, hosts: tuple[str, ...]) -> None:
     show_default="standard output",
     help="Where to write the certificate.",
 )
-def sign(root: Path, request: Path, operator: str | None, office: str | None, out: Path | None) -> None:
-    """Sign the request of an operator's node or of an office."""
+@DATABASE
+def sign(
+    root: Path,
+    request: Path,
+    operator: str | None,
+    office: str | None,
+    out: Path | None,
+    database: str | None,
+) -> None:
+    """Sign the request of an operator's node or of an office, and put the certificate on the list."""
     from hub.authority import sign as issue
+    from hub.certificates import SIGNED
     from hub.config import load_agreement
+    from hub.store import store_of
     from quorate.contract.canonical import read_bytes
+    from quorate.contract.chain import parse_chain
 
     if (operator is None) == (office is None):
         raise click.UsageError("give either --operator or --office")
@@ -115,6 +110,8 @@ def sign(root: Path, request: Path, operator: str | None, office: str | None, ou
     certificate = issue(
         Home(root), read_bytes(request), Identity(charter.network, role, operator or office or "")
     )
+    with closing(store_of(Home(root), database)) as store:
+        store.certificates.record(parse_chain(certificate, "the new certificate")[0], SIGNED)
     if out is None:
         click.echo(certificate.decode(), nl=False)
     else:
@@ -123,8 +120,8 @@ def sign(root: Path, request: Path, operator: str | None, office: str | None, ou
 
 
 @commands.command()
-@_DIRECTORY
-@_JSON
+@DIRECTORY
+@JSON
 def check(root: Path, as_json: bool) -> None:
     """Look whether charter, zoning and register fit together, and print the digests that parties compare."""
     from hub.config import load_agreement
@@ -135,16 +132,19 @@ def check(root: Path, as_json: bool) -> None:
     zoning = Zoning.read(home.zoning).digest()
     click.echo(f"zoning   {zoning}", err=True)
     charter = load_agreement(home).charter_digest
-    _print({"zoning": zoning, "charter": charter}, as_json, f"charter  {charter}")
+    emit({"zoning": zoning, "charter": charter}, as_json, f"charter  {charter}")
 
 
 @commands.command()
-@_DIRECTORY
+@DIRECTORY
 @click.option(
     "--listen", help="Address to listen at, host:port; port 0 takes a free one.  [default: hub.toml]"
 )
-@_DATABASE
-def serve(root: Path, listen: str | None, database: str | None) -> None:
+@click.option(
+    "--listen-enrolment", help="Address at which nodes enrol with a token, host:port.  [default: hub.toml]"
+)
+@DATABASE
+def serve(root: Path, listen: str | None, listen_enrolment: str | None, database: str | None) -> None:
     """Run the service until it is stopped. Its address is in the file `address` of the directory.
 
     The tables of the database are made, or brought to this version, when the service starts.
@@ -152,16 +152,16 @@ def serve(root: Path, listen: str | None, database: str | None) -> None:
     from hub.server import serve as run
 
     shell.daemon()
-    run(root, listen, database)
+    run(root, listen, database, listen_enrolment)
 
 
 @commands.command()
-@_DIRECTORY
-@_JSON
-@_DATABASE
+@DIRECTORY
+@JSON
+@DATABASE
 def releases(root: Path, as_json: bool, database: str | None) -> None:
     """List releases and what each operator answered. May be used while the hub runs."""
-    views = _store(root, database).releases()
+    views = open_store(root, database).releases()
     value = [
         {
             "release": v.release_id,
@@ -171,30 +171,22 @@ def releases(root: Path, as_json: bool, database: str | None) -> None:
         for v in views
     ]
     lines = [f"{v.release_id}  {v.state}  {' '.join(f'{o}:{r or s}' for o, s, r in v.tasks)}" for v in views]
-    _print(value, as_json, "\n".join(lines) or "no releases yet")
+    emit(value, as_json, "\n".join(lines) or "no releases yet")
 
 
 @commands.command()
-@_DIRECTORY
-@_JSON
-@_DATABASE
+@DIRECTORY
+@JSON
+@DATABASE
 def audit(root: Path, as_json: bool, database: str | None) -> None:
     """Print the audit trail: requests, refusals and rejected calls."""
-    lines = _store(root, database).audit_lines()
+    lines = open_store(root, database).audit_lines()
     value = [dict(zip(("at", "who", "what", "detail"), line, strict=True)) for line in lines]
-    _print(value, as_json, "\n".join(shell.printable("  ".join(line)) for line in lines) or "nothing yet")
+    emit(value, as_json, "\n".join(shell.printable("  ".join(line)) for line in lines) or "nothing yet")
 
 
-def _store(root: Path, database: str | None) -> Any:
-    from hub.config import load_config
-    from hub.store import store_of
-
-    home = Home(root)
-    if not (database or load_config(home).database or home.database.exists()):
-        raise UsageProblem(
-            f"there is no hub database in {root}", todo="run quorate-hub serve once, or correct --dir"
-        )
-    return store_of(home, database, migrate=False)
+for command in (invite, certificates, revoke, renew_authority):
+    commands.add_command(command)
 
 
 def main() -> None:

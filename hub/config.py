@@ -40,6 +40,10 @@ class HubConfig(BaseModel):
         Address of fsspec for contributions and estimates; empty for `objects` in the hub's directory.
     lease_seconds
         How long a node that holds an order may be silent before another node of its operator may take it.
+    certificate_days
+        How long certificates of nodes and of the hub itself live; they are renewed half-way.
+    listen_enrolment
+        host:port at which nodes enrol with a one-time token; empty for nowhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +52,8 @@ class HubConfig(BaseModel):
     database: str = ""
     objects: str = ""
     lease_seconds: int = Field(default=60, ge=1, le=3600)
+    certificate_days: float = Field(default=7.0, gt=0, le=397)
+    listen_enrolment: str = Field(default="", pattern=r"^([^\s:]+:[0-9]{1,5})?$")
 
 
 class Home:
@@ -61,12 +67,15 @@ class Home:
         self.register = root / "register.csv"
         self.root_key = root / "root.key"
         self.root_certificate = root / "root.pem"
+        self.authority_key = root / "authority.key"
+        self.authority = root / "authority.pem"
         self.key = root / "hub.key"
         self.certificate = root / "hub.pem"
         self.signing_key = root / "signing.key"
         self.database = root / "hub.db"
         self.objects = root / "objects"
         self.address = root / "address"
+        self.enrolment_address = root / "enrolment-address"
 
 
 @dataclass(frozen=True)

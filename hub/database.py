@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,11 @@ class Database:
                 "the hub's database cannot be used now",
                 todo="look at the disk of the hub, or at the database's server; the call can be repeated",
             ) from error
+
+
+def in_utc(at: datetime) -> datetime:
+    """Return a stored time with its zone: SQLite forgets that it is UTC, PostgreSQL tells it in the session's."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def sqlite_at(path: Path) -> URL:

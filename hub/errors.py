@@ -11,12 +11,20 @@ class HubRefusal(QuorateError):
     """The hub does not do what a caller asked."""
 
     status = grpc.StatusCode.FAILED_PRECONDITION
+    #: Whether the audit trail tells it.
+    audited = True
 
 
 class NotAllowed(HubRefusal):
     """The caller's certificate does not allow this."""
 
     status = grpc.StatusCode.PERMISSION_DENIED
+
+
+class NotValid(HubRefusal):
+    """The caller's certificate has expired or was revoked."""
+
+    status = grpc.StatusCode.UNAUTHENTICATED
 
 
 class NotFound(HubRefusal):

@@ -10,12 +10,13 @@ from typing import Any
 
 from grpc import aio
 
-from hub.access import caller
+from hub.access import caller, shown
 from hub.bell import LOOK_AGAIN, Bell
 from hub.chain import links_of
 from hub.config import Agreement
 from hub.errors import Conflict, HubRefusal, Malformed
 from hub.releases import judge, largest_contribution
+from hub.renewal import Renewals
 from hub.store import Store
 from privacy.errors import UsageProblem
 from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, TaskOrder
@@ -32,8 +33,11 @@ LONGEST_POLL = 30
 class Federation(FederationServiceServicer):
     """What nodes call."""
 
-    def __init__(self, own: Agreement, store: Store, bell: Bell, lease_seconds: int) -> None:
-        self._own, self._store, self._bell, self._seconds = own, store, bell, lease_seconds
+    def __init__(
+        self, own: Agreement, store: Store, bell: Bell, renewals: Renewals, lease_seconds: int
+    ) -> None:
+        self._own, self._store, self._bell = own, store, bell
+        self._renewals, self._seconds = renewals, lease_seconds
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by, and what it knows of the operator's ledger."""
@@ -51,6 +55,20 @@ class Federation(FederationServiceServicer):
             ledger_sequence=sequence,
             ledger_head=bytes.fromhex(head),
         )
+
+    async def Renew(self, request: fed.RenewRequest, context: Context) -> fed.RenewResponse:
+        """Give the caller a new certificate for its identity."""
+        chain = await asyncio.to_thread(
+            self._renewals.renew, request.signing_request, caller.get(), shown.get()
+        )
+        log.info("a new certificate for %s", caller.get().uri)
+        return fed.RenewResponse(certificate_chain=chain)
+
+    async def ProbeUpload(self, request: fed.ProbeUploadRequest, context: Context) -> fed.ProbeUploadResponse:
+        """Say how many bytes came, and forget them."""
+        if len(request.data) > CHUNK:
+            raise Malformed(f"a piece has at most {CHUNK} bytes")
+        return fed.ProbeUploadResponse(received=len(request.data))
 
     async def AcquireTask(self, request: fed.AcquireTaskRequest, context: Context) -> fed.AcquireTaskResponse:
         """Lease the oldest order that nobody works at, waiting for one if need be."""

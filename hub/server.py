@@ -8,18 +8,22 @@ import signal
 from pathlib import Path
 
 import grpc
+from cryptography import x509
 from grpc import aio
 
-from hub.access import AccessInterceptor
+from hub.access import AccessInterceptor, Audit
 from hub.bell import Bell
-from hub.config import Home, load_agreement, load_config
+from hub.config import Agreement, Home, load_agreement, load_config
+from hub.enrolment import Enrolment, EnrolmentInterceptor
+from hub.errors import NotAllowed
 from hub.federation import Federation
 from hub.place import only_one, require_free
+from hub.renewal import Renewals, renew_own_forever, renew_own_if_due, server_credentials
 from hub.statistics import Statistics, advance_forever
-from hub.store import store_of
+from hub.store import Store, store_of
 from privacy.errors import ResourceProblem, UsageProblem
-from quorate.contract.canonical import read_bytes
 from quorate.contract.identity import HUB, certificate_identity, load_certificate
+from quorate.v1.enrolment_pb2_grpc import add_EnrolmentServiceServicer_to_server
 from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_server
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
 
@@ -27,7 +31,9 @@ log = logging.getLogger("quorate.hub")
 _GRACE = 3.0
 
 
-def serve(root: Path, listen: str | None, database: str | None = None) -> None:
+def serve(
+    root: Path, listen: str | None, database: str | None = None, listen_enrolment: str | None = None
+) -> None:
     """Serve until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
 
     Parameters
@@ -38,6 +44,8 @@ def serve(root: Path, listen: str | None, database: str | None = None) -> None:
         host:port, or None for the address in hub.toml.
     database
         Address of the database, or None for that in hub.toml.
+    listen_enrolment
+        host:port at which nodes enrol, empty for nowhere, or None for the address in hub.toml.
 
     Raises
     ------
@@ -48,55 +56,80 @@ def serve(root: Path, listen: str | None, database: str | None = None) -> None:
     """
     home = Home(root)
     with only_one(home):
-        asyncio.run(_serve(home, listen, database))
+        asyncio.run(_serve(home, listen, database, listen_enrolment))
 
 
-async def _serve(home: Home, listen: str | None, database: str | None) -> None:
+async def _serve(home: Home, listen: str | None, database: str | None, listen_enrolment: str | None) -> None:
     own = load_agreement(home)
     address = listen or load_config(home).listen
     _require_own_certificate(home, own.charter.network)
-    credentials = _credentials(home)
-    require_free(address)
+    enrolling = load_config(home).listen_enrolment if listen_enrolment is None else listen_enrolment
+    for place in filter(None, (address, enrolling)):
+        require_free(place)
     store, bell = await asyncio.to_thread(store_of, home, database), Bell()
     await asyncio.to_thread(store.sweep)
+    await asyncio.to_thread(renew_own_if_due, home, store.certificates)
 
     async def audit(who: str, what: str, detail: str) -> None:
         log.warning("%s: %s: %s", who, what, detail)
         await asyncio.to_thread(store.audit, who, what, detail)
 
+    async def standing(certificate: x509.Certificate) -> None:
+        if await asyncio.to_thread(store.certificates.require_standing, certificate):
+            await audit(certificate_identity(certificate).uri, "a certificate not seen before", "")
+
     # Without so_reuseport a second hub on the same port fails instead of taking half of the calls.
     server = aio.server(
-        interceptors=[AccessInterceptor(own.charter, audit)],
+        interceptors=[AccessInterceptor(own.charter, audit, standing)],
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)],
     )
     add_FederationServiceServicer_to_server(
-        Federation(own, store, bell, load_config(home).lease_seconds), server
+        Federation(own, store, bell, Renewals(home, store.certificates), load_config(home).lease_seconds),
+        server,
     )
     add_StatisticsServiceServicer_to_server(Statistics(own, store, bell), server)
-    port = _bind(server, address, credentials)
+    port = _bind(server, address, server_credentials(home, clients=True))
     await server.start()
+    door = await _enrolment_server(home, own, store, audit, enrolling) if enrolling else None
     host = address.rsplit(":", 1)[0]
     home.address.write_text(f"{host}:{port}\n", encoding="utf-8")
     log.info("the hub of %s listens at %s:%d", own.charter.network, host, port)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    work = asyncio.create_task(advance_forever(own, store, bell))
+    work = [
+        asyncio.create_task(advance_forever(own, store, bell)),
+        asyncio.create_task(renew_own_forever(home, store.certificates)),
+    ]
     try:
         await stop.wait()
     finally:
-        work.cancel()
-        await server.stop(_GRACE)
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*(one.stop(_GRACE) for one in (server, door) if one is not None))
         home.address.unlink(missing_ok=True)
+        home.enrolment_address.unlink(missing_ok=True)
         store.close()
         log.info("stopped")
 
 
-def _credentials(home: Home) -> grpc.ServerCredentials:
-    return grpc.ssl_server_credentials(
-        [(read_bytes(home.key), read_bytes(home.certificate))],
-        root_certificates=read_bytes(home.root_certificate),
-        require_client_auth=True,
+async def _enrolment_server(
+    home: Home, own: Agreement, store: Store, audit: Audit, address: str
+) -> aio.Server:
+    """Serve enrolment, and nothing else, to who has no certificate yet."""
+
+    async def nobody(_certificate: x509.Certificate) -> None:
+        raise NotAllowed("no certificate counts here")
+
+    server = aio.server(
+        interceptors=[EnrolmentInterceptor(own.charter, audit, nobody)],
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 16)],
     )
+    add_EnrolmentServiceServicer_to_server(Enrolment(home, own, store.invitations, audit), server)
+    port = _bind(server, address, server_credentials(home, clients=False))
+    await server.start()
+    home.enrolment_address.write_text(f"{address.rsplit(':', 1)[0]}:{port}\n", encoding="utf-8")
+    log.info("nodes enrol at %s:%d", address.rsplit(":", 1)[0], port)
+    return server
 
 
 def _require_own_certificate(home: Home, network: str) -> None:

@@ -13,8 +13,10 @@ from sqlalchemy import URL, delete, func, select
 from sqlalchemy.orm import Session
 
 from hub import leases
+from hub.certificates import Certificates
 from hub.database import Database
 from hub.errors import Conflict, HubRefusal, Malformed, NotFound
+from hub.invitations import Invitations
 from hub.life import ANSWERED, COMMITTED, ENDED, LATE, REFUSED
 from hub.models import Contribution, Piece, Release, Task
 from hub.objects import Objects
@@ -66,6 +68,8 @@ class Uploads:
     def __init__(self, database: str | URL, objects: Objects, *, migrate: bool = True) -> None:
         self._database, self._objects = Database(database, migrate=migrate), objects
         self._session = self._database.session
+        self.certificates = Certificates(self._database)
+        self.invitations = Invitations(self._database)
 
     def close(self) -> None:
         """Give every connection back."""

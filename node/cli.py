@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -12,6 +13,7 @@ from node.cli_options import DAY, DIRECTORY, JSON, emit
 from node.config import Home
 from node.source_cli import source
 from quorate.contract import shell
+from quorate.contract.identity import OPERATOR, Identity
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +25,7 @@ def commands() -> None:
     A new node, in this order:
       quorate-node init       makes the node's key and its request for a certificate
       quorate-node enrol      pins charter, zoning, policy and the hub's root certificate
+      quorate-node preflight  tries the way to the hub, the disk, the ledger and the data
       quorate-node check      looks whether everything is ready
       quorate-node run        runs the daemon
 
@@ -56,14 +59,40 @@ def init(root: Path, network: str, operator: str) -> None:
 @click.option(
     "--fingerprint", required=True, help="SHA-256 of the hub's root certificate, told over the phone."
 )
-def enrol(root: Path, network: str, operator: str, fingerprint: str) -> None:
-    """Pin the rules that this node decides by.
+@click.option(
+    "--hub-enrolment",
+    metavar="ADDRESS",
+    help="Where the hub lets nodes enrol, host:port. Without it the files must be in the directory.",
+)
+@click.option("--token", help="The one-time token; asked for if it is not given. Others may see it here.")
+@click.option("--token-file", type=click.File(), help="File with the token; - for standard input.")
+def enrol(
+    root: Path,
+    network: str,
+    operator: str,
+    fingerprint: str,
+    hub_enrolment: str | None,
+    token: str | None,
+    token_file: IO[str] | None,
+) -> None:
+    """Get a certificate for a one-time token, if --hub-enrolment is given; pin the rules that this node decides by.
 
-    Put these files into the directory first: node.pem (the signed certificate), hub-root.pem, charter.json,
-    zoning.json, policy.toml and node.toml. Their digests are pinned; the node does not start with others.
+    Without --hub-enrolment put these files into the directory first: node.pem (the signed certificate), hub-root.pem,
+    charter.json and zoning.json, which come with the token otherwise. policy.toml and node.toml are yours. Their
+    digests are pinned; the node does not start with other files.
     """
     from node.enrolment import enrol as pin
+    from node.joining import join
 
+    if hub_enrolment is not None:
+        if token and token_file:
+            raise click.UsageError("give either --token or --token-file")
+        told = token or (token_file.read() if token_file else click.prompt("token", hide_input=True))
+        identity = Identity(network, OPERATOR, operator)
+        join(Home(root), hub_enrolment, told.strip(), fingerprint, identity)
+        click.echo("got a certificate, the charter and the zoning; read the charter before you run the node")
+    elif token or token_file:
+        raise click.UsageError("a token is for --hub-enrolment ADDRESS")
     pinned = pin(Home(root), operator, network, fingerprint)
     click.echo(f"enrolled {pinned.operator} in {pinned.network}; charter {pinned.charter}")
 
@@ -79,6 +108,31 @@ def check(root: Path, as_json: bool) -> None:
     home = Home(root)
     found = look(home, load(home))
     emit({"ready": found}, as_json, "\n".join(f"ok: {line}" for line in found))
+
+
+@commands.command()
+@DIRECTORY
+@click.option("--hub", help="Address of the hub, host:port.  [default: hub in node.toml]")
+@JSON
+def preflight(root: Path, hub: str | None, as_json: bool) -> int:
+    """Try everything that the daemon will need, from the name of the hub to the data; say how to mend what fails.
+
+    Sends ten pieces of zeros to the hub, which throws them away. Charges nothing, and changes nothing here. Ends with
+    the exit code of the first thing that fails.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from node.preflight import exit_code, table
+    from node.preflight import preflight as look
+
+    found = look(Home(root), hub)
+    if as_json:
+        emit([asdict(one) for one in found], as_json, "")
+    else:
+        Console(markup=False, emoji=False, highlight=False).print(table(found))
+    return int(exit_code(found))
 
 
 @commands.command()

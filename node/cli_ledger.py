@@ -148,7 +148,7 @@ def backup(root: Path, target: Path, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask; with --without-witness.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be given up; with --without-witness.")
 @JSON
-def restore(  # noqa: PLR0917 - options arrive as arguments
+def restore(
     root: Path, without_witness: bool, copy: Path | None, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Add to a ledger that was restored from a backup the charges that its witness has.

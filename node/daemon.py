@@ -27,6 +27,7 @@ from node.lease import KeptLease
 from node.ledgers import require_sound, today
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
+from node.renewal import renewed_channel
 from node.statistics.registry import algorithms
 from node.uplink import Stopped, Uplink
 from privacy.errors import QuorateError, UsageProblem, place_of
@@ -36,7 +37,6 @@ from privacy.ledger.files import require_one_name
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.order import TaskOrder
-from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as pb
 
 log = logging.getLogger("quorate.node")
@@ -109,11 +109,14 @@ class Daemon:
         if home.ledger.exists() and (warning := above_caps(home.ledger, own.budgets)):
             log.warning("%s", warning)
         try:
-            with closing(open_ledger(home, own, self._seam)) as ledger:
+            # Days may take longer to build than a certificate has left to live.
+            with (
+                closing(open_ledger(home, own, self._seam)) as ledger,
+                renewed_channel(home, self._address, log) as channel,
+            ):
                 days = ingest(home, own, lambda day: log.info("building presence of %s", day))
                 log.info("presence of %d day(s) is ready", len(days))
-                with open_channel(self._address, home.hub_root, home.key, home.certificate) as channel:
-                    self._work(Uplink(channel, self._address, self._stop, log.warning), ledger)
+                self._work(Uplink(channel, self._address, self._stop, log.warning), ledger)
         except Stopped:
             log.info("stopped")
 

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 
 from node.config import Home, NodeConfig, Policy, parse_toml, read_toml
@@ -17,6 +16,7 @@ from privacy.errors import UsageProblem
 from privacy.ledger import Keeper
 from privacy.terms import Digest, Name
 from quorate.contract.canonical import Document, digest, read_bytes
+from quorate.contract.chain import read_chain, require_issued
 from quorate.contract.charter import Charter
 from quorate.contract.identity import (
     OPERATOR,
@@ -140,13 +140,7 @@ def enrol(home: Home, operator: str, network: str, root_fingerprint: str) -> Enr
             means="somebody may be standing between this node and the hub",
             todo="get the root certificate and its fingerprint again over different channels",
         )
-    try:
-        load_certificate(home.certificate).verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise UsageProblem(
-            f"the certificate {home.certificate} was not issued by {home.hub_root}",
-            todo="get both from the same hub operator",
-        ) from error
+    require_issued(read_chain(home.certificate), root, str(home.certificate))
     charter, zoning = Charter.read(home.charter), Zoning.read(home.zoning)
     if charter.network != network or operator not in charter.operators or charter.zoning != zoning.digest():
         raise UsageProblem(

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquorate/v1/federation.proto\x12\nquorate.v1\"\\\n\x08\x45nvelope\x12\x14\n\x0cpayload_type\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12)\n\nsignatures\x18\x03 \x03(\x0b\x32\x15.quorate.v1.Signature\"\'\n\tSignature\x12\r\n\x05keyid\x18\x01 \x01(\t\x12\x0b\n\x03sig\x18\x02 \x01(\x0c\"q\n\x10HeartbeatRequest\x12\x18\n\x10software_version\x18\x01 \x01(\t\x12\x17\n\x0fledger_sequence\x18\x02 \x01(\x04\x12\x13\n\x0bledger_head\x18\x03 \x01(\x0c\x12\x15\n\rclock_seconds\x18\x04 \x01(\x03\"\x9a\x01\n\x11HeartbeatResponse\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\x17\n\x0f\x63harter_version\x18\x02 \x01(\r\x12\x16\n\x0e\x63harter_digest\x18\x03 \x01(\x0c\x12\x15\n\rclock_seconds\x18\x04 \x01(\x03\x12\x17\n\x0fledger_sequence\x18\x05 \x01(\x04\x12\x13\n\x0bledger_head\x18\x06 \x01(\x0c\"\'\n\x0cRenewRequest\x12\x17\n\x0fsigning_request\x18\x01 \x01(\x0c\"*\n\rRenewResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\";\n\x12\x41\x63quireTaskRequest\x12\x14\n\x0cwait_seconds\x18\x01 \x01(\r\x12\x0f\n\x07holding\x18\x02 \x03(\x0c\"a\n\x13\x41\x63quireTaskResponse\x12(\n\ntask_order\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope\x12 \n\x05lease\x18\x02 \x01(\x0b\x32\x11.quorate.v1.Lease\"\'\n\x05Lease\x12\r\n\x05token\x18\x01 \x01(\x0c\x12\x0f\n\x07seconds\x18\x02 \x01(\r\"Z\n\x11RenewLeaseRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12\r\n\x05token\x18\x02 \x01(\x0c\x12 \n\x05phase\x18\x03 \x01(\x0e\x32\x11.quorate.v1.Phase\"6\n\x12RenewLeaseResponse\x12 \n\x05lease\x18\x01 \x01(\x0b\x32\x11.quorate.v1.Lease\"\x8a\x01\n\x11RefuseTaskRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12)\n\x06reason\x18\x02 \x01(\x0e\x32\x19.quorate.v1.RefusalReason\x12\r\n\x05token\x18\x03 \x01(\x0c\x12%\n\x07refusal\x18\x04 \x01(\x0b\x32\x14.quorate.v1.Envelope\"\x14\n\x12RefuseTaskResponse\"I\n\x12PublishHeadRequest\x12\"\n\x04head\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope\x12\x0f\n\x07\x65ntries\x18\x02 \x03(\x0c\"9\n\x13PublishHeadResponse\x12\"\n\x04head\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope\"d\n\x0fPutChunkRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\r\n\x05token\x18\x05 \x01(\x0c\"$\n\x10PutChunkResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"\xb3\x01\n\x19\x43ommitContributionRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12*\n\x0cledger_entry\x18\x04 \x01(\x0b\x32\x14.quorate.v1.Envelope\x12\r\n\x05token\x18\x05 \x01(\x0c\x12%\n\x07receipt\x18\x06 \x01(\x0b\x32\x14.quorate.v1.Envelope\"C\n\x1a\x43ommitContributionResponse\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope*\\\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePHASE_ACCEPTED\x10\x01\x12\x13\n\x0fPHASE_COMPUTING\x10\x02\x12\x13\n\x0fPHASE_UPLOADING\x10\x03*\xbf\x02\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fREFUSAL_REASON_CHARTER_MISMATCH\x10\x01\x12)\n%REFUSAL_REASON_ALGORITHM_NOT_APPROVED\x10\x02\x12#\n\x1fREFUSAL_REASON_BUDGET_EXHAUSTED\x10\x03\x12\x19\n\x15REFUSAL_REASON_POLICY\x10\x04\x12#\n\x1fREFUSAL_REASON_DATA_UNAVAILABLE\x10\x05\x12\x1f\n\x1bREFUSAL_REASON_DATA_QUALITY\x10\x06\x12\x1b\n\x17REFUSAL_REASON_DECLINED\x10\x07\x12\x1b\n\x17REFUSAL_REASON_CONFLICT\x10\x08\x32\x81\x05\n\x11\x46\x65\x64\x65rationService\x12H\n\tHeartbeat\x12\x1c.quorate.v1.HeartbeatRequest\x1a\x1d.quorate.v1.HeartbeatResponse\x12<\n\x05Renew\x12\x18.quorate.v1.RenewRequest\x1a\x19.quorate.v1.RenewResponse\x12N\n\x0b\x41\x63quireTask\x12\x1e.quorate.v1.AcquireTaskRequest\x1a\x1f.quorate.v1.AcquireTaskResponse\x12K\n\nRenewLease\x12\x1d.quorate.v1.RenewLeaseRequest\x1a\x1e.quorate.v1.RenewLeaseResponse\x12K\n\nRefuseTask\x12\x1d.quorate.v1.RefuseTaskRequest\x1a\x1e.quorate.v1.RefuseTaskResponse\x12N\n\x0bPublishHead\x12\x1e.quorate.v1.PublishHeadRequest\x1a\x1f.quorate.v1.PublishHeadResponse\x12\x45\n\x08PutChunk\x12\x1b.quorate.v1.PutChunkRequest\x1a\x1c.quorate.v1.PutChunkResponse\x12\x63\n\x12\x43ommitContribution\x12%.quorate.v1.CommitContributionRequest\x1a&.quorate.v1.CommitContributionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquorate/v1/federation.proto\x12\nquorate.v1\"\\\n\x08\x45nvelope\x12\x14\n\x0cpayload_type\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12)\n\nsignatures\x18\x03 \x03(\x0b\x32\x15.quorate.v1.Signature\"\'\n\tSignature\x12\r\n\x05keyid\x18\x01 \x01(\t\x12\x0b\n\x03sig\x18\x02 \x01(\x0c\"q\n\x10HeartbeatRequest\x12\x18\n\x10software_version\x18\x01 \x01(\t\x12\x17\n\x0fledger_sequence\x18\x02 \x01(\x04\x12\x13\n\x0bledger_head\x18\x03 \x01(\x0c\x12\x15\n\rclock_seconds\x18\x04 \x01(\x03\"\x9a\x01\n\x11HeartbeatResponse\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\x17\n\x0f\x63harter_version\x18\x02 \x01(\r\x12\x16\n\x0e\x63harter_digest\x18\x03 \x01(\x0c\x12\x15\n\rclock_seconds\x18\x04 \x01(\x03\x12\x17\n\x0fledger_sequence\x18\x05 \x01(\x04\x12\x13\n\x0bledger_head\x18\x06 \x01(\x0c\"\'\n\x0cRenewRequest\x12\x17\n\x0fsigning_request\x18\x01 \x01(\x0c\"*\n\rRenewResponse\x12\x19\n\x11\x63\x65rtificate_chain\x18\x01 \x01(\x0c\"\"\n\x12ProbeUploadRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\'\n\x13ProbeUploadResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\";\n\x12\x41\x63quireTaskRequest\x12\x14\n\x0cwait_seconds\x18\x01 \x01(\r\x12\x0f\n\x07holding\x18\x02 \x03(\x0c\"a\n\x13\x41\x63quireTaskResponse\x12(\n\ntask_order\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope\x12 \n\x05lease\x18\x02 \x01(\x0b\x32\x11.quorate.v1.Lease\"\'\n\x05Lease\x12\r\n\x05token\x18\x01 \x01(\x0c\x12\x0f\n\x07seconds\x18\x02 \x01(\r\"Z\n\x11RenewLeaseRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12\r\n\x05token\x18\x02 \x01(\x0c\x12 \n\x05phase\x18\x03 \x01(\x0e\x32\x11.quorate.v1.Phase\"6\n\x12RenewLeaseResponse\x12 \n\x05lease\x18\x01 \x01(\x0b\x32\x11.quorate.v1.Lease\"\x8a\x01\n\x11RefuseTaskRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12)\n\x06reason\x18\x02 \x01(\x0e\x32\x19.quorate.v1.RefusalReason\x12\r\n\x05token\x18\x03 \x01(\x0c\x12%\n\x07refusal\x18\x04 \x01(\x0b\x32\x14.quorate.v1.Envelope\"\x14\n\x12RefuseTaskResponse\"I\n\x12PublishHeadRequest\x12\"\n\x04head\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope\x12\x0f\n\x07\x65ntries\x18\x02 \x03(\x0c\"9\n\x13PublishHeadResponse\x12\"\n\x04head\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope\"d\n\x0fPutChunkRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\r\n\x05token\x18\x05 \x01(\x0c\"$\n\x10PutChunkResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"\xb3\x01\n\x19\x43ommitContributionRequest\x12\x14\n\x0corder_digest\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x0e\n\x06length\x18\x03 \x01(\x04\x12*\n\x0cledger_entry\x18\x04 \x01(\x0b\x32\x14.quorate.v1.Envelope\x12\r\n\x05token\x18\x05 \x01(\x0c\x12%\n\x07receipt\x18\x06 \x01(\x0b\x32\x14.quorate.v1.Envelope\"C\n\x1a\x43ommitContributionResponse\x12%\n\x07receipt\x18\x01 \x01(\x0b\x32\x14.quorate.v1.Envelope*\\\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePHASE_ACCEPTED\x10\x01\x12\x13\n\x0fPHASE_COMPUTING\x10\x02\x12\x13\n\x0fPHASE_UPLOADING\x10\x03*\xbf\x02\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fREFUSAL_REASON_CHARTER_MISMATCH\x10\x01\x12)\n%REFUSAL_REASON_ALGORITHM_NOT_APPROVED\x10\x02\x12#\n\x1fREFUSAL_REASON_BUDGET_EXHAUSTED\x10\x03\x12\x19\n\x15REFUSAL_REASON_POLICY\x10\x04\x12#\n\x1fREFUSAL_REASON_DATA_UNAVAILABLE\x10\x05\x12\x1f\n\x1bREFUSAL_REASON_DATA_QUALITY\x10\x06\x12\x1b\n\x17REFUSAL_REASON_DECLINED\x10\x07\x12\x1b\n\x17REFUSAL_REASON_CONFLICT\x10\x08\x32\xd1\x05\n\x11\x46\x65\x64\x65rationService\x12H\n\tHeartbeat\x12\x1c.quorate.v1.HeartbeatRequest\x1a\x1d.quorate.v1.HeartbeatResponse\x12<\n\x05Renew\x12\x18.quorate.v1.RenewRequest\x1a\x19.quorate.v1.RenewResponse\x12N\n\x0bProbeUpload\x12\x1e.quorate.v1.ProbeUploadRequest\x1a\x1f.quorate.v1.ProbeUploadResponse\x12N\n\x0b\x41\x63quireTask\x12\x1e.quorate.v1.AcquireTaskRequest\x1a\x1f.quorate.v1.AcquireTaskResponse\x12K\n\nRenewLease\x12\x1d.quorate.v1.RenewLeaseRequest\x1a\x1e.quorate.v1.RenewLeaseResponse\x12K\n\nRefuseTask\x12\x1d.quorate.v1.RefuseTaskRequest\x1a\x1e.quorate.v1.RefuseTaskResponse\x12N\n\x0bPublishHead\x12\x1e.quorate.v1.PublishHeadRequest\x1a\x1f.quorate.v1.PublishHeadResponse\x12\x45\n\x08PutChunk\x12\x1b.quorate.v1.PutChunkRequest\x1a\x1c.quorate.v1.PutChunkResponse\x12\x63\n\x12\x43ommitContribution\x12%.quorate.v1.CommitContributionRequest\x1a&.quorate.v1.CommitContributionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quorate.v1.federation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PHASE']._serialized_start=1572
-  _globals['_PHASE']._serialized_end=1664
-  _globals['_REFUSALREASON']._serialized_start=1667
-  _globals['_REFUSALREASON']._serialized_end=1986
+  _globals['_PHASE']._serialized_start=1649
+  _globals['_PHASE']._serialized_end=1741
+  _globals['_REFUSALREASON']._serialized_start=1744
+  _globals['_REFUSALREASON']._serialized_end=2063
   _globals['_ENVELOPE']._serialized_start=43
   _globals['_ENVELOPE']._serialized_end=135
   _globals['_SIGNATURE']._serialized_start=137
@@ -47,32 +47,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENEWREQUEST']._serialized_end=489
   _globals['_RENEWRESPONSE']._serialized_start=491
   _globals['_RENEWRESPONSE']._serialized_end=533
-  _globals['_ACQUIRETASKREQUEST']._serialized_start=535
-  _globals['_ACQUIRETASKREQUEST']._serialized_end=594
-  _globals['_ACQUIRETASKRESPONSE']._serialized_start=596
-  _globals['_ACQUIRETASKRESPONSE']._serialized_end=693
-  _globals['_LEASE']._serialized_start=695
-  _globals['_LEASE']._serialized_end=734
-  _globals['_RENEWLEASEREQUEST']._serialized_start=736
-  _globals['_RENEWLEASEREQUEST']._serialized_end=826
-  _globals['_RENEWLEASERESPONSE']._serialized_start=828
-  _globals['_RENEWLEASERESPONSE']._serialized_end=882
-  _globals['_REFUSETASKREQUEST']._serialized_start=885
-  _globals['_REFUSETASKREQUEST']._serialized_end=1023
-  _globals['_REFUSETASKRESPONSE']._serialized_start=1025
-  _globals['_REFUSETASKRESPONSE']._serialized_end=1045
-  _globals['_PUBLISHHEADREQUEST']._serialized_start=1047
-  _globals['_PUBLISHHEADREQUEST']._serialized_end=1120
-  _globals['_PUBLISHHEADRESPONSE']._serialized_start=1122
-  _globals['_PUBLISHHEADRESPONSE']._serialized_end=1179
-  _globals['_PUTCHUNKREQUEST']._serialized_start=1181
-  _globals['_PUTCHUNKREQUEST']._serialized_end=1281
-  _globals['_PUTCHUNKRESPONSE']._serialized_start=1283
-  _globals['_PUTCHUNKRESPONSE']._serialized_end=1319
-  _globals['_COMMITCONTRIBUTIONREQUEST']._serialized_start=1322
-  _globals['_COMMITCONTRIBUTIONREQUEST']._serialized_end=1501
-  _globals['_COMMITCONTRIBUTIONRESPONSE']._serialized_start=1503
-  _globals['_COMMITCONTRIBUTIONRESPONSE']._serialized_end=1570
-  _globals['_FEDERATIONSERVICE']._serialized_start=1989
-  _globals['_FEDERATIONSERVICE']._serialized_end=2630
+  _globals['_PROBEUPLOADREQUEST']._serialized_start=535
+  _globals['_PROBEUPLOADREQUEST']._serialized_end=569
+  _globals['_PROBEUPLOADRESPONSE']._serialized_start=571
+  _globals['_PROBEUPLOADRESPONSE']._serialized_end=610
+  _globals['_ACQUIRETASKREQUEST']._serialized_start=612
+  _globals['_ACQUIRETASKREQUEST']._serialized_end=671
+  _globals['_ACQUIRETASKRESPONSE']._serialized_start=673
+  _globals['_ACQUIRETASKRESPONSE']._serialized_end=770
+  _globals['_LEASE']._serialized_start=772
+  _globals['_LEASE']._serialized_end=811
+  _globals['_RENEWLEASEREQUEST']._serialized_start=813
+  _globals['_RENEWLEASEREQUEST']._serialized_end=903
+  _globals['_RENEWLEASERESPONSE']._serialized_start=905
+  _globals['_RENEWLEASERESPONSE']._serialized_end=959
+  _globals['_REFUSETASKREQUEST']._serialized_start=962
+  _globals['_REFUSETASKREQUEST']._serialized_end=1100
+  _globals['_REFUSETASKRESPONSE']._serialized_start=1102
+  _globals['_REFUSETASKRESPONSE']._serialized_end=1122
+  _globals['_PUBLISHHEADREQUEST']._serialized_start=1124
+  _globals['_PUBLISHHEADREQUEST']._serialized_end=1197
+  _globals['_PUBLISHHEADRESPONSE']._serialized_start=1199
+  _globals['_PUBLISHHEADRESPONSE']._serialized_end=1256
+  _globals['_PUTCHUNKREQUEST']._serialized_start=1258
+  _globals['_PUTCHUNKREQUEST']._serialized_end=1358
+  _globals['_PUTCHUNKRESPONSE']._serialized_start=1360
+  _globals['_PUTCHUNKRESPONSE']._serialized_end=1396
+  _globals['_COMMITCONTRIBUTIONREQUEST']._serialized_start=1399
+  _globals['_COMMITCONTRIBUTIONREQUEST']._serialized_end=1578
+  _globals['_COMMITCONTRIBUTIONRESPONSE']._serialized_start=1580
+  _globals['_COMMITCONTRIBUTIONRESPONSE']._serialized_end=1647
+  _globals['_FEDERATIONSERVICE']._serialized_start=2066
+  _globals['_FEDERATIONSERVICE']._serialized_end=2787
 # @@protoc_insertion_point(module_scope)

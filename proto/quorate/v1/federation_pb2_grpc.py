@@ -44,6 +44,11 @@ class FederationServiceStub:
                 request_serializer=quorate_dot_v1_dot_federation__pb2.RenewRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.RenewResponse.FromString,
                 _registered_method=True)
+        self.ProbeUpload = channel.unary_unary(
+                '/quorate.v1.FederationService/ProbeUpload',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.ProbeUploadRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.ProbeUploadResponse.FromString,
+                _registered_method=True)
         self.AcquireTask = channel.unary_unary(
                 '/quorate.v1.FederationService/AcquireTask',
                 request_serializer=quorate_dot_v1_dot_federation__pb2.AcquireTaskRequest.SerializeToString,
@@ -88,6 +93,13 @@ class FederationServiceServicer:
 
     def Renew(self, request, context):
         """Returns a new certificate for the caller's identity, for the key of the request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProbeUpload(self, request, context):
+        """Takes bytes and throws them away: a node tries the way of its uploads before it matters. Nothing is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +162,11 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.Renew,
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.RenewRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.RenewResponse.SerializeToString,
+            ),
+            'ProbeUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProbeUpload,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.ProbeUploadRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.ProbeUploadResponse.SerializeToString,
             ),
             'AcquireTask': grpc.unary_unary_rpc_method_handler(
                     servicer.AcquireTask,
@@ -236,6 +253,33 @@ class FederationService:
             '/quorate.v1.FederationService/Renew',
             quorate_dot_v1_dot_federation__pb2.RenewRequest.SerializeToString,
             quorate_dot_v1_dot_federation__pb2.RenewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProbeUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/ProbeUpload',
+            quorate_dot_v1_dot_federation__pb2.ProbeUploadRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.ProbeUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class FederationServiceStub:
     """Says that the node is there. Answers with what the hub holds for this operator."""
     Renew: _grpc.UnaryUnaryMultiCallable[_federation_pb2.RenewRequest, _federation_pb2.RenewResponse]
     """Returns a new certificate for the caller's identity, for the key of the request."""
+    ProbeUpload: _grpc.UnaryUnaryMultiCallable[_federation_pb2.ProbeUploadRequest, _federation_pb2.ProbeUploadResponse]
+    """Takes bytes and throws them away: a node tries the way of its uploads before it matters. Nothing is kept."""
     AcquireTask: _grpc.UnaryUnaryMultiCallable[_federation_pb2.AcquireTaskRequest, _federation_pb2.AcquireTaskResponse]
     """Waits up to wait_seconds (at most 30) for a task order, and leases it to the calling node. An order that is
     not leased to another node is handed out again until it is committed or refused, so a restarted node goes on
@@ -66,6 +68,8 @@ class FederationServiceAsyncStub(FederationServiceStub):
     """Says that the node is there. Answers with what the hub holds for this operator."""
     Renew: _aio.UnaryUnaryMultiCallable[_federation_pb2.RenewRequest, _federation_pb2.RenewResponse]  # type: ignore[assignment]
     """Returns a new certificate for the caller's identity, for the key of the request."""
+    ProbeUpload: _aio.UnaryUnaryMultiCallable[_federation_pb2.ProbeUploadRequest, _federation_pb2.ProbeUploadResponse]  # type: ignore[assignment]
+    """Takes bytes and throws them away: a node tries the way of its uploads before it matters. Nothing is kept."""
     AcquireTask: _aio.UnaryUnaryMultiCallable[_federation_pb2.AcquireTaskRequest, _federation_pb2.AcquireTaskResponse]  # type: ignore[assignment]
     """Waits up to wait_seconds (at most 30) for a task order, and leases it to the calling node. An order that is
     not leased to another node is handed out again until it is committed or refused, so a restarted node goes on
@@ -100,6 +104,14 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_federation_pb2.RenewResponse, _abc.Awaitable[_federation_pb2.RenewResponse]]:
         """Returns a new certificate for the caller's identity, for the key of the request."""
+
+    @_abc_1.abstractmethod
+    def ProbeUpload(
+        self,
+        request: _federation_pb2.ProbeUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.ProbeUploadResponse, _abc.Awaitable[_federation_pb2.ProbeUploadResponse]]:
+        """Takes bytes and throws them away: a node tries the way of its uploads before it matters. Nothing is kept."""
 
     @_abc_1.abstractmethod
     def AcquireTask(

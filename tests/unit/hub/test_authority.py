@@ -7,6 +7,7 @@ import ipaddress
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from cryptography import x509
@@ -15,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from hub.authority import CLIENT_DAYS, HUB_DAYS, ROOT_DAYS, found, sign
+from hub.authority import AUTHORITY_DAYS, OFFICE_DAYS, ROOT_DAYS, found, new_authority, renew_own, sign
 from hub.config import Home
 from privacy.errors import UsageProblem
+from quorate.contract.chain import half_life, issued_at
 from quorate.contract.identity import (
     HUB,
     OFFICE,
@@ -50,27 +52,52 @@ def hub(home: Home) -> x509.Certificate:
 
 
 @pytest.fixture(scope="module")
+def authority(home: Home) -> x509.Certificate:
+    return load_certificate(home.authority)
+
+
+@pytest.fixture(scope="module")
+def bureau(home: Home) -> x509.Certificate:
+    return issue(home, BUREAU)
+
+
+@pytest.fixture(scope="module")
 def west(home: Home) -> x509.Certificate:
     return issue(home, WEST)
 
 
-def verify_server(root: x509.Certificate, certificate: x509.Certificate, host: str) -> None:
+class Trust(NamedTuple):
+    """What a party trusts, and what comes with the certificate of the other."""
+
+    root: x509.Certificate
+    authority: x509.Certificate
+
+
+def trust_of(home: Home) -> Trust:
+    return Trust(load_certificate(home.root_certificate), load_certificate(home.authority))
+
+
+@pytest.fixture(scope="module")
+def trust(home: Home) -> Trust:
+    return trust_of(home)
+
+
+def verify_server(trust: Trust, certificate: x509.Certificate, host: str) -> None:
     """Verify the hub's certificate as a browser would, by the unchanged rules of the web."""
     try:
         subject: x509.DNSName | x509.IPAddress = x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         subject = x509.DNSName(host)
-    PolicyBuilder().store(Store([root])).build_server_verifier(subject).verify(certificate, [])
+    verifier = PolicyBuilder().store(Store([trust.root])).build_server_verifier(subject)
+    verifier.verify(certificate, [trust.authority])
 
 
-def verify_client(
-    root: x509.Certificate, certificate: x509.Certificate, at: datetime | None = None
-) -> list[str]:
+def verify_client(trust: Trust, certificate: x509.Certificate, at: datetime | None = None) -> list[str]:
     """Verify a client's certificate by the same rules and return the URIs that it was verified for."""
-    builder = PolicyBuilder().store(Store([root]))
+    builder = PolicyBuilder().store(Store([trust.root]))
     if at is not None:
         builder = builder.time(at)
-    names = builder.build_client_verifier().verify(certificate, []).subjects or []
+    names = builder.build_client_verifier().verify(certificate, [trust.authority]).subjects or []
     return [name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)]
 
 
@@ -87,50 +114,46 @@ def names_of(certificate: x509.Certificate) -> list[object]:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_hub_is_verified_under_each_of_its_names(
-    root: x509.Certificate, hub: x509.Certificate, host: str
-) -> None:
-    verify_server(root, hub, host)
+def test_the_hub_is_verified_under_each_of_its_names(trust: Trust, hub: x509.Certificate, host: str) -> None:
+    verify_server(trust, hub, host)
 
 
 @pytest.mark.parametrize("host", ["example.org", "127.0.0.2", "hub"])
-def test_the_hub_is_not_verified_under_another_name(
-    root: x509.Certificate, hub: x509.Certificate, host: str
-) -> None:
+def test_the_hub_is_not_verified_under_another_name(trust: Trust, hub: x509.Certificate, host: str) -> None:
     with pytest.raises(VerificationError):
-        verify_server(root, hub, host)
+        verify_server(trust, hub, host)
 
 
 @pytest.mark.parametrize("identity", [WEST, BUREAU, Identity(NETWORK, OPERATOR, "east", 12)], ids=str)
 def test_operators_and_offices_are_verified_as_clients_for_their_one_identity(
-    home: Home, root: x509.Certificate, identity: Identity
+    home: Home, trust: Trust, identity: Identity
 ) -> None:
     certificate = issue(home, identity)
-    assert verify_client(root, certificate) == [identity.uri]
+    assert verify_client(trust, certificate) == [identity.uri]
     assert certificate_identity(certificate) == identity
 
 
-def test_the_hub_is_no_client(root: x509.Certificate, hub: x509.Certificate) -> None:
+def test_the_hub_is_no_client(trust: Trust, hub: x509.Certificate) -> None:
     with pytest.raises(VerificationError):
-        verify_client(root, hub)
+        verify_client(trust, hub)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_an_operator_cannot_serve(root: x509.Certificate, west: x509.Certificate, host: str) -> None:
+def test_an_operator_cannot_serve(trust: Trust, west: x509.Certificate, host: str) -> None:
     with pytest.raises(VerificationError):
-        verify_server(root, west, host)
+        verify_server(trust, west, host)
 
 
 def test_certificates_of_another_root_are_not_verified(
-    tmp_path: Path, root: x509.Certificate, west: x509.Certificate
+    tmp_path: Path, trust: Trust, west: x509.Certificate
 ) -> None:
     other = write_hub_home(tmp_path / "other")
     with pytest.raises(VerificationError):
-        verify_client(root, issue(other, WEST))
+        verify_client(trust, issue(other, WEST))
     with pytest.raises(VerificationError):
-        verify_server(root, load_certificate(other.certificate), "localhost")
+        verify_server(trust, load_certificate(other.certificate), "localhost")
     with pytest.raises(VerificationError):
-        verify_client(load_certificate(other.root_certificate), west)
+        verify_client(trust_of(other), west)
 
 
 def test_an_operators_key_can_issue_no_certificate(home: Home, root: x509.Certificate) -> None:
@@ -153,7 +176,9 @@ def test_an_operators_key_can_issue_no_certificate(home: Home, root: x509.Certif
     forged = builder.sign(operators_key, hashes.SHA256())
     forged.verify_directly_issued_by(operators)
     with pytest.raises(VerificationError):
-        PolicyBuilder().store(Store([root])).build_client_verifier().verify(forged, [operators])
+        PolicyBuilder().store(Store([root])).build_client_verifier().verify(
+            forged, [operators, load_certificate(home.authority)]
+        )
 
 
 # --- what is in them --------------------------------------------------------------------------------------
@@ -180,7 +205,7 @@ def test_the_root_signs_certificates_and_lists_of_revoked_ones_and_nothing_else(
     assert allowed == {"key_cert_sign", "crl_sign"}
     limits = root.extensions.get_extension_for_class(x509.BasicConstraints)
     assert limits.critical
-    assert limits.value == x509.BasicConstraints(ca=True, path_length=0)
+    assert limits.value == x509.BasicConstraints(ca=True, path_length=1)
     (name,) = root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     (network,) = root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     assert (name.value, network.value) == ("Quorate root", "small")
@@ -204,7 +229,10 @@ def test_the_hub_has_its_identity_and_its_hosts_and_an_operator_its_identity_alo
         assert list(certificate.subject) == [], "identity is in one place"
 
 
-@pytest.mark.parametrize(("which", "days"), [("root", ROOT_DAYS), ("hub", HUB_DAYS), ("west", CLIENT_DAYS)])
+@pytest.mark.parametrize(
+    ("which", "days"),
+    [("root", ROOT_DAYS), ("authority", AUTHORITY_DAYS), ("hub", 7), ("west", 7), ("bureau", OFFICE_DAYS)],
+)
 def test_certificates_are_valid_from_an_hour_ago_for_their_time(
     request: pytest.FixtureRequest, which: str, days: int
 ) -> None:
@@ -212,17 +240,15 @@ def test_certificates_are_valid_from_an_hour_ago_for_their_time(
     now = datetime.now(UTC)
     assert abs(certificate.not_valid_before_utc - (now - timedelta(hours=1))) < timedelta(minutes=5)
     assert abs(certificate.not_valid_after_utc - (now + timedelta(days=days))) < timedelta(minutes=5)
-    assert (ROOT_DAYS, HUB_DAYS, CLIENT_DAYS) == (3650, 365, 90)
+    assert (ROOT_DAYS, AUTHORITY_DAYS, OFFICE_DAYS) == (3650, 1095, 90)
 
 
-def test_a_certificate_is_not_verified_before_or_after_its_time(
-    root: x509.Certificate, west: x509.Certificate
-) -> None:
+def test_a_certificate_is_not_verified_before_or_after_its_time(trust: Trust, west: x509.Certificate) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
-    assert verify_client(root, west, now + timedelta(days=89)) == [WEST.uri]
-    for at in (now + timedelta(days=91), now - timedelta(hours=2)):
+    assert verify_client(trust, west, now + timedelta(days=6)) == [WEST.uri]
+    for at in (now + timedelta(days=8), now - timedelta(hours=2)):
         with pytest.raises(VerificationError):
-            verify_client(root, west, at)
+            verify_client(trust, west, at)
 
 
 def test_serial_numbers_are_not_used_twice_and_keys_are_p256(home: Home, hub: x509.Certificate) -> None:
@@ -237,6 +263,7 @@ def test_serial_numbers_are_not_used_twice_and_keys_are_p256(home: Home, hub: x5
 def test_keys_can_be_read_by_their_owner_alone_and_belong_to_their_certificates(home: Home) -> None:
     for key_file, certificate_file in (
         (home.root_key, home.root_certificate),
+        (home.authority_key, home.authority),
         (home.key, home.certificate),
     ):
         assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
@@ -258,9 +285,7 @@ def test_founding_returns_the_fingerprint_of_the_root(tmp_path: Path) -> None:
     fingerprint = found(home, "net-1.test", ("hub.example.org",))
     der = load_certificate(home.root_certificate).public_bytes(serialization.Encoding.DER)
     assert fingerprint == hashlib.sha256(der).hexdigest()
-    verify_server(
-        load_certificate(home.root_certificate), load_certificate(home.certificate), "hub.example.org"
-    )
+    verify_server(trust_of(home), load_certificate(home.certificate), "hub.example.org")
 
 
 def test_founding_twice_is_refused_and_keeps_the_root(home: Home) -> None:
@@ -273,11 +298,11 @@ def test_founding_twice_is_refused_and_keeps_the_root(home: Home) -> None:
 def test_a_network_with_the_longest_name_is_founded_and_verified(tmp_path: Path) -> None:
     home, network = Home(tmp_path), "n" * 64
     found(home, network, ("localhost",))
-    root = load_certificate(home.root_certificate)
-    verify_server(root, load_certificate(home.certificate), "localhost")
+    trust = trust_of(home)
+    verify_server(trust, load_certificate(home.certificate), "localhost")
     operator = Identity(network, OPERATOR, "o" * 64, 9999)
-    assert verify_client(root, issue(home, operator)) == [operator.uri]
-    (name,) = root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    assert verify_client(trust, issue(home, operator)) == [operator.uri]
+    (name,) = trust.root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     assert name.value == network
 
 
@@ -397,12 +422,12 @@ def test_a_request_whose_names_are_malformed_is_refused(home: Home, value: bytes
     assert refusal(home, pem) == "the extensions of the signing request are malformed"
 
 
-def test_a_host_name_in_a_request_is_not_certified(home: Home, root: x509.Certificate) -> None:
+def test_a_host_name_in_a_request_is_not_certified(home: Home, trust: Trust) -> None:
     request = request_of(key(), uri(WEST.uri), x509.DNSName("localhost"))
     certificate = x509.load_pem_x509_certificate(sign(home, request, WEST))
     assert names_of(certificate) == [WEST.uri]
     with pytest.raises(VerificationError):
-        verify_server(root, certificate, "localhost")
+        verify_server(trust, certificate, "localhost")
 
 
 def test_a_request_of_an_rsa_key_is_refused(home: Home) -> None:
@@ -429,12 +454,12 @@ def test_a_request_of_a_key_on_a_curve_that_was_not_agreed_is_refused(
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()], ids=lambda c: c.name)
 def test_a_key_on_an_agreed_curve_is_certified_and_verified(
-    home: Home, root: x509.Certificate, curve: ec.EllipticCurve
+    home: Home, trust: Trust, curve: ec.EllipticCurve
 ) -> None:
     certificate = x509.load_pem_x509_certificate(
         sign(home, request_of(ec.generate_private_key(curve), uri(WEST.uri)), WEST)
     )
-    assert verify_client(root, certificate) == [WEST.uri]
+    assert verify_client(trust, certificate) == [WEST.uri]
 
 
 def test_a_request_that_is_not_signed_by_its_own_key_is_refused(home: Home) -> None:
@@ -466,7 +491,75 @@ def test_a_certificate_is_no_request(home: Home) -> None:
     assert refusal(home, home.certificate.read_bytes()) == "the file is not a PEM signing request"
 
 
-def test_a_hub_without_its_root_key_cannot_sign(tmp_path: Path) -> None:
+def test_a_hub_without_its_authoritys_key_cannot_sign(tmp_path: Path) -> None:
     home = write_hub_home(tmp_path)
-    home.root_key.unlink()
-    assert refusal(home, signing_request(key(), WEST)).startswith(f"{home.root_key} cannot be read")
+    home.authority_key.unlink()
+    assert refusal(home, signing_request(key(), WEST)).startswith(f"{home.authority_key} cannot be read")
+
+
+# --- the root is locked away ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> tuple[Home, Path]:
+    """A hub whose root key is in another place."""
+    home, safe = write_hub_home(tmp_path / "hub"), tmp_path / "safe.key"
+    home.root_key.rename(safe)
+    return home, safe
+
+
+def test_what_is_done_every_day_needs_no_root_key(locked: tuple[Home, Path]) -> None:
+    home, _safe = locked
+    assert verify_client(trust_of(home), issue(home, WEST)) == [WEST.uri]
+    old = load_certificate(home.certificate)
+    new = renew_own(home)
+    verify_server(trust_of(home), new, "localhost")
+    assert names_of(new) == names_of(old)
+    assert new.public_key() == old.public_key()
+    assert new.serial_number != old.serial_number
+    assert load_certificate(home.certificate) == new
+
+
+def test_a_root_that_is_locked_away_is_not_replaced(locked: tuple[Home, Path]) -> None:
+    home, _safe = locked
+    before = home.root_certificate.read_bytes()
+    with pytest.raises(UsageProblem, match=r"root\.pem exists already"):
+        found(home, NETWORK, ("localhost",))
+    assert home.root_certificate.read_bytes() == before
+
+
+def test_a_new_authority_is_under_the_same_root_and_the_old_certificates_stay_valid(
+    locked: tuple[Home, Path],
+) -> None:
+    home, safe = locked
+    before, old = trust_of(home), issue(home, WEST)
+    new_authority(home, safe)
+    after = trust_of(home)
+    assert after.authority.public_key() != before.authority.public_key()
+    assert verify_client(before, old) == verify_client(after, issue(home, WEST)) == [WEST.uri]
+    with pytest.raises(VerificationError):
+        verify_client(before, issue(home, WEST))
+    assert {path.name for path in home.root.glob("authority*")} == {"authority.key", "authority.pem"}
+
+
+def test_only_the_roots_key_makes_an_authority(locked: tuple[Home, Path]) -> None:
+    home, _safe = locked
+    before = home.authority.read_bytes(), home.authority_key.read_bytes()
+    with pytest.raises(UsageProblem, match="does not belong to"):
+        new_authority(home, home.key)
+    assert (home.authority.read_bytes(), home.authority_key.read_bytes()) == before
+
+
+def test_an_authority_makes_no_authority(home: Home, authority: x509.Certificate) -> None:
+    limits = extension(authority, x509.BasicConstraints)
+    assert limits == x509.BasicConstraints(ca=True, path_length=0)
+
+
+@pytest.mark.parametrize(("days", "seconds"), [("0.5", 43_200), ("0.0001", 8.64)])
+def test_how_long_a_node_is_let_in_is_a_setting(tmp_path: Path, days: str, seconds: float) -> None:
+    home = write_hub_home(tmp_path)
+    home.config.write_text(f"certificate_days = {days}\n", encoding="utf-8")
+    certificate = issue(home, WEST)
+    life = certificate.not_valid_after_utc - issued_at(certificate)
+    assert abs(life.total_seconds() - seconds) <= 1
+    assert half_life(certificate) - issued_at(certificate) == life / 2
