@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import grpc
 from grpc import aio
 
-from hub.errors import HubRefusal, NotAllowed
+from hub.errors import HubRefusal, NotAllowed, ShuttingDown
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
@@ -153,7 +153,8 @@ class AccessInterceptor(aio.ServerInterceptor):
         who = b",".join(context.auth_context().get("x509_subject_alternative_name", [])).decode(
             errors="replace"
         )
-        await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what)
+        if not isinstance(error, ShuttingDown):
+            await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what)
         await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
 
 

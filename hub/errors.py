@@ -35,3 +35,16 @@ class Conflict(HubRefusal):
     """Something else was accepted under this name before: a security event."""
 
     status = grpc.StatusCode.ALREADY_EXISTS
+
+
+class ShuttingDown(HubRefusal):
+    """The hub ends; the call can be repeated at the next one."""
+
+    status = grpc.StatusCode.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the hub is shutting down",
+            means="what was asked for was not done",
+            todo="make the call again; the hub answers when it has been started again",
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 
 import grpc
@@ -13,6 +12,7 @@ from grpc import aio
 from hub.access import AccessInterceptor
 from hub.bell import Bell
 from hub.config import Home, load_agreement, load_config
+from hub.ending import Ending
 from hub.federation import Federation
 from hub.place import only_one, require_free
 from hub.statistics import Statistics, advance_forever
@@ -24,11 +24,10 @@ from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_serv
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
 
 log = logging.getLogger("quorate.hub")
-_GRACE = 3.0
 
 
 def serve(root: Path, listen: str | None, database: str | None = None) -> None:
-    """Serve until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
+    """Serve until SIGTERM (returns, or ends the process with 0) or SIGINT (KeyboardInterrupt).
 
     Parameters
     ----------
@@ -52,6 +51,7 @@ def serve(root: Path, listen: str | None, database: str | None = None) -> None:
 
 
 async def _serve(home: Home, listen: str | None, database: str | None) -> None:
+    ending = Ending()
     own = load_agreement(home)
     address = listen or load_config(home).listen
     _require_own_certificate(home, own.charter.network)
@@ -76,17 +76,16 @@ async def _serve(home: Home, listen: str | None, database: str | None) -> None:
     host = address.rsplit(":", 1)[0]
     home.address.write_text(f"{host}:{port}\n", encoding="utf-8")
     log.info("the hub of %s listens at %s:%d", own.charter.network, host, port)
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     work = asyncio.create_task(advance_forever(own, store, bell))
     try:
-        await stop.wait()
+        await ending.asked.wait()
     finally:
         work.cancel()
-        await server.stop(_GRACE)
+        await ending.end(server, bell)
         home.address.unlink(missing_ok=True)
-        store.close()
         log.info("stopped")
+        await ending.leave()
+        store.close()
 
 
 def _credentials(home: Home) -> grpc.ServerCredentials:

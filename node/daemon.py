@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -15,7 +13,6 @@ from datetime import date
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
 
 from node.building import cleaner_of
 from node.config import Home
@@ -26,7 +23,8 @@ from node.ledgers import require_sound, today
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
-from node.uplink import Stopped, Uplink
+from node.stopping import Stopped, Stopping
+from node.uplink import Uplink
 from privacy.errors import QuorateError, UsageProblem, place_of
 from privacy.ledger import Ledger
 from privacy.ledger.caps import above_caps
@@ -52,16 +50,20 @@ def offered_days(own: Agreement) -> tuple[date, ...]:
     )
 
 
-def ingest(home: Home, own: Agreement, progress: Callable[[str], None]) -> tuple[date, ...]:
+def ingest(
+    home: Home, own: Agreement, progress: Callable[[str], None], stopping: Stopping | None = None
+) -> tuple[date, ...]:
     """Build presence of every offered day in the worker process and return the days.
 
     Raises
     ------
     DataProblem
         If a day cannot be used.
+    Stopped
+        If the daemon was asked to stop; a day that was not finished is built again at the next start.
     """
     days = offered_days(own)
-    run(BuildJob(home=home.root.resolve(), charter=own.charter_digest, days=days), progress)
+    run(BuildJob(home=home.root.resolve(), charter=own.charter_digest, days=days), progress, stopping)
     return days
 
 
@@ -90,7 +92,7 @@ class Daemon:
         self._home, self._seam, self._patience = home, seam, patience
         self._own = load(home)
         self._address = hub or self._own.config.hub
-        self._stop = threading.Event()
+        self._stopping = Stopping()
 
     def run(self) -> None:
         """Work until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
@@ -100,24 +102,31 @@ class Daemon:
         QuorateError
             If the data cannot be used, the ledger cannot be opened, or the hub does not know this operator.
         """
-        own, home = self._own, self._home
-        signal.signal(signal.SIGTERM, _stop)
-        require_sound(home, own)
+        own, home, stopping = self._own, self._home, self._stopping
+        require_sound(home, own)  # changes nothing: SIGTERM ends the process here
+        stopping.ask_on_sigterm()
         if home.ledger.exists() and (warning := above_caps(home.ledger, own.budgets)):
             log.warning("%s", warning)
         try:
             with closing(open_ledger(home, own, self._seam)) as ledger:
-                days = ingest(home, own, lambda day: log.info("building presence of %s", day))
+                stopping.require_going()
+                days = ingest(home, own, lambda day: log.info("building presence of %s", day), stopping)
                 log.info("presence of %d day(s) is ready", len(days))
                 with open_channel(self._address, home.hub_root, home.key, home.certificate) as channel:
-                    self._work(Uplink(channel, self._address, self._stop, log.warning), ledger)
+                    uplink = Uplink(channel, self._address, stopping.asked, log.warning)
+                    with stopping.ending(uplink.cancel):
+                        self._work(uplink, ledger)
         except Stopped:
             log.info("stopped")
 
     def _work(self, uplink: Uplink, ledger: Ledger) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: uplink.cancel())
         releasing = Releasing(
-            self._home.root.resolve(), self._own, algorithms(), ledger, partial(today, self._own)
+            self._home.root.resolve(),
+            self._own,
+            algorithms(),
+            ledger,
+            partial(today, self._own),
+            self._stopping,
         )
         self._greet(uplink, ledger)
         while True:
@@ -184,7 +193,7 @@ class Daemon:
         tick = self._own.policy.answer_tick_seconds
         elapsed = time.monotonic() - came
         until = math.ceil(max(elapsed, at_least) / tick) * tick
-        if self._stop.wait(until - elapsed):
+        if self._stopping.asked.wait(until - elapsed):
             raise Stopped
 
     def _keep(self, receipt: bytes, name: str) -> None:
@@ -192,10 +201,6 @@ class Daemon:
         path = self._home.receipts / f"{name}.json"
         if not path.exists():
             write_private(path, receipt)
-
-
-def _stop(*_signal: object) -> NoReturn:
-    raise Stopped
 
 
 def check(home: Home, own: Agreement) -> list[str]:

@@ -17,6 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from node.stopping import Stopped
 from privacy.errors import PeerProblem, Refused, UsageProblem
 from privacy.ledger import Recorded
 from quorate.contract.canonical import digest
@@ -27,10 +28,6 @@ from quorate.v1.federation_pb2_grpc import FederationServiceStub
 
 _Answer = TypeVar("_Answer")
 CALL_SECONDS = 20.0
-
-
-class Stopped(Exception):
-    """The daemon was asked to stop."""
 
 
 class Uplink:
@@ -56,10 +53,11 @@ class Uplink:
         self._pending: Any = None
 
     def cancel(self) -> None:
-        """End the call that is waiting, if there is one (from a signal handler)."""
+        """End the call that is waiting, if there is one (from another thread)."""
         self._stop.set()
-        if self._pending is not None:
-            self._pending.cancel()
+        pending = self._pending
+        if pending is not None:
+            pending.cancel()
 
     def hello(self, version: str, head: tuple[int, str], patience: float) -> pb.HeartbeatResponse:
         """Say that the node is there; give up after `patience` seconds without an answer."""
@@ -150,6 +148,8 @@ class Uplink:
         if self._stop.is_set():
             raise Stopped
         call = self._pending = start()
+        if self._stop.is_set():  # since it was looked at
+            call.cancel()
         try:
             return call.result()
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 
 import click
@@ -72,8 +73,12 @@ def printable(text: str) -> str:
 
 
 def daemon() -> None:
-    """Prepare a daemon: messages go to standard error, and files that it makes are its owner's alone."""
+    """Prepare a daemon: messages go to standard error, and files that it makes are its owner's alone.
+
+    Until the daemon has a handler of its own, SIGTERM ends the process with 0.
+    """
     os.umask(0o077)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
