@@ -18,6 +18,9 @@ from quorate.contract.transport import TODO_KEY
 
 log = logging.getLogger("quorate.hub")
 _FEDERATION, _STATISTICS = "/quorate.v1.FederationService/", "/quorate.v1.StatisticsService/"
+_HEALTH = "/grpc.health.v1.Health/"
+#: Every role may call a method that has this in the table.
+ANY_ROLE = "any"
 #: The role that may call each method; a method that is not here may be called by nobody.
 ROLES: Mapping[str, str] = {
     _FEDERATION + "Heartbeat": OPERATOR,
@@ -32,6 +35,9 @@ ROLES: Mapping[str, str] = {
     _STATISTICS + "RequestRelease": OFFICE,
     _STATISTICS + "WatchRelease": OFFICE,
     _STATISTICS + "GetEstimates": OFFICE,
+    _HEALTH + "Check": ANY_ROLE,
+    _HEALTH + "List": ANY_ROLE,
+    _HEALTH + "Watch": ANY_ROLE,
 }
 
 caller: ContextVar[Identity] = ContextVar("caller")
@@ -59,7 +65,7 @@ def require_role(method: str, identity: Identity, charter: Charter) -> None:
     """
     if identity.network != charter.network:
         raise NotAllowed(f"{identity.uri} is not of the network {charter.network}")
-    if ROLES.get(method) != identity.role:
+    if ROLES.get(method) not in {identity.role, ANY_ROLE}:
         raise NotAllowed(f"{identity.uri} may not call {method}")
     if identity.role == OPERATOR and identity.name not in charter.operators:
         raise NotAllowed(

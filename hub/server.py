@@ -8,22 +8,30 @@ from pathlib import Path
 
 import grpc
 from grpc import aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from hub.access import AccessInterceptor
 from hub.bell import Bell
 from hub.config import Home, load_agreement, load_config
 from hub.ending import Ending
 from hub.federation import Federation
+from hub.health import Health
 from hub.place import only_one, require_free
 from hub.statistics import Statistics, advance_forever
 from hub.store import store_of
 from privacy.errors import ResourceProblem, UsageProblem
 from quorate.contract.canonical import read_bytes
 from quorate.contract.identity import HUB, certificate_identity, load_certificate
+from quorate.v1 import federation_pb2, statistics_pb2
 from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_server
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
 
 log = logging.getLogger("quorate.hub")
+_SERVICES = [
+    service.full_name
+    for contract in (federation_pb2.DESCRIPTOR, statistics_pb2.DESCRIPTOR)
+    for service in contract.services_by_name.values()
+]
 
 
 def serve(root: Path, listen: str | None, database: str | None = None) -> None:
@@ -71,6 +79,7 @@ async def _serve(home: Home, listen: str | None, database: str | None) -> None:
     )
     add_FederationServiceServicer_to_server(Federation(own, store, bell), server)
     add_StatisticsServiceServicer_to_server(Statistics(own, store, bell), server)
+    add_HealthServicer_to_server(Health(_SERVICES, bell), server)
     port = _bind(server, address, credentials)
     await server.start()
     host = address.rsplit(":", 1)[0]
