@@ -11,9 +11,11 @@ import grpc
 from grpc import aio
 
 from hub.errors import HubRefusal, NotAllowed, ShuttingDown
+from hub.trail import About, about
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
+from quorate.contract.requests import REQUEST_KEY, current_request_id
 from quorate.contract.transport import TODO_KEY
 
 log = logging.getLogger("quorate.hub")
@@ -43,7 +45,7 @@ ROLES: Mapping[str, str] = {
 caller: ContextVar[Identity] = ContextVar("caller")
 """Who makes the call that is being handled."""
 
-Audit = Callable[[str, str, str], Awaitable[None]]
+Audit = Callable[[str, str, str, About], Awaitable[None]]
 
 
 def require_role(method: str, identity: Identity, charter: Charter) -> None:
@@ -93,7 +95,7 @@ class AccessInterceptor(aio.ServerInterceptor):
     charter
         The network's charter.
     audit
-        Called with (who, what, detail) for every call that is rejected.
+        Called with (who, what, detail, which release and order) for every call that is rejected.
     """
 
     def __init__(self, charter: Charter, audit: Audit) -> None:
@@ -127,7 +129,7 @@ class AccessInterceptor(aio.ServerInterceptor):
                 self._admit(method, context)
                 return await behaviour(request, context)
             except QuorateError as error:
-                await self._refuse(method, context, error)
+                await self._refuse(method, context, error, about(request))
             except Exception:
                 log.exception("a defect in %s", method)
                 await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
@@ -141,7 +143,7 @@ class AccessInterceptor(aio.ServerInterceptor):
                 async for response in behaviour(request, context):
                     yield response
             except QuorateError as error:
-                await self._refuse(method, context, error)
+                await self._refuse(method, context, error, about(request))
             except Exception:
                 log.exception("a defect in %s", method)
                 await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
@@ -154,14 +156,16 @@ class AccessInterceptor(aio.ServerInterceptor):
         caller.set(identity)
 
     async def _refuse(
-        self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError
+        self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError, on: About
     ) -> NoReturn:
         who = b",".join(context.auth_context().get("x509_subject_alternative_name", [])).decode(
             errors="replace"
         )
         if not isinstance(error, ShuttingDown):
-            await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what)
-        await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
+            await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what, on)
+        await context.abort(
+            status_of(error), error.what, ((TODO_KEY, error.todo), (REQUEST_KEY, current_request_id()))
+        )
 
 
 def status_of(error: QuorateError) -> grpc.StatusCode:

@@ -9,25 +9,15 @@ from typing import Any
 
 import click
 
+from hub import duty_cli
+from hub.cli_options import DATABASE as _DATABASE
+from hub.cli_options import DIRECTORY as _DIRECTORY
+from hub.cli_options import JSON as _JSON
 from hub.config import Home
 from privacy.errors import UsageProblem
 from quorate.contract import shell
 from quorate.contract.identity import OFFICE, OPERATOR, Identity
-
-_DIRECTORY = click.option(
-    "--dir",
-    "root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    show_default="the current directory",
-    help="The hub's directory.",
-)
-_DATABASE = click.option(
-    "--database",
-    metavar="ADDRESS",
-    help="sqlite:///path or postgresql+psycopg://user@host/name.  [default: hub.toml, or hub.db in the directory]",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program instead of text.")
+from quorate.contract.logs import LogFormat
 
 
 def _print(value: Any, as_json: bool, text: str) -> None:
@@ -137,57 +127,20 @@ def check(root: Path, as_json: bool) -> None:
     "--listen", help="Address to listen at, host:port; port 0 takes a free one.  [default: hub.toml]"
 )
 @_DATABASE
-def serve(root: Path, listen: str | None, database: str | None) -> None:
+@shell.LOG_FORMAT
+def serve(root: Path, listen: str | None, database: str | None, log_format: LogFormat) -> None:
     """Run the service until it is stopped. Its address is in the file `address` of the directory.
 
     The tables of the database are made, or brought to this version, when the service starts.
     """
     from hub.server import serve as run
 
-    shell.daemon()
+    shell.daemon(log_format)
     run(root, listen, database)
 
 
-@commands.command()
-@_DIRECTORY
-@_JSON
-@_DATABASE
-def releases(root: Path, as_json: bool, database: str | None) -> None:
-    """List releases and what each operator answered. May be used while the hub runs."""
-    views = _store(root, database).releases()
-    value = [
-        {
-            "release": v.release_id,
-            "state": v.state,
-            "operators": {o: refusal or s for o, s, refusal in v.tasks},
-        }
-        for v in views
-    ]
-    lines = [f"{v.release_id}  {v.state}  {' '.join(f'{o}:{r or s}' for o, s, r in v.tasks)}" for v in views]
-    _print(value, as_json, "\n".join(lines) or "no releases yet")
-
-
-@commands.command()
-@_DIRECTORY
-@_JSON
-@_DATABASE
-def audit(root: Path, as_json: bool, database: str | None) -> None:
-    """Print the audit trail: requests, refusals and rejected calls."""
-    lines = _store(root, database).audit_lines()
-    value = [dict(zip(("at", "who", "what", "detail"), line, strict=True)) for line in lines]
-    _print(value, as_json, "\n".join(shell.printable("  ".join(line)) for line in lines) or "nothing yet")
-
-
-def _store(root: Path, database: str | None) -> Any:
-    from hub.config import load_config
-    from hub.store import store_of
-
-    home = Home(root)
-    if not (database or load_config(home).database or home.database.exists()):
-        raise UsageProblem(
-            f"there is no hub database in {root}", todo="run quorate-hub serve once, or correct --dir"
-        )
-    return store_of(home, database, migrate=False)
+for _command in (duty_cli.status, duty_cli.operators, duty_cli.tasks, duty_cli.releases, duty_cli.audit):
+    commands.add_command(_command)
 
 
 def main() -> None:

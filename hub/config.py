@@ -17,6 +17,7 @@ from privacy.errors import UsageProblem
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
+from quorate.contract.listener import PLACE
 from quorate.contract.zoning import Zoning
 
 REGISTER_COLUMNS = ("zone", "population", "phone_owners")
@@ -35,6 +36,8 @@ class HubConfig(BaseModel):
         `postgresql+psycopg://…` or `sqlite:///path`; empty for `hub.db` in the hub's directory.
     objects
         Address of fsspec for contributions and estimates; empty for `objects` in the hub's directory.
+    metrics
+        host:port at which metrics are told to whoever asks, over HTTP; empty for not at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +45,7 @@ class HubConfig(BaseModel):
     listen: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
     database: str = ""
     objects: str = ""
+    metrics: str = Field(default="", pattern=PLACE)
 
 
 class Home:

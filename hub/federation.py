@@ -12,9 +12,11 @@ from grpc import aio
 from hub.access import caller
 from hub.bell import LOOK_AGAIN, Bell
 from hub.config import Agreement
+from hub.contacts import greeted, seen
 from hub.errors import Conflict, HubRefusal, Malformed
 from hub.releases import judge, largest_contribution
 from hub.store import Store
+from hub.trail import about
 from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, RECEIPT_TYPE, TaskOrder
 from quorate.v1 import federation_pb2 as fed
 from quorate.v1.federation_pb2_grpc import FederationServiceServicer
@@ -32,7 +34,9 @@ class Federation(FederationServiceServicer):
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by."""
-        log.info("heartbeat of %s, software %.40r", caller.get().name, request.software_version)
+        node, version = caller.get(), request.software_version
+        log.info("heartbeat of %s, software %.40r", node.name, version)
+        await asyncio.to_thread(greeted, self._store.database, node, version, request.clock_seconds)
         return fed.HeartbeatResponse(
             network=self._own.charter.network,
             charter_version=self._own.charter.version,
@@ -41,6 +45,7 @@ class Federation(FederationServiceServicer):
 
     async def AcquireTask(self, request: fed.AcquireTaskRequest, context: Context) -> fed.AcquireTaskResponse:
         """Hand out the oldest unanswered order, waiting for one if need be."""
+        await asyncio.to_thread(seen, self._store.database, caller.get())
         loop = asyncio.get_running_loop()
         until = loop.time() + min(request.wait_seconds, LONGEST_POLL)
         while True:
@@ -60,7 +65,8 @@ class Federation(FederationServiceServicer):
         reason = fed.RefusalReason.Name(request.reason).removeprefix("REFUSAL_REASON_")
         operator = caller.get().name
         await asyncio.to_thread(self._store.refuse, operator, _hex(request.order_digest), reason)
-        await asyncio.to_thread(self._store.audit, caller.get().uri, f"refused an order: {reason}", "")
+        what, on = f"refused an order: {reason}", about(request)
+        await asyncio.to_thread(self._store.audit, caller.get().uri, what, "", on)
         self._bell.ring()
         return fed.RefuseTaskResponse()
 
@@ -109,7 +115,10 @@ class Federation(FederationServiceServicer):
         if request.ledger_entry.payload_type != ENTRY_TYPE:
             raise Malformed("the contribution comes without its ledger entry")
         contribution = judge(self._own, held.payload, held.data, request.ledger_entry.payload)
-        return self._store.accept(operator, contribution)
+        receipt = self._store.accept(operator, contribution)
+        what = f"{request.length} bytes, SHA-256 {request.sha256.hex()}"
+        self._store.audit(caller.get().uri, "accepted a contribution", what, about(request))
+        return receipt
 
 
 def _hex(order_digest: bytes) -> str:

@@ -12,16 +12,20 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from hub.access import AccessInterceptor
 from hub.bell import Bell
+from hub.calls import CallInterceptor
 from hub.config import Home, load_agreement, load_config
 from hub.ending import Ending
 from hub.federation import Federation
 from hub.health import Health
+from hub.metrics import REGISTRY, State
 from hub.place import only_one, require_free
 from hub.statistics import Statistics, advance_forever
 from hub.store import store_of
+from hub.trail import About
 from privacy.errors import ResourceProblem, UsageProblem
 from quorate.contract.canonical import read_bytes
 from quorate.contract.identity import HUB, certificate_identity, load_certificate
+from quorate.contract.listener import tell_metrics
 from quorate.v1 import federation_pb2, statistics_pb2
 from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_server
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
@@ -68,19 +72,22 @@ async def _serve(home: Home, listen: str | None, database: str | None) -> None:
     store, bell = await asyncio.to_thread(store_of, home, database), Bell()
     await asyncio.to_thread(store.sweep)
 
-    async def audit(who: str, what: str, detail: str) -> None:
+    async def audit(who: str, what: str, detail: str, on: About) -> None:
         log.warning("%s: %s: %s", who, what, detail)
-        await asyncio.to_thread(store.audit, who, what, detail)
+        await asyncio.to_thread(store.audit, who, what, detail, on)
 
     # Without so_reuseport a second hub on the same port fails instead of taking half of the calls.
     server = aio.server(
-        interceptors=[AccessInterceptor(own.charter, audit)],
+        interceptors=[CallInterceptor(), AccessInterceptor(own.charter, audit)],
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)],
     )
     add_FederationServiceServicer_to_server(Federation(own, store, bell), server)
     add_StatisticsServiceServicer_to_server(Statistics(own, store, bell), server)
     add_HealthServicer_to_server(Health(_SERVICES, bell), server)
     port = _bind(server, address, credentials)
+    REGISTRY.register(State(store.database, home.certificate))
+    if told_at := tell_metrics(load_config(home).metrics, REGISTRY):
+        log.info("metrics are told at port %d", told_at)
     await server.start()
     host = address.rsplit(":", 1)[0]
     home.address.write_text(f"{host}:{port}\n", encoding="utf-8")

@@ -57,6 +57,11 @@ class Uploads:
         self._database, self._objects = Database(database, migrate=migrate), objects
         self._session = self._database.session
 
+    @property
+    def database(self) -> Database:
+        """Where names are kept."""
+        return self._database
+
     def close(self) -> None:
         """Give every connection back."""
         self._database.close()

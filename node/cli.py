@@ -12,6 +12,7 @@ from node.cli_options import DAY, DIRECTORY, JSON, emit
 from node.config import Home
 from node.source_cli import source
 from quorate.contract import shell
+from quorate.contract.logs import LogFormat
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,11 +104,12 @@ def ingest(root: Path) -> None:
     show_default=True,
     help="Seconds to wait for the hub's first answer.",
 )
-def run(root: Path, hub: str | None, patience: float) -> None:
+@shell.LOG_FORMAT
+def run(root: Path, hub: str | None, patience: float, log_format: LogFormat) -> None:
     """Run the daemon: build presence, wait for orders, answer those that were agreed to."""
     from node.daemon import Daemon
 
-    shell.daemon()
+    shell.daemon(log_format)
     Daemon(Home(root), hub, patience).run()
 
 

@@ -20,6 +20,7 @@ from node.engine import connect
 from node.enrolment import Agreement, keeper_of, load, secret_of
 from node.jobs import BuildJob, run
 from node.ledgers import require_sound, today
+from node.metrics import NodeMetrics
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
@@ -32,6 +33,7 @@ from privacy.ledger.files import require_one_name
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.identity import write_private
+from quorate.contract.listener import tell_metrics
 from quorate.contract.order import TaskOrder
 from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as pb
@@ -92,7 +94,7 @@ class Daemon:
         self._home, self._seam, self._patience = home, seam, patience
         self._own = load(home)
         self._address = hub or self._own.config.hub
-        self._stopping = Stopping()
+        self._stopping, self._metrics = Stopping(), NodeMetrics(home.certificate)
 
     def run(self) -> None:
         """Work until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
@@ -110,6 +112,8 @@ class Daemon:
         try:
             with closing(open_ledger(home, own, self._seam)) as ledger:
                 stopping.require_going()
+                self._metrics.ledger(ledger, own.budgets)
+                tell_metrics(own.config.metrics, self._metrics.registry)
                 days = ingest(home, own, lambda day: log.info("building presence of %s", day), stopping)
                 log.info("presence of %d day(s) is ready", len(days))
                 with open_channel(self._address, home.hub_root, home.key, home.certificate) as channel:
@@ -134,6 +138,7 @@ class Daemon:
 
     def _greet(self, uplink: Uplink, ledger: Ledger) -> None:
         answer = uplink.hello(version("quorate"), ledger.head, self._patience)
+        self._metrics.contact()
         if answer.charter_digest.hex() != self._own.charter_digest:
             raise UsageProblem(
                 f"the hub works under version {answer.charter_version} of the charter of {answer.network}, "
@@ -151,6 +156,7 @@ class Daemon:
             log.error("%s; trying again in %d s", error, POLL_SECONDS)
             self._wait_for_tick(time.monotonic(), POLL_SECONDS)
             return
+        self._metrics.contact()
         if payload is None:
             return
         came = time.monotonic()
@@ -175,15 +181,18 @@ class Daemon:
         except Refusal as refusal:
             log.warning("refused: %s", refusal)
             self._wait_for_tick(came)
+            self._metrics.refused(refusal.reason)
             uplink.refuse(order_digest, refusal.reason)
             return
         except UsageProblem as error:
             log.warning("refused: %s", error)
             self._wait_for_tick(came)
+            self._metrics.refused(pb.REFUSAL_REASON_CHARTER_MISMATCH)
             uplink.refuse(order_digest, pb.REFUSAL_REASON_CHARTER_MISMATCH)
             return
         self._seam("before upload")
         self._wait_for_tick(came)
+        self._metrics.ledger(releasing.ledger, self._own.budgets)
         receipt = uplink.upload(order_digest, recorded)
         self._keep(receipt.to_bytes(), order_digest.hex())
         log.info("delivered %s, ledger entry %d", order.terms.product, receipt.ledger_sequence)

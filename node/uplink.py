@@ -22,6 +22,7 @@ from privacy.errors import PeerProblem, Refused, UsageProblem
 from privacy.ledger import Recorded
 from quorate.contract.canonical import digest
 from quorate.contract.order import CHUNK, ENTRY_TYPE, Receipt
+from quorate.contract.requests import RequestIds
 from quorate.contract.transport import explained
 from quorate.v1 import federation_pb2 as pb
 from quorate.v1.federation_pb2_grpc import FederationServiceStub
@@ -48,7 +49,7 @@ class Uplink:
     def __init__(
         self, channel: grpc.Channel, address: str, stop: threading.Event, warn: Callable[[str], None]
     ) -> None:
-        self._stub = FederationServiceStub(channel)
+        self._stub = FederationServiceStub(grpc.intercept_channel(channel, RequestIds()))
         self._address, self._stop, self._warn = address, stop, warn
         self._pending: Any = None
 
