@@ -130,9 +130,8 @@ class AccessInterceptor(aio.ServerInterceptor):
                 return await behaviour(request, context)
             except QuorateError as error:
                 await self._refuse(method, context, error, about(request))
-            except Exception:
-                log.exception("a defect in %s", method)
-                await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
+            except Exception:  # noqa: BLE001 - goes to the log, with its traceback
+                await _break_off(method, context)
 
         return handle
 
@@ -144,9 +143,8 @@ class AccessInterceptor(aio.ServerInterceptor):
                     yield response
             except QuorateError as error:
                 await self._refuse(method, context, error, about(request))
-            except Exception:
-                log.exception("a defect in %s", method)
-                await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
+            except Exception:  # noqa: BLE001 - goes to the log, with its traceback
+                await _break_off(method, context)
 
         return handle
 
@@ -166,6 +164,16 @@ class AccessInterceptor(aio.ServerInterceptor):
         await context.abort(
             status_of(error), error.what, ((TODO_KEY, error.todo), (REQUEST_KEY, current_request_id()))
         )
+
+
+async def _break_off(method: str, context: aio.ServicerContext[Any, Any]) -> NoReturn:
+    """End a call that met a defect, from its except clause; what it was is for the hub's log alone."""
+    log.exception("a defect in %s", method)
+    await context.abort(
+        grpc.StatusCode.INTERNAL,
+        "a defect of the hub; its log says more",
+        ((REQUEST_KEY, current_request_id()),),
+    )
 
 
 def status_of(error: QuorateError) -> grpc.StatusCode:

@@ -9,6 +9,7 @@ from hub.database import Database
 from hub.models import Contact
 from hub.times import in_utc
 from quorate.contract.identity import Identity
+from quorate.contract.logs import printable
 
 #: A call within this time of the last one that was noted is not noted.
 NOTED_EVERY = timedelta(seconds=30)
@@ -36,7 +37,7 @@ def greeted(database: Database, node: Identity, software_version: str, clock_sec
         if found is None:
             found = Contact(operator=node.name, node=node.node)
             session.add(found)
-        found.at, found.software_version = datetime.now(UTC), software_version[:40]
+        found.at, found.software_version = datetime.now(UTC), printable(software_version)[:40]
         found.clock_offset = offset
 
 

@@ -12,6 +12,7 @@ from hub.database import Database
 from hub.metrics import AUDIT_LINES
 from hub.models import AuditLine, Task
 from hub.times import in_utc
+from quorate.contract.logs import printable
 from quorate.contract.requests import current_request_id
 
 #: Kinds of lines for the metric, by the first word of what happened; whatever begins otherwise is `other`.
@@ -53,7 +54,7 @@ def about(request: Any) -> About:
     order = getattr(request, "order_digest", b"")
     release = getattr(request, "release_id", "")
     return About(
-        release_id=release[:100] if isinstance(release, str) else "",
+        release_id=printable(release)[:100] if isinstance(release, str) else "",
         order_digest=order.hex() if isinstance(order, bytes) and len(order) == 32 else "",
     )
 
@@ -67,7 +68,8 @@ def append(database: Database, who: str, what: str, detail: str, on: About) -> N
                 at=datetime.now(UTC),
                 who=who[:200],
                 what=what[:100],
-                detail=detail[:500],
+                # PostgreSQL has no place for a null character.
+                detail=detail.replace("\0", "\\0")[:500],
                 release_id=on.release_id or (task.release_id if task else ""),
                 order_digest=on.order_digest,
                 request_id=current_request_id(),

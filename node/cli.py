@@ -78,6 +78,17 @@ def check(root: Path, as_json: bool) -> None:
 
 @commands.command()
 @DIRECTORY
+@JSON
+def status(root: Path, as_json: bool) -> None:
+    """Say how the node is: certificate, days, ledger, budgets, and what its daemon does. Changes nothing."""
+    from node.status import lines_of, status_of
+
+    found = status_of(Home(root))
+    emit(found, as_json, "\n".join(map(shell.printable, lines_of(found))))
+
+
+@commands.command()
+@DIRECTORY
 def ingest(root: Path) -> None:
     """Build presence of every offered day, and stop at the first day that cannot be used."""
     from contextlib import closing

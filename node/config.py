@@ -115,6 +115,7 @@ class Home:
         self.persons = root / "persons"
         self.quality = root / "quality"
         self.receipts = root / "receipts"
+        self.progress = root / "status.json"
 
 
 def read_toml(path: Path, model: type[_Model]) -> _Model:

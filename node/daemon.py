@@ -21,6 +21,7 @@ from node.enrolment import Agreement, keeper_of, load, secret_of
 from node.jobs import BuildJob, run
 from node.ledgers import require_sound, today
 from node.metrics import NodeMetrics
+from node.progress import ProgressFile
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms
@@ -95,6 +96,7 @@ class Daemon:
         self._own = load(home)
         self._address = hub or self._own.config.hub
         self._stopping, self._metrics = Stopping(), NodeMetrics(home.certificate)
+        self._progress = ProgressFile(home.progress)
 
     def run(self) -> None:
         """Work until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
@@ -114,13 +116,16 @@ class Daemon:
                 stopping.require_going()
                 self._metrics.ledger(ledger, own.budgets)
                 tell_metrics(own.config.metrics, self._metrics.registry)
+                self._progress.note("building")
                 days = ingest(home, own, lambda day: log.info("building presence of %s", day), stopping)
                 log.info("presence of %d day(s) is ready", len(days))
+                self._progress.note("starting")
                 with open_channel(self._address, home.hub_root, home.key, home.certificate) as channel:
                     uplink = Uplink(channel, self._address, stopping.asked, log.warning)
                     with stopping.ending(uplink.cancel):
                         self._work(uplink, ledger)
         except Stopped:
+            self._progress.note("stopped")
             log.info("stopped")
 
     def _work(self, uplink: Uplink, ledger: Ledger) -> None:
@@ -138,7 +143,7 @@ class Daemon:
 
     def _greet(self, uplink: Uplink, ledger: Ledger) -> None:
         answer = uplink.hello(version("quorate"), ledger.head, self._patience)
-        self._metrics.contact()
+        self._noted_contact()
         if answer.charter_digest.hex() != self._own.charter_digest:
             raise UsageProblem(
                 f"the hub works under version {answer.charter_version} of the charter of {answer.network}, "
@@ -148,6 +153,10 @@ class Daemon:
             )
         log.info("connected to the hub of %s at %s", answer.network, self._address)
 
+    def _noted_contact(self) -> None:
+        self._metrics.contact()
+        self._progress.contact()
+
     def _serve_one(self, uplink: Uplink, releasing: Releasing) -> None:
         """Wait for an order and answer it; whatever is wrong with it does not end the daemon."""
         try:
@@ -156,7 +165,7 @@ class Daemon:
             log.error("%s; trying again in %d s", error, POLL_SECONDS)
             self._wait_for_tick(time.monotonic(), POLL_SECONDS)
             return
-        self._metrics.contact()
+        self._noted_contact()
         if payload is None:
             return
         came = time.monotonic()
@@ -176,7 +185,9 @@ class Daemon:
         order_digest = hashlib.sha256(payload).digest()
         try:
             order = TaskOrder.from_wire(payload, "the task order")
-            log.info("order for %s of %s", order.terms.product, order.terms.first_day)
+            terms = order.terms
+            log.info("order for %s of %s", terms.product, terms.first_day)
+            self._progress.note("answering", f"{terms.product} {terms.first_day} to {terms.last_day}")
             recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
         except Refusal as refusal:
             log.warning("refused: %s", refusal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from privacy.errors import ExitCode
 from quorate.contract.requests import REQUEST_KEY
 from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as fed
@@ -55,7 +57,9 @@ class Scrape:
             name = family.name.removesuffix("_created")
             for sample in family.samples:
                 self.labels.setdefault(name, set()).update(sample.labels)
-                self.values[sample.name, tuple(sample.labels[key] for key in sorted(sample.labels))] = sample.value
+                self.values[sample.name, tuple(sample.labels[key] for key in sorted(sample.labels))] = (
+                    sample.value
+                )
 
 
 def served(net: Network) -> int:
@@ -138,6 +142,22 @@ def test_a_node_tells_its_operator_these_metrics_and_no_others(net: Network) -> 
         "31",
     }
     assert found.values["quorate_node_refusals_total", ("POLICY",)] == 0
+
+
+def test_who_cannot_tell_metrics_where_they_should_be_told_does_not_start(net: Network) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        setting = f'metrics = "127.0.0.1:{taken.getsockname()[1]}"\n'
+        net.parties.hub.config.write_text(setting, encoding="utf-8")
+        home = net.home("mno1")
+        home.config.write_text(setting + home.config.read_text(encoding="utf-8"), encoding="utf-8")
+        hub = net.start(
+            "hub", "-m", "hub", "serve", "--dir", str(net.parties.hub.root), "--listen", net.address
+        )
+        node = net.start_node("mno1")
+        assert (hub.wait(60), node.wait(60)) == (ExitCode.RESOURCE, ExitCode.RESOURCE)
+    for name in ("hub", "mno1"):
+        assert "metrics cannot be told at 127.0.0.1" in net.log(name)
+    assert not net.parties.hub.address.exists()
 
 
 def lines(path: Path) -> list[dict[str, str]]:
