@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.exc import IntegrityError
+
 from hub.database import Database
 from hub.models import Contact
 from hub.times import in_utc
@@ -32,12 +34,21 @@ def greeted(database: Database, node: Identity, software_version: str, clock_sec
     offset = clock_seconds - int(time.time()) if clock_seconds else None
     # What is no number of seconds within a century is no clock.
     offset = offset if offset is not None and abs(offset) < 3_200_000_000 else None
+    said = printable(software_version)[:40]
+    try:
+        _note(database, node, said, offset)
+    except IntegrityError:
+        # Another call, at this hub or another one, was the first of this node at the same moment.
+        _note(database, node, said, offset)
+
+
+def _note(database: Database, node: Identity, software_version: str, offset: int | None) -> None:
     with database.session() as session:
         found = session.get(Contact, (node.name, node.node))
         if found is None:
             found = Contact(operator=node.name, node=node.node)
             session.add(found)
-        found.at, found.software_version = datetime.now(UTC), printable(software_version)[:40]
+        found.at, found.software_version = datetime.now(UTC), software_version
         found.clock_offset = offset
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -59,3 +60,12 @@ def test_a_poll_is_noted_after_a_while_and_only_of_a_node_that_has_greeted(
     (found,) = nodes_of(database)["west"]
     assert found["seen"] > "2026-06"
     assert NOTED_EVERY.total_seconds() == 30
+
+
+def test_first_heartbeats_at_the_same_moment_are_one_contact(database: Database) -> None:
+    for number in range(10):
+        node = Identity("small", OPERATOR, "west", number)
+        with ThreadPoolExecutor(4) as pool:
+            for call in [pool.submit(greeted, database, node, version, 0) for version in "abcd"]:
+                call.result()
+    assert [found["node"] for found in nodes_of(database)["west"]] == list(range(10))
