@@ -15,13 +15,18 @@ from grpc import aio
 
 from hub.bell import LOOK_AGAIN
 from hub.errors import HubRefusal, NotAllowed, NotValid
+from hub.trail import About, about
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
+from quorate.contract.requests import REQUEST_KEY, current_request_id
 from quorate.contract.transport import TODO_KEY
 
 log = logging.getLogger("quorate.hub")
 _FEDERATION, _STATISTICS = "/quorate.v1.FederationService/", "/quorate.v1.StatisticsService/"
+_HEALTH = "/grpc.health.v1.Health/"
+#: Every role may call a method that has this in the table.
+ANY_ROLE = "any"
 #: The role that may call each method; a method that is not here may be called by nobody.
 ROLES: Mapping[str, str] = {
     _FEDERATION + "Heartbeat": OPERATOR,
@@ -37,6 +42,9 @@ ROLES: Mapping[str, str] = {
     _STATISTICS + "RequestRelease": OFFICE,
     _STATISTICS + "WatchRelease": OFFICE,
     _STATISTICS + "GetEstimates": OFFICE,
+    _HEALTH + "Check": ANY_ROLE,
+    _HEALTH + "List": ANY_ROLE,
+    _HEALTH + "Watch": ANY_ROLE,
 }
 
 #: Calls that wait: whether the caller is still let in is looked up again before they answer.
@@ -47,7 +55,7 @@ caller: ContextVar[Identity] = ContextVar("caller")
 shown: ContextVar[x509.Certificate] = ContextVar("shown")
 """The certificate of the connection that it came over."""
 
-Audit = Callable[[str, str, str], Awaitable[None]]
+Audit = Callable[[str, str, str, About], Awaitable[None]]
 Standing = Callable[[x509.Certificate], Awaitable[None]]
 """Refuses a certificate that was revoked."""
 
@@ -71,7 +79,7 @@ def require_role(method: str, identity: Identity, charter: Charter) -> None:
     """
     if identity.network != charter.network:
         raise NotAllowed(f"{identity.uri} is not of the network {charter.network}")
-    if ROLES.get(method) != identity.role:
+    if ROLES.get(method) not in {identity.role, ANY_ROLE}:
         raise NotAllowed(f"{identity.uri} may not call {method}")
     if identity.role == OPERATOR and identity.name not in charter.operators:
         raise NotAllowed(
@@ -116,7 +124,7 @@ class AccessInterceptor(aio.ServerInterceptor):
     charter
         The network's charter.
     audit
-        Called with (who, what, detail) for every call that is rejected.
+        Called with (who, what, detail, which release and order) for every call that is rejected.
     standing
         Called with the certificate of every call, and again at every step of a stream.
     """
@@ -155,10 +163,9 @@ class AccessInterceptor(aio.ServerInterceptor):
                     await self._standing(shown.get())
                 return answer  # noqa: TRY300 - not the end of the handler: errors of a late look belong here
             except QuorateError as error:
-                await self._refuse(method, context, error)
-            except Exception:
-                log.exception("a defect in %s", method)
-                await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
+                await self._refuse(method, context, error, about(request))
+            except Exception:  # noqa: BLE001 - goes to the log, with its traceback
+                await _break_off(method, context)
 
         return handle
 
@@ -169,10 +176,9 @@ class AccessInterceptor(aio.ServerInterceptor):
                 async for response in self._steps(behaviour(request, context)):
                     yield response
             except QuorateError as error:
-                await self._refuse(method, context, error)
-            except Exception:
-                log.exception("a defect in %s", method)
-                await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
+                await self._refuse(method, context, error, about(request))
+            except Exception:  # noqa: BLE001 - goes to the log, with its traceback
+                await _break_off(method, context)
 
         return handle
 
@@ -208,11 +214,23 @@ class AccessInterceptor(aio.ServerInterceptor):
         return b",".join(names).decode(errors="replace")
 
     async def _refuse(
-        self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError
+        self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError, on: About
     ) -> NoReturn:
         if not isinstance(error, HubRefusal) or error.audited:
-            await self._audit(self.who(context), f"rejected {method.rsplit('/', 1)[-1]}", error.what)
-        await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
+            await self._audit(self.who(context), f"rejected {method.rsplit('/', 1)[-1]}", error.what, on)
+        await context.abort(
+            status_of(error), error.what, ((TODO_KEY, error.todo), (REQUEST_KEY, current_request_id()))
+        )
+
+
+async def _break_off(method: str, context: aio.ServicerContext[Any, Any]) -> NoReturn:
+    """End a call that met a defect, from its except clause; what it was is for the hub's log alone."""
+    log.exception("a defect in %s", method)
+    await context.abort(
+        grpc.StatusCode.INTERNAL,
+        "a defect of the hub; its log says more",
+        ((REQUEST_KEY, current_request_id()),),
+    )
 
 
 def status_of(error: QuorateError) -> grpc.StatusCode:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from hub import duty_cli
 from hub.cli_identities import certificates, invite, renew_authority, revoke
-from hub.cli_options import DATABASE, DIRECTORY, JSON, emit, open_store
+from hub.cli_options import DATABASE, DIRECTORY, JSON, emit
 from hub.config import Home
 from privacy.errors import UsageProblem
 from quorate.contract import shell
 from quorate.contract.identity import OFFICE, OPERATOR, Identity
+from quorate.contract.logs import LogFormat
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -144,48 +146,27 @@ def check(root: Path, as_json: bool) -> None:
     "--listen-enrolment", help="Address at which nodes enrol with a token, host:port.  [default: hub.toml]"
 )
 @DATABASE
-def serve(root: Path, listen: str | None, listen_enrolment: str | None, database: str | None) -> None:
+@shell.LOG_FORMAT
+def serve(
+    root: Path,
+    listen: str | None,
+    listen_enrolment: str | None,
+    database: str | None,
+    log_format: LogFormat,
+) -> None:
     """Run the service until it is stopped. Its address is in the file `address` of the directory.
 
     The tables of the database are made, or brought to this version, when the service starts.
     """
     from hub.server import serve as run
 
-    shell.daemon()
+    shell.daemon(log_format)
     run(root, listen, database, listen_enrolment)
 
 
-@commands.command()
-@DIRECTORY
-@JSON
-@DATABASE
-def releases(root: Path, as_json: bool, database: str | None) -> None:
-    """List releases and what each operator answered. May be used while the hub runs."""
-    views = open_store(root, database).releases()
-    value = [
-        {
-            "release": v.release_id,
-            "state": v.state,
-            "operators": {o: refusal or s for o, s, refusal in v.tasks},
-        }
-        for v in views
-    ]
-    lines = [f"{v.release_id}  {v.state}  {' '.join(f'{o}:{r or s}' for o, s, r in v.tasks)}" for v in views]
-    emit(value, as_json, "\n".join(lines) or "no releases yet")
-
-
-@commands.command()
-@DIRECTORY
-@JSON
-@DATABASE
-def audit(root: Path, as_json: bool, database: str | None) -> None:
-    """Print the audit trail: requests, refusals and rejected calls."""
-    lines = open_store(root, database).audit_lines()
-    value = [dict(zip(("at", "who", "what", "detail"), line, strict=True)) for line in lines]
-    emit(value, as_json, "\n".join(shell.printable("  ".join(line)) for line in lines) or "nothing yet")
-
-
 for command in (invite, certificates, revoke, renew_authority):
+    commands.add_command(command)
+for command in (duty_cli.status, duty_cli.operators, duty_cli.tasks, duty_cli.releases, duty_cli.audit):
     commands.add_command(command)
 
 

@@ -19,6 +19,7 @@ from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
 from quorate.contract.identity import load_signing_key
+from quorate.contract.listener import PLACE
 from quorate.contract.signing import public_key
 from quorate.contract.zoning import Zoning
 
@@ -44,6 +45,8 @@ class HubConfig(BaseModel):
         How long certificates of nodes and of the hub itself live; they are renewed half-way.
     listen_enrolment
         host:port at which nodes enrol with a one-time token; empty for nowhere.
+    metrics
+        host:port at which metrics are told to whoever asks, over HTTP; empty for not at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +57,7 @@ class HubConfig(BaseModel):
     lease_seconds: int = Field(default=60, ge=1, le=3600)
     certificate_days: float = Field(default=7.0, gt=0, le=397)
     listen_enrolment: str = Field(default="", pattern=r"^([^\s:]+:[0-9]{1,5})?$")
+    metrics: str = Field(default="", pattern=PLACE)
 
 
 class Home:

@@ -17,6 +17,7 @@ from hub.authority import certify
 from hub.config import Agreement, Home
 from hub.errors import Conflict, HubRefusal, NotAllowed
 from hub.invitations import Invitations
+from hub.trail import NOTHING
 from quorate.v1 import enrolment_pb2 as pb
 from quorate.v1.enrolment_pb2_grpc import EnrolmentServiceServicer
 
@@ -85,7 +86,7 @@ class Enrolment(EnrolmentServiceServicer):
         except (NotAllowed, Conflict):
             self._limit.note(time.monotonic())
             raise
-        await self._audit(identity.uri, "enrolled", context.peer())
+        await self._audit(identity.uri, "enrolled", context.peer(), NOTHING)
         return pb.EnrolResponse(
             certificate_chain=chain, charter=self._own.charter.to_bytes(), zoning=self._own.zoning.to_bytes()
         )

@@ -49,3 +49,17 @@ class LeaseLost(HubRefusal):
     """The caller does not hold the order that it speaks of."""
 
     status = grpc.StatusCode.ABORTED
+
+
+class ShuttingDown(HubRefusal):
+    """The hub ends; the call can be repeated at the next one."""
+
+    status = grpc.StatusCode.UNAVAILABLE
+    audited = False
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the hub is shutting down",
+            means="what was asked for was not done",
+            todo="make the call again; the hub answers when it has been started again",
+        )

@@ -14,10 +14,12 @@ from hub.access import caller, shown
 from hub.bell import LOOK_AGAIN, Bell
 from hub.chain import links_of
 from hub.config import Agreement
+from hub.contacts import greeted, seen
 from hub.errors import Conflict, HubRefusal, Malformed
 from hub.releases import judge, largest_contribution
 from hub.renewal import Renewals
 from hub.store import Store
+from hub.trail import about
 from privacy.errors import UsageProblem
 from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, TaskOrder
 from quorate.contract.signing import countersigned, from_json, signed, to_json, verified
@@ -41,12 +43,13 @@ class Federation(FederationServiceServicer):
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by, and what it knows of the operator's ledger."""
-        operator = caller.get().name
-        log.info("heartbeat of %s, software %.40r", operator, request.software_version)
-        sequence, head = await asyncio.to_thread(self._store.ledger_head, operator)
+        node, version = caller.get(), request.software_version
+        log.info("heartbeat of %s, software %.40r", node.name, version)
+        await asyncio.to_thread(greeted, self._store.database, node, version, request.clock_seconds)
+        sequence, head = await asyncio.to_thread(self._store.ledger_head, node.name)
         if request.ledger_sequence < sequence:
             behind = f"says {request.ledger_sequence} entries, published {sequence}"
-            await asyncio.to_thread(self._store.audit, caller.get().uri, "ledger behind its copy", behind)
+            await asyncio.to_thread(self._store.audit, node.uri, "ledger behind its copy", behind)
         return fed.HeartbeatResponse(
             network=self._own.charter.network,
             charter_version=self._own.charter.version,
@@ -72,6 +75,7 @@ class Federation(FederationServiceServicer):
 
     async def AcquireTask(self, request: fed.AcquireTaskRequest, context: Context) -> fed.AcquireTaskResponse:
         """Lease the oldest order that nobody works at, waiting for one if need be."""
+        await asyncio.to_thread(seen, self._store.database, caller.get())
         loop = asyncio.get_running_loop()
         until = loop.time() + min(request.wait_seconds, LONGEST_POLL)
         who, holding = caller.get(), frozenset(map(_hex, request.holding))
@@ -110,7 +114,8 @@ class Federation(FederationServiceServicer):
             raise Malformed("the signed refusal is not of this order and reason")
         statement = to_json(request.refusal)
         await asyncio.to_thread(self._store.refuse, operator, order, request.token, reason, statement)
-        await asyncio.to_thread(self._store.audit, caller.get().uri, f"refused an order: {reason}", "")
+        what, on = f"refused an order: {reason}", about(request)
+        await asyncio.to_thread(self._store.audit, caller.get().uri, what, "", on)
         self._bell.ring()
         return fed.RefuseTaskResponse()
 
@@ -186,7 +191,10 @@ class Federation(FederationServiceServicer):
         if self._store.entry_of(operator, release_id) != entry:
             raise Malformed("the ledger entry is not the one that was published")
         contribution = judge(self._own, held.payload, held.data, entry, request.receipt)
-        return self._store.accept(operator, request.token, contribution)
+        receipt = self._store.accept(operator, request.token, contribution)
+        what = f"{request.length} bytes, SHA-256 {request.sha256.hex()}"
+        self._store.audit(caller.get().uri, "accepted a contribution", what, about(request))
+        return receipt
 
 
 def _hex(order_digest: bytes) -> str:

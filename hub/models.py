@@ -125,9 +125,26 @@ class AuditLine(Base):
     """Something that somebody looking into this hub later will want to know."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_release_id", "release_id"),)
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     who: Mapped[str]
     what: Mapped[str]
     detail: Mapped[str]
+    release_id: Mapped[str] = mapped_column(default="", server_default="")
+    order_digest: Mapped[str] = mapped_column(default="", server_default="")
+    request_id: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Contact(Base):
+    """When a node called last, and what it said of itself then."""
+
+    __tablename__ = "contact"
+
+    operator: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    software_version: Mapped[str]
+    clock_offset: Mapped[int | None] = mapped_column(BigInteger)
+    """Seconds that the node's clock was ahead of the hub's."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import pyarrow as pa
 from hub.config import Agreement
 from hub.errors import Malformed
 from hub.estimation.table import estimate
+from hub.failures import Failures
 from hub.life import COLLECTING, ESTIMATED, next_state
 from hub.models import Contribution, Release
 from hub.store import NewTask, Store
@@ -27,8 +27,6 @@ from quorate.contract.payload import decode
 from quorate.contract.signing import countersigned, to_json, verified
 from quorate.contract.statements import RECEIPT_TYPE, receipt_for
 from quorate.v1.federation_pb2 import Envelope
-
-log = logging.getLogger("quorate.hub")
 
 
 def open_release(
@@ -136,13 +134,13 @@ def _entry(data: bytes) -> Entry:
     return entry
 
 
-def advance(own: Agreement, store: Store) -> list[str]:
+def advance(own: Agreement, store: Store, failures: Failures | None = None) -> list[str]:
     """End every release that is due, with estimates where enough operators answered; return their ids.
 
-    Safe to run at any time and again: an ended release stays as it is. One that cannot be ended is logged and
-    does not keep the others.
+    Safe to run at any time and again: an ended release stays as it is. One that cannot be ended does not keep the
+    others; `failures` tells of it, less and less often.
     """
-    ended = []
+    ended, failures = [], failures or Failures()
     for release, overdue in store.collecting():
         states = [state for _operator, state, _refusal in release.tasks]
         rules = own.charter.publication
@@ -154,8 +152,9 @@ def advance(own: Agreement, store: Store) -> list[str]:
             estimates = _estimates(own, contributions) if state == ESTIMATED else None
             if store.end(release.release_id, state, estimates, len(contributions)):
                 ended.append(release.release_id)
-        except Exception:
-            log.exception("release %s cannot be ended", release.release_id)
+            failures.over(release.release_id)
+        except Exception as error:  # noqa: BLE001 - told by `failures`
+            failures.tell(release.release_id, f"release {release.release_id} cannot be ended", error)
     return ended
 
 

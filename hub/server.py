@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 
 import grpc
 from cryptography import x509
 from grpc import aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from hub.access import AccessInterceptor, Audit
 from hub.bell import Bell
+from hub.calls import CallInterceptor
 from hub.config import Agreement, Home, load_agreement, load_config
+from hub.ending import GRACE, Ending
 from hub.enrolment import Enrolment, EnrolmentInterceptor
 from hub.errors import NotAllowed
 from hub.federation import Federation
+from hub.health import Health
+from hub.metrics import REGISTRY, State
 from hub.place import only_one, require_free
 from hub.renewal import Renewals, renew_own_forever, renew_own_if_due, server_credentials
 from hub.statistics import Statistics, advance_forever
 from hub.store import Store, store_of
+from hub.trail import NOTHING, About
 from privacy.errors import ResourceProblem, UsageProblem
 from quorate.contract.identity import HUB, certificate_identity, load_certificate
+from quorate.contract.listener import tell_metrics
+from quorate.v1 import federation_pb2, statistics_pb2
 from quorate.v1.enrolment_pb2_grpc import add_EnrolmentServiceServicer_to_server
 from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_server
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
 
 log = logging.getLogger("quorate.hub")
-_GRACE = 3.0
+_SERVICES = [
+    service.full_name
+    for contract in (federation_pb2.DESCRIPTOR, statistics_pb2.DESCRIPTOR)
+    for service in contract.services_by_name.values()
+]
 
 
 def serve(
     root: Path, listen: str | None, database: str | None = None, listen_enrolment: str | None = None
 ) -> None:
-    """Serve until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
+    """Serve until SIGTERM (returns, or ends the process with 0) or SIGINT (KeyboardInterrupt).
 
     Parameters
     ----------
@@ -60,6 +71,7 @@ def serve(
 
 
 async def _serve(home: Home, listen: str | None, database: str | None, listen_enrolment: str | None) -> None:
+    ending = Ending()
     own = load_agreement(home)
     address = listen or load_config(home).listen
     _require_own_certificate(home, own.charter.network)
@@ -70,17 +82,17 @@ async def _serve(home: Home, listen: str | None, database: str | None, listen_en
     await asyncio.to_thread(store.sweep)
     await asyncio.to_thread(renew_own_if_due, home, store.certificates)
 
-    async def audit(who: str, what: str, detail: str) -> None:
+    async def audit(who: str, what: str, detail: str, on: About) -> None:
         log.warning("%s: %s: %s", who, what, detail)
-        await asyncio.to_thread(store.audit, who, what, detail)
+        await asyncio.to_thread(store.audit, who, what, detail, on)
 
     async def standing(certificate: x509.Certificate) -> None:
         if await asyncio.to_thread(store.certificates.require_standing, certificate):
-            await audit(certificate_identity(certificate).uri, "a certificate not seen before", "")
+            await audit(certificate_identity(certificate).uri, "a certificate not seen before", "", NOTHING)
 
     # Without so_reuseport a second hub on the same port fails instead of taking half of the calls.
     server = aio.server(
-        interceptors=[AccessInterceptor(own.charter, audit, standing)],
+        interceptors=[CallInterceptor(), AccessInterceptor(own.charter, audit, standing)],
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)],
     )
     add_FederationServiceServicer_to_server(
@@ -88,28 +100,33 @@ async def _serve(home: Home, listen: str | None, database: str | None, listen_en
         server,
     )
     add_StatisticsServiceServicer_to_server(Statistics(own, store, bell), server)
+    add_HealthServicer_to_server(Health(_SERVICES, bell), server)
     port = _bind(server, address, server_credentials(home, clients=True))
+    REGISTRY.register(State(store.database, home.certificate))
+    if told_at := tell_metrics(load_config(home).metrics, REGISTRY):
+        log.info("metrics are told at port %d", told_at)
     await server.start()
     door = await _enrolment_server(home, own, store, audit, enrolling) if enrolling else None
     host = address.rsplit(":", 1)[0]
     home.address.write_text(f"{host}:{port}\n", encoding="utf-8")
     log.info("the hub of %s listens at %s:%d", own.charter.network, host, port)
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     work = [
         asyncio.create_task(advance_forever(own, store, bell)),
         asyncio.create_task(renew_own_forever(home, store.certificates)),
     ]
     try:
-        await stop.wait()
+        await ending.asked.wait()
     finally:
         for task in work:
             task.cancel()
-        await asyncio.gather(*(one.stop(_GRACE) for one in (server, door) if one is not None))
+        if door is not None:
+            await door.stop(GRACE)
+        await ending.end(server, bell)
         home.address.unlink(missing_ok=True)
         home.enrolment_address.unlink(missing_ok=True)
-        store.close()
         log.info("stopped")
+        await ending.leave()
+        store.close()
 
 
 async def _enrolment_server(

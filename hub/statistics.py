@@ -15,9 +15,11 @@ from hub.access import caller
 from hub.bell import LOOK_AGAIN, Bell
 from hub.config import Agreement
 from hub.errors import Malformed, NotFound
+from hub.failures import Failures
 from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE
 from hub.releases import advance, open_release
 from hub.store import ReleaseView, Store
+from hub.trail import About
 from quorate.contract.order import CHUNK, terms_of
 from quorate.v1 import statistics_pb2 as stat
 from quorate.v1.statistics_pb2_grpc import StatisticsServiceServicer
@@ -78,7 +80,8 @@ class Statistics(StatisticsServiceServicer):
         release_id = await asyncio.to_thread(
             open_release, self._own, self._store, request.product_id, days, request.revision
         )
-        await asyncio.to_thread(self._store.audit, caller.get().uri, "requested a release", release_id)
+        what, on = "requested a release", About(release_id=release_id)
+        await asyncio.to_thread(self._store.audit, caller.get().uri, what, release_id, on)
         self._bell.ring()
         return stat.RequestReleaseResponse(release_id=release_id)
 
@@ -112,13 +115,15 @@ class Statistics(StatisticsServiceServicer):
 
 async def advance_forever(own: Agreement, store: Store, bell: Bell) -> None:
     """End releases that are due: at every ring, and every second for deadlines."""
+    failures = Failures()
     while True:
         try:
-            for release_id in await asyncio.to_thread(advance, own, store):
+            for release_id in await asyncio.to_thread(advance, own, store, failures):
                 log.info("release %s has ended", release_id)
                 bell.ring()
-        except Exception:
-            log.exception("ending releases failed; trying again")
+            failures.over("")
+        except Exception as error:  # noqa: BLE001 - told by `failures`
+            failures.tell("", "ending releases failed; trying again", error)
         await bell.wait(1.0)
 
 

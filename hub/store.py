@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -14,9 +13,10 @@ from hub.config import Home, load_config
 from hub.database import sqlite_at
 from hub.leases import is_live
 from hub.life import COLLECTING, COMMITTED, ENDED, LEASED, OFFERED
-from hub.models import AuditLine, Contribution, Release, Task
+from hub.models import Contribution, Release, Task
 from hub.objects import Objects
 from hub.tasks import Tasks
+from hub.trail import NOTHING, About, Wanted, append, lines
 from hub.uploads import release_of
 
 
@@ -42,19 +42,15 @@ class ReleaseView:
 class Store(Tasks):
     """Releases and the audit trail, beside what is the operators'."""
 
-    def audit(self, who: str, what: str, detail: str) -> None:
-        """Append a line to the audit trail."""
-        with self._session() as session:
-            session.add(AuditLine(at=datetime.now(UTC), who=who[:200], what=what[:100], detail=detail[:500]))
+    def audit(self, who: str, what: str, detail: str, on: About = NOTHING) -> None:
+        """Append a line to the audit trail; `on` says which release or order it is about."""
+        append(self.database, who, what, detail, on)
 
     def audit_lines(self) -> list[tuple[str, str, str, str]]:
         """Return the audit trail: when, who, what, detail."""
-        with self._session(reading=True) as session:
-            lines = session.scalars(select(AuditLine).order_by(AuditLine.number))
-            return [
-                (_in_utc(line.at).isoformat(timespec="seconds"), line.who, line.what, line.detail)
-                for line in lines
-            ]
+        return [
+            (line["at"], line["who"], line["what"], line["detail"]) for line in lines(self.database, Wanted())
+        ]
 
     def open_release(self, release: Release, tasks: list[NewTask]) -> bool:
         """Store a release with its tasks; return False if it is there already."""
@@ -150,11 +146,6 @@ def store_of(home: Home, database: str | None = None, *, migrate: bool = True) -
     config = load_config(home)
     address = database or config.database or sqlite_at(home.database)
     return Store(address, Objects(config.objects or home.objects), migrate=migrate)
-
-
-def _in_utc(at: datetime) -> datetime:
-    """SQLite forgets the zone, which is UTC; PostgreSQL tells it in the zone of the session."""
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _view(session: Session, release: Release) -> ReleaseView:

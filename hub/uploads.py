@@ -71,6 +71,11 @@ class Uploads:
         self.certificates = Certificates(self._database)
         self.invitations = Invitations(self._database)
 
+    @property
+    def database(self) -> Database:
+        """Where names are kept."""
+        return self._database
+
     def close(self) -> None:
         """Give every connection back."""
         self._database.close()

@@ -14,6 +14,7 @@ from node.config import Home
 from node.source_cli import source
 from quorate.contract import shell
 from quorate.contract.identity import OPERATOR, Identity
+from quorate.contract.logs import LogFormat
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -137,6 +138,17 @@ def preflight(root: Path, hub: str | None, as_json: bool) -> int:
 
 @commands.command()
 @DIRECTORY
+@JSON
+def status(root: Path, as_json: bool) -> None:
+    """Say how the node is: certificate, days, ledger, budgets, and what its daemon does. Changes nothing."""
+    from node.status import lines_of, status_of
+
+    found = status_of(Home(root))
+    emit(found, as_json, "\n".join(map(shell.printable, lines_of(found))))
+
+
+@commands.command()
+@DIRECTORY
 def ingest(root: Path) -> None:
     """Build presence of every offered day, and stop at the first day that cannot be used."""
     from contextlib import closing
@@ -163,11 +175,12 @@ def ingest(root: Path) -> None:
     show_default=True,
     help="Seconds to wait for the hub's first answer.",
 )
-def run(root: Path, hub: str | None, patience: float) -> None:
+@shell.LOG_FORMAT
+def run(root: Path, hub: str | None, patience: float, log_format: LogFormat) -> None:
     """Run the daemon: build presence, wait for orders, answer those that were agreed to."""
     from node.daemon import Daemon
 
-    shell.daemon()
+    shell.daemon(log_format)
     Daemon(Home(root), hub, patience).run()
 
 

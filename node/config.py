@@ -14,6 +14,7 @@ from privacy.errors import UsageProblem
 from privacy.terms import Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import first_problem, read_bytes
+from quorate.contract.listener import PLACE
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -58,10 +59,13 @@ class NodeConfig(_Strict):
         host:port of the hub.
     witness
         File of the ledger's signed heads; best on another disk than the ledger.
+    metrics
+        host:port at which the node tells its operator its metrics; empty for not at all.
     """
 
     hub: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
     witness: str = Field(default="witness.jsonl", min_length=1)
+    metrics: str = Field(default="", pattern=PLACE)
     source: Source
     engine: Engine = Engine()
 
@@ -111,6 +115,7 @@ class Home:
         self.persons = root / "persons"
         self.quality = root / "quality"
         self.receipts = root / "receipts"
+        self.progress = root / "status.json"
 
 
 def read_toml(path: Path, model: type[_Model]) -> _Model:

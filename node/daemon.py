@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +12,6 @@ from datetime import date
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
 
 from node.building import cleaner_of
 from node.config import Home
@@ -25,17 +22,21 @@ from node.evidence import Evidence
 from node.jobs import BuildJob, run
 from node.lease import KeptLease
 from node.ledgers import require_sound, today
+from node.metrics import NodeMetrics
+from node.progress import ProgressFile
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.renewal import renewed_channel
 from node.statistics.registry import algorithms
-from node.uplink import Stopped, Uplink
+from node.stopping import Stopped, Stopping
+from node.uplink import Uplink
 from privacy.errors import QuorateError, UsageProblem, place_of
 from privacy.ledger import Ledger
 from privacy.ledger.caps import above_caps
 from privacy.ledger.files import require_one_name
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
+from quorate.contract.listener import tell_metrics
 from quorate.contract.order import TaskOrder
 from quorate.v1 import federation_pb2 as pb
 
@@ -55,16 +56,20 @@ def offered_days(own: Agreement) -> tuple[date, ...]:
     )
 
 
-def ingest(home: Home, own: Agreement, progress: Callable[[str], None]) -> tuple[date, ...]:
+def ingest(
+    home: Home, own: Agreement, progress: Callable[[str], None], stopping: Stopping | None = None
+) -> tuple[date, ...]:
     """Build presence of every offered day in the worker process and return the days.
 
     Raises
     ------
     DataProblem
         If a day cannot be used.
+    Stopped
+        If the daemon was asked to stop; a day that was not finished is built again at the next start.
     """
     days = offered_days(own)
-    run(BuildJob(home=home.root.resolve(), charter=own.charter_digest, days=days), progress)
+    run(BuildJob(home=home.root.resolve(), charter=own.charter_digest, days=days), progress, stopping)
     return days
 
 
@@ -93,7 +98,8 @@ class Daemon:
         self._home, self._seam, self._patience = home, seam, patience
         self._own = load(home)
         self._address = hub or self._own.config.hub
-        self._stop = threading.Event()
+        self._stopping, self._metrics = Stopping(), NodeMetrics(home.certificate)
+        self._progress = ProgressFile(home.progress)
 
     def run(self) -> None:
         """Work until SIGTERM (returns) or SIGINT (KeyboardInterrupt).
@@ -103,9 +109,9 @@ class Daemon:
         QuorateError
             If the data cannot be used, the ledger cannot be opened, or the hub does not know this operator.
         """
-        own, home = self._own, self._home
-        signal.signal(signal.SIGTERM, _stop)
-        require_sound(home, own)
+        own, home, stopping = self._own, self._home, self._stopping
+        require_sound(home, own)  # changes nothing: SIGTERM ends the process here
+        stopping.ask_on_sigterm()
         if home.ledger.exists() and (warning := above_caps(home.ledger, own.budgets)):
             log.warning("%s", warning)
         try:
@@ -114,16 +120,28 @@ class Daemon:
                 closing(open_ledger(home, own, self._seam)) as ledger,
                 renewed_channel(home, self._address, log) as channel,
             ):
-                days = ingest(home, own, lambda day: log.info("building presence of %s", day))
+                stopping.require_going()
+                self._metrics.ledger(ledger, own.budgets)
+                tell_metrics(own.config.metrics, self._metrics.registry)
+                self._progress.note("building")
+                days = ingest(home, own, lambda day: log.info("building presence of %s", day), stopping)
                 log.info("presence of %d day(s) is ready", len(days))
-                self._work(Uplink(channel, self._address, self._stop, log.warning), ledger)
+                self._progress.note("starting")
+                uplink = Uplink(channel, self._address, stopping.asked, log.warning)
+                with stopping.ending(uplink.cancel):
+                    self._work(uplink, ledger)
         except Stopped:
+            self._progress.note("stopped")
             log.info("stopped")
 
     def _work(self, uplink: Uplink, ledger: Ledger) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: uplink.cancel())
         releasing = Releasing(
-            self._home.root.resolve(), self._own, algorithms(), ledger, partial(today, self._own)
+            self._home.root.resolve(),
+            self._own,
+            algorithms(),
+            ledger,
+            partial(today, self._own),
+            self._stopping,
         )
         keeper = keeper_of(self._home, self._own.config)
         evidence = Evidence(self._own.operator, self._own.charter, keeper.key)
@@ -134,6 +152,7 @@ class Daemon:
 
     def _greet(self, delivery: Delivery) -> None:
         answer = delivery.hello(self._patience)
+        self._noted_contact()
         if answer.charter_digest.hex() != self._own.charter_digest:
             raise UsageProblem(
                 f"the hub works under version {answer.charter_version} of the charter of {answer.network}, "
@@ -150,6 +169,10 @@ class Daemon:
             )
         delivery.publish()
 
+    def _noted_contact(self) -> None:
+        self._metrics.contact()
+        self._progress.contact()
+
     def _serve_one(self, uplink: Uplink, releasing: Releasing, delivery: Delivery) -> None:
         """Wait for an order and answer it; whatever is wrong with it does not end the daemon."""
         try:
@@ -158,6 +181,7 @@ class Daemon:
             log.error("%s; trying again in %d s", error, POLL_SECONDS)
             self._wait_for_tick(time.monotonic(), POLL_SECONDS)
             return
+        self._noted_contact()
         if task is None:
             return
         came = time.monotonic()
@@ -185,21 +209,26 @@ class Daemon:
         payload = delivery.evidence.order(statement)
         try:
             order = TaskOrder.from_wire(payload, "the task order")
-            log.info("order for %s of %s", order.terms.product, order.terms.first_day)
+            terms = order.terms
+            log.info("order for %s of %s", terms.product, terms.first_day)
+            self._progress.note("answering", f"{terms.product} {terms.first_day} to {terms.last_day}")
             lease.now(pb.PHASE_COMPUTING)
             recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
         except Refusal as refusal:
             log.warning("refused: %s", refusal)
             self._wait_for_tick(came)
+            self._metrics.refused(refusal.reason)
             delivery.refuse(payload, lease.token, refusal.reason)
             return
         except UsageProblem as error:
             log.warning("refused: %s", error)
             self._wait_for_tick(came)
+            self._metrics.refused(pb.REFUSAL_REASON_CHARTER_MISMATCH)
             delivery.refuse(payload, lease.token, pb.REFUSAL_REASON_CHARTER_MISMATCH)
             return
         self._seam("before upload")
         self._wait_for_tick(came)
+        self._metrics.ledger(releasing.ledger, self._own.budgets)
         lease.now(pb.PHASE_UPLOADING)
         sequence = delivery.deliver(payload, lease.token, recorded)
         log.info("delivered %s, ledger entry %d", order.terms.product, sequence)
@@ -209,12 +238,8 @@ class Daemon:
         tick = self._own.policy.answer_tick_seconds
         elapsed = time.monotonic() - came
         until = math.ceil(max(elapsed, at_least) / tick) * tick
-        if self._stop.wait(until - elapsed):
+        if self._stopping.asked.wait(until - elapsed):
             raise Stopped
-
-
-def _stop(*_signal: object) -> NoReturn:
-    raise Stopped
 
 
 def check(home: Home, own: Agreement) -> list[str]:

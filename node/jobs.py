@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from node.stopping import Stopping
 from privacy import errors
 from privacy.errors import QuorateError
 from privacy.noise import Sampler
@@ -79,23 +80,29 @@ class WorkerFailed(QuorateError):
     """The worker process ended without an answer."""
 
 
-def run(job: BuildJob | ReleaseJob, progress: Progress) -> tuple[Answer, bytes]:
+def run(
+    job: BuildJob | ReleaseJob, progress: Progress, stopping: Stopping | None = None
+) -> tuple[Answer, bytes]:
     """Run a job in a new worker process and return its last line and the bytes after it.
 
     Raises
     ------
+    Stopped
+        If the daemon was asked to stop; the worker process is gone then, and so is what it computed.
     QuorateError
         What the worker raised, or WorkerFailed if it died.
     """
-    command = [sys.executable, "-m", "node.worker"]
+    command, stopping = [sys.executable, "-m", "node.worker"], stopping or Stopping()
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            answer, data = _converse(process, job, progress)
+            with stopping.ending(process.kill):
+                answer, data = _converse(process, job, progress)
         except BaseException:
             process.kill()
             raise
+    stopping.require_going()
     if answer is None or process.returncode != 0 or len(data) != answer.length:
         raise WorkerFailed(
             f"the worker process ended with code {process.returncode} and no complete answer",

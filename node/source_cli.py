@@ -35,7 +35,7 @@ def source() -> None:
 )
 @JSON
 @click.pass_context
-def check(  # noqa: PLR0917 - options arrive as arguments
+def check(
     context: click.Context, root: Path, day: datetime | None, rows: int, examples: int, as_json: bool
 ) -> None:
     """Read a sample and explain every problem, with its row and column.

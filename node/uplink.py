@@ -18,20 +18,18 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from node.stopping import Stopped
 from privacy.errors import PeerProblem, Refused
 from privacy.ledger import Recorded
 from privacy.ledger.anchor import Position
 from quorate.contract.order import CHUNK, ENTRY_TYPE
+from quorate.contract.requests import RequestIds
 from quorate.contract.transport import explained
 from quorate.v1 import federation_pb2 as pb
 from quorate.v1.federation_pb2_grpc import FederationServiceStub
 
 _Answer = TypeVar("_Answer")
 CALL_SECONDS = 20.0
-
-
-class Stopped(Exception):
-    """The daemon was asked to stop."""
 
 
 class Uplink:
@@ -52,15 +50,16 @@ class Uplink:
     def __init__(
         self, channel: grpc.Channel, address: str, stop: threading.Event, warn: Callable[[str], None]
     ) -> None:
-        self._stub = FederationServiceStub(channel)
+        self._stub = FederationServiceStub(grpc.intercept_channel(channel, RequestIds()))
         self._address, self._stop, self.warn = address, stop, warn
         self._pending: Any = None
 
     def cancel(self) -> None:
-        """End the call that is waiting, if there is one (from a signal handler)."""
+        """End the call that is waiting, if there is one (from another thread)."""
         self._stop.set()
-        if self._pending is not None:
-            self._pending.cancel()
+        pending = self._pending
+        if pending is not None:
+            pending.cancel()
 
     def hello(self, version: str, head: Position, patience: float | None = None) -> pb.HeartbeatResponse:
         """Say that the node is there; give up after `patience` seconds without an answer, if that is given."""
@@ -166,6 +165,8 @@ class Uplink:
         if self._stop.is_set():
             raise Stopped
         call = self._pending = start()
+        if self._stop.is_set():  # since it was looked at
+            call.cancel()
         try:
             return call.result()
         finally:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from privacy.errors import BudgetExhausted, ExitCode, PrivacyProblem, UsageProblem
+from quorate.contract.requests import RequestIds
 from quorate.contract.transport import explained, open_channel
 from quorate.v1 import statistics_pb2 as pb
 from quorate.v1.statistics_pb2_grpc import StatisticsServiceStub
@@ -51,7 +52,8 @@ class Office:
     """
 
     def __init__(self, channel: grpc.Channel, address: str) -> None:
-        self._stub, self._address = StatisticsServiceStub(channel), address
+        self._stub = StatisticsServiceStub(grpc.intercept_channel(channel, RequestIds()))
+        self._address = address
 
     def products(self) -> list[pb.Product]:
         """Return what can be asked for, with its cost."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from node.enrolment import Agreement
 from node.jobs import ReleaseJob, run
 from node.release.policy import Refusal, require_agreed
+from node.stopping import Stopping
 from privacy.errors import BudgetExhausted, NonceConflict
 from privacy.ledger import Ledger, Recorded, Request
 from quorate.contract.order import TaskOrder
@@ -32,6 +33,8 @@ class Releasing:
         Open for writing.
     today
         Returns the current local day.
+    stopping
+        Gives a running computation up when the daemon is asked to stop.
     """
 
     home: Path
@@ -39,6 +42,7 @@ class Releasing:
     algorithms: Mapping[str, str]
     ledger: Ledger
     today: Callable[[], date]
+    stopping: Stopping = field(default_factory=Stopping)
 
     def answer(self, order: TaskOrder, phase: Callable[[str], None]) -> Recorded:
         """Return what leaves for an order: the recorded bytes, new or old.
@@ -49,6 +53,8 @@ class Releasing:
         ------
         Refusal
             If the node has not agreed, or a budget cannot bear it.
+        Stopped
+            If the daemon was asked to stop while it was computed; nothing is charged then.
         """
         terms = require_agreed(order, self.own, self.algorithms)
         try:
@@ -68,6 +74,7 @@ class Releasing:
                     home=self.home, charter=self.own.charter_digest, terms=terms, weights=order.weights
                 ),
                 phase,
+                self.stopping,
             )
             request = Request(terms, order.nonce, result, bytes.fromhex(told.snapshot), told.samplers)
             return self.ledger.commit(request, self.today())

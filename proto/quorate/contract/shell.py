@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import signal
 import sys
 
 import click
 
 from privacy.errors import ExitCode, QuorateError, place_of
+from quorate.contract.logs import LOG_FORMATS, LogFormat, OneLine, configure, printable
 
 
 def run(command: click.Command, name: str) -> None:
@@ -57,23 +58,22 @@ def _defect(error: Exception) -> str:
     return QuorateError(f"a defect of Quorate: {place_of(error)}", todo="report it, with this line").explain()
 
 
-class OneLine(logging.Formatter):
-    """Formats a message as one line: what the other side sent cannot look like a line of its own."""
+__all__ = ["LOG_FORMAT", "OneLine", "daemon", "printable", "run"]
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, control characters escaped; a traceback stays as it is."""
-        record.msg, record.args = printable(record.getMessage()), None
-        return super().format(record)
-
-
-def printable(text: str) -> str:
-    """Return a text with its control characters escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+LOG_FORMAT = click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    default="text",
+    show_default=True,
+    help="Log lines for people, or one JSON object a line.",
+)
 
 
-def daemon() -> None:
-    """Prepare a daemon: messages go to standard error, and files that it makes are its owner's alone."""
+def daemon(log_format: LogFormat = "text") -> None:
+    """Prepare a daemon: messages go to standard error, and files that it makes are its owner's alone.
+
+    Until the daemon has a handler of its own, SIGTERM ends the process with 0.
+    """
     os.umask(0o077)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    configure(log_format)

@@ -8,6 +8,7 @@ import grpc
 
 from privacy.errors import PeerProblem, QuorateError, Refused, Unreachable
 from quorate.contract.canonical import read_bytes
+from quorate.contract.requests import REQUEST_KEY
 
 #: Metadata of a failed call in which the hub says what to do.
 TODO_KEY = "quorate-todo"
@@ -40,12 +41,14 @@ def explained(error: grpc.RpcError, address: str) -> QuorateError:
     code, details = error.code(), error.details() or ""
     if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
         return _unreachable(details, address)
-    todo = next((str(item.value) for item in error.trailing_metadata() or () if item.key == TODO_KEY), "")
+    told = {item.key: str(item.value) for item in error.trailing_metadata() or ()}
+    todo, call = told.get(TODO_KEY, ""), told.get(REQUEST_KEY, "")
+    means = f"the hub's log and audit trail tell more under request {call}" if call else ""
     if code is grpc.StatusCode.UNAUTHENTICATED or code is grpc.StatusCode.PERMISSION_DENIED:
-        return Refused(f"the hub at {address} refuses: {details}", todo=todo)
+        return Refused(f"the hub at {address} refuses: {details}", means=means, todo=todo)
     if code is grpc.StatusCode.CANCELLED:
         return PeerProblem("the call was cancelled")
-    return Refused(f"the hub at {address} refuses ({code.name}): {details}", todo=todo)
+    return Refused(f"the hub at {address} refuses ({code.name}): {details}", means=means, todo=todo)
 
 
 def _unreachable(details: str, address: str) -> Unreachable:

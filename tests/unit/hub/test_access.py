@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from hub.access import ROLES, certificate_caller, require_role, status_of
 from hub.errors import Conflict, HubRefusal, Malformed, NotAllowed, NotFound
@@ -29,6 +30,7 @@ OPERATORS_MAY = {
     "PutChunk",
     "CommitContribution",
 }
+ALL_MAY = {"Check", "List", "Watch"}
 OFFICES_MAY = {"ListProducts", "RequestRelease", "WatchRelease", "GetEstimates"}
 
 
@@ -36,7 +38,7 @@ def every_method() -> set[str]:
     """Return every method that the contract declares, from its descriptors."""
     return {
         f"/{service.full_name}/{method.name}"
-        for file in (federation_pb2.DESCRIPTOR, statistics_pb2.DESCRIPTOR)
+        for file in (federation_pb2.DESCRIPTOR, statistics_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
         for service in file.services_by_name.values()
         for method in service.methods
     }
@@ -44,8 +46,8 @@ def every_method() -> set[str]:
 
 def test_every_method_of_the_contract_has_a_role_and_every_role_is_of_a_method() -> None:
     assert every_method() == set(ROLES)
-    assert {name.rsplit("/", 1)[1] for name in every_method()} == OPERATORS_MAY | OFFICES_MAY
-    assert len(every_method()) == 13
+    assert {name.rsplit("/", 1)[1] for name in every_method()} == OPERATORS_MAY | OFFICES_MAY | ALL_MAY
+    assert len(every_method()) == 16
 
 
 CALLERS = {
@@ -61,10 +63,11 @@ CALLERS = {
     "the hub of another network": Identity("other", HUB),
 }
 ADMITTED = {
-    "an operator of the charter": OPERATORS_MAY,
-    "its second node": OPERATORS_MAY,
-    "an office": OFFICES_MAY,
-    "an office with an operator's name": OFFICES_MAY,
+    "an operator of the charter": OPERATORS_MAY | ALL_MAY,
+    "its second node": OPERATORS_MAY | ALL_MAY,
+    "an office": OFFICES_MAY | ALL_MAY,
+    "an office with an operator's name": OFFICES_MAY | ALL_MAY,
+    "the hub": ALL_MAY,
 }
 
 
@@ -78,7 +81,7 @@ def test_a_call_is_admitted_by_the_table_alone(who: str, method: str) -> None:
         require_role(method, identity, CHARTER)
     if identity.network != "small":
         assert caught.value.what == f"{identity.uri} is not of the network small"
-    elif identity.role == OPERATOR and method.rsplit("/", 1)[1] in OPERATORS_MAY:
+    elif identity.role == OPERATOR and method.rsplit("/", 1)[1] in OPERATORS_MAY | ALL_MAY:
         assert caught.value.what == f"operator {identity.name} is not in version 1 of the charter"
         assert "ask the hub operator" in caught.value.todo
     else:
@@ -97,7 +100,7 @@ def test_a_call_is_admitted_by_the_table_alone(who: str, method: str) -> None:
         "/quorate.v1.FederationService/Heartbeat/",
         "/quorate.v1.StatisticsService/Heartbeat",
         "/quorate.v2.FederationService/Heartbeat",
-        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Set",
     ],
 )
 def test_a_method_that_is_not_in_the_table_may_be_called_by_nobody(who: str, method: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from hub.bell import Bell
+from hub.errors import ShuttingDown
 
 
 def test_everybody_who_waits_is_woken_at_once() -> None:
@@ -35,3 +36,14 @@ def test_a_ring_does_not_wake_who_comes_later() -> None:
 def test_nobody_waits_longer_than_asked() -> None:
     asyncio.run(Bell().wait(0.0))
     asyncio.run(Bell().wait(0.01))
+
+
+def test_nobody_waits_for_a_bell_that_is_closed() -> None:
+    async def waiting() -> tuple[object, object]:
+        bell = Bell()
+        before = asyncio.create_task(bell.wait(60))
+        await asyncio.sleep(0)
+        bell.close()
+        return await asyncio.gather(before, bell.wait(60), return_exceptions=True)
+
+    assert [type(found) for found in asyncio.run(waiting())] == [ShuttingDown, ShuttingDown]

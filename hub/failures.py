@@ -1,0 +1,30 @@
+"""Tells of what fails again and again: every time in a metric, and in the log less and less often."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from hub.metrics import END_FAILURES
+
+log = logging.getLogger("quorate.hub")
+
+
+class Failures:
+    """How often each thing has failed since it last worked."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def tell(self, name: str, what: str, error: Exception) -> None:
+        """Note a failure; the first is logged, then the second, fourth, eighth and so on."""
+        self._counts[name] += 1
+        END_FAILURES.inc()
+        count = self._counts[name]
+        if count & (count - 1) == 0:
+            again = f" (failure {count} in a row)" if count > 1 else ""
+            log.error("%s%s", what, again, exc_info=error)
+
+    def over(self, name: str) -> None:
+        """Note that it worked."""
+        self._counts.pop(name, None)
