@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PROTOS := $(wildcard proto/quorate/v1/*.proto)
 
-.PHONY: demo test check test-full bench stubs lock clean help
+.PHONY: demo test check test-full bench stubs wire lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -29,6 +29,9 @@ bench: .venv/dev.done     ## measurements, as ratios against a peer or a limit o
 
 stubs: .venv/dev.done     ## regenerate the gRPC stubs after a change of proto/
 	$(BIN)/python deploy/stubs.py
+
+wire: .venv/dev.done      ## record anew what this unreleased version says on the wire (docs/wire.md)
+	$(BIN)/python -m tests.wire.record
 
 lock: .venv/dev.done      ## resolve the lock files again
 	$(BIN)/pip-compile -q $(LOCK_FLAGS) --extra node --extra hub --extra demo -o requirements/light.txt pyproject.toml

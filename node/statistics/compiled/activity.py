@@ -32,9 +32,7 @@ class Events(NamedTuple):
 
 
 @compiled
-def add_activity(
-    rows: Rows, night: int, key: int, edges: Integers, counts: Integers
-) -> bool:
+def add_activity(rows: Rows, night: int, key: int, edges: Integers, counts: Integers) -> bool:
     """Count own subscribers by anchor and bin of their events; return whether every row had a possible number.
 
     Parameters
