@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ import grpc
 from grpc import aio
 
 from hub.errors import HubRefusal, NotAllowed
+from hub.quota import AT_ONCE, STREAMS_AT_ONCE, Lines, Places
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
@@ -87,11 +89,12 @@ class AccessInterceptor(aio.ServerInterceptor):
     charter
         The network's charter.
     audit
-        Called with (who, what, detail) for every call that is rejected.
+        Called with (who, what, detail) for calls that are rejected; of many of one kind not for every one.
     """
 
     def __init__(self, charter: Charter, audit: Audit) -> None:
         self._charter, self._audit = charter, audit
+        self._places, self._lines = Places(), Lines()
 
     async def intercept_service(
         self,
@@ -118,10 +121,12 @@ class AccessInterceptor(aio.ServerInterceptor):
     def _unary(self, method: str, behaviour: Any) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                return await behaviour(request, context)
+                with self._places.one((self._admit(method, context), method), AT_ONCE):
+                    return await behaviour(request, context)
             except QuorateError as error:
                 await self._refuse(method, context, error)
+            except NotImplementedError:
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:
                 log.exception("a defect in %s", method)
                 await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
@@ -131,21 +136,24 @@ class AccessInterceptor(aio.ServerInterceptor):
     def _stream(self, method: str, behaviour: Any) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                async for response in behaviour(request, context):
-                    yield response
+                with self._places.one((self._admit(method, context), method), STREAMS_AT_ONCE):
+                    async for response in behaviour(request, context):
+                        yield response
             except QuorateError as error:
                 await self._refuse(method, context, error)
+            except NotImplementedError:
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:
                 log.exception("a defect in %s", method)
                 await context.abort(grpc.StatusCode.INTERNAL, "a defect of the hub; its log says more")
 
         return handle
 
-    def _admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
+    def _admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> Identity:
         identity = certificate_caller(context)
         require_role(method, identity, self._charter)
         caller.set(identity)
+        return identity
 
     async def _refuse(
         self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError
@@ -153,7 +161,11 @@ class AccessInterceptor(aio.ServerInterceptor):
         who = b",".join(context.auth_context().get("x509_subject_alternative_name", [])).decode(
             errors="replace"
         )
-        await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what)
+        # By the kind of error too, so that a caller cannot hide a conflict behind many malformed messages.
+        left_out = self._lines.take((who, method, type(error)), time.monotonic())
+        if left_out is not None:
+            more = f"; {left_out} more like it before this were not written" if left_out else ""
+            await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what[:400] + more)
         await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
 
 

@@ -35,3 +35,9 @@ class Conflict(HubRefusal):
     """Something else was accepted under this name before: a security event."""
 
     status = grpc.StatusCode.ALREADY_EXISTS
+
+
+class Busy(HubRefusal):
+    """The caller has more going on at once than one caller may have."""
+
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -71,6 +71,8 @@ class Statistics(StatisticsServiceServicer):
     ) -> stat.RequestReleaseResponse:
         """Open a release, or return the one there is."""
         _require_name(request.product_id)
+        if request.revision >= 2**31:
+            raise Malformed("a revision is a number below 2147483648", todo="ask for the next revision")
         try:
             days = date.fromisoformat(request.first_day), date.fromisoformat(request.last_day)
         except ValueError:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from privacy.errors import UsageProblem
+from quorate.contract.frame import is_one_frame
 
 _SCHEMA = pa.schema([pa.field("value", pa.int64(), nullable=False)])
 _CODEC = pa.Codec("zstd")
@@ -37,6 +38,8 @@ def decode(data: bytes, cells: int) -> NDArray[np.int64]:
         If the bytes are not exactly one int64 column of that length without nulls.
     """
     head, size = _frame(cells)
+    if not is_one_frame(data):
+        raise UsageProblem(f"the contribution is not one zstd frame with an Arrow stream of {cells} values")
     try:
         stream = _CODEC.decompress(data, decompressed_size=size, asbytes=True)
     except (pa.ArrowException, OSError, ValueError) as error:
