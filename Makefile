@@ -11,7 +11,7 @@ help:            ## this list
 demo: .venv/light.done    ## simulate a country, run hub and nodes, leave build/demo/report.html (options: ARGS="--seed 7")
 	@$(BIN)/python -m deploy.demo $(ARGS)
 
-test: check      ## lint, types, import rules, stubs, tests
+test: check      ## lint, types, import rules, stubs, breaking changes of proto/, tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: .venv/dev.done     ## everything of `make test` that runs no code of ours
@@ -20,6 +20,8 @@ check: .venv/dev.done     ## everything of `make test` that runs no code of ours
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m mypy
 	$(BIN)/python deploy/stubs.py --check
+	$(BIN)/buf lint
+	for old in tests/wire/v*/descriptors.binpb; do $(BIN)/buf breaking --against $$old || exit 1; done
 
 test-full: .venv/dev.done ## long statistical, fault and fuzz suites
 	$(BIN)/python -m pytest -m full --timeout 3600 $(ARGS)
