@@ -9,9 +9,10 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
-from hub.errors import HubRefusal, NotAllowed
+from hub.errors import HubRefusal, Malformed, NotAllowed
 from hub.quota import AT_ONCE, STREAMS_AT_ONCE, Lines, Places
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
@@ -112,19 +113,20 @@ class AccessInterceptor(aio.ServerInterceptor):
             else grpc.unary_unary_rpc_method_handler
         )
         behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        # Without a deserializer gRPC hands over bytes: they are read only if their sender may call the method.
         return make(
-            wrap(handler_call_details.method, behaviour),
-            request_deserializer=handler.request_deserializer,
+            wrap(handler_call_details.method, behaviour, handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, method: str, behaviour: Any) -> Any:
-        async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+    def _unary(self, method: str, behaviour: Any, read: Callable[[bytes], Any]) -> Any:
+        async def handle(request: bytes, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
                 with self._places.one((self._admit(method, context), method), AT_ONCE):
-                    return await behaviour(request, context)
+                    return await behaviour(_message(read, request), context)
             except QuorateError as error:
-                await self._refuse(method, context, error)
+                del request
+                await self._refuse(method, context, _bare(error))
             except NotImplementedError:
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:
@@ -133,14 +135,15 @@ class AccessInterceptor(aio.ServerInterceptor):
 
         return handle
 
-    def _stream(self, method: str, behaviour: Any) -> Any:
-        async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+    def _stream(self, method: str, behaviour: Any, read: Callable[[bytes], Any]) -> Any:
+        async def handle(request: bytes, context: aio.ServicerContext[Any, Any]) -> Any:
             try:
                 with self._places.one((self._admit(method, context), method), STREAMS_AT_ONCE):
-                    async for response in behaviour(request, context):
+                    async for response in behaviour(_message(read, request), context):
                         yield response
             except QuorateError as error:
-                await self._refuse(method, context, error)
+                del request
+                await self._refuse(method, context, _bare(error))
             except NotImplementedError:
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:
@@ -167,6 +170,22 @@ class AccessInterceptor(aio.ServerInterceptor):
             more = f"; {left_out} more like it before this were not written" if left_out else ""
             await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what[:400] + more)
         await context.abort(status_of(error), error.what, ((TODO_KEY, error.todo),))
+
+
+def _bare(error: QuorateError) -> QuorateError:
+    """Return an error without its frames: they hold the caller's message until the garbage collector comes by."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
+    try:
+        return read(data)
+    except DecodeError:
+        raise Malformed(
+            "the bytes are no message of this method",
+            todo="have both sides run versions that understand each other",
+        ) from None
 
 
 def status_of(error: QuorateError) -> grpc.StatusCode:
