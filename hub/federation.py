@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from typing import Any
 
 from grpc import aio
@@ -13,6 +14,7 @@ from hub.access import caller
 from hub.bell import LOOK_AGAIN, Bell
 from hub.config import Agreement
 from hub.errors import Conflict, HubRefusal, Malformed
+from hub.quota import Lines
 from hub.releases import judge, largest_contribution
 from hub.store import Store
 from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, RECEIPT_TYPE, TaskOrder
@@ -29,6 +31,7 @@ class Federation(FederationServiceServicer):
 
     def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
         self._own, self._store, self._bell = own, store, bell
+        self._lines = Lines()
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by."""
@@ -60,7 +63,8 @@ class Federation(FederationServiceServicer):
         reason = fed.RefusalReason.Name(request.reason).removeprefix("REFUSAL_REASON_")
         operator = caller.get().name
         await asyncio.to_thread(self._store.refuse, operator, _hex(request.order_digest), reason)
-        await asyncio.to_thread(self._store.audit, caller.get().uri, f"refused an order: {reason}", "")
+        if self._lines.take((caller.get().uri, request.order_digest), time.monotonic()) is not None:
+            await asyncio.to_thread(self._store.audit, caller.get().uri, f"refused an order: {reason}", "")
         self._bell.ring()
         return fed.RefuseTaskResponse()
 

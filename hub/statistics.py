@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
@@ -16,6 +17,7 @@ from hub.bell import LOOK_AGAIN, Bell
 from hub.config import Agreement
 from hub.errors import Malformed, NotFound
 from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE
+from hub.quota import Lines
 from hub.releases import advance, open_release
 from hub.store import ReleaseView, Store
 from quorate.contract.order import CHUNK, terms_of
@@ -36,6 +38,7 @@ class Statistics(StatisticsServiceServicer):
 
     def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
         self._own, self._store, self._bell = own, store, bell
+        self._lines = Lines()
 
     async def ListProducts(
         self, request: stat.ListProductsRequest, context: Context
@@ -80,7 +83,8 @@ class Statistics(StatisticsServiceServicer):
         release_id = await asyncio.to_thread(
             open_release, self._own, self._store, request.product_id, days, request.revision
         )
-        await asyncio.to_thread(self._store.audit, caller.get().uri, "requested a release", release_id)
+        if self._lines.take((caller.get().uri, release_id), time.monotonic()) is not None:
+            await asyncio.to_thread(self._store.audit, caller.get().uri, "requested a release", release_id)
         self._bell.ring()
         return stat.RequestReleaseResponse(release_id=release_id)
 

@@ -160,7 +160,7 @@ class _Answers(grpc.GenericRpcHandler):
 
 
 @contextmanager
-def answering(home: Home, answers: Mapping[str, Callable[[bytes], bytes]]) -> Iterator[str]:
+def answering(home: Home, answers: Mapping[str, Callable[[bytes], bytes]], port: int = 0) -> Iterator[str]:
     """Serve with a hub's certificate whatever some functions return, as bytes; yield the address."""
     credentials = grpc.ssl_server_credentials(
         [(home.key.read_bytes(), home.certificate.read_bytes())],
@@ -168,10 +168,10 @@ def answering(home: Home, answers: Mapping[str, Callable[[bytes], bytes]]) -> It
         require_client_auth=True,
     )
     with ThreadPoolExecutor(4) as pool:
-        server = grpc.server(pool, handlers=[_Answers(answers)])
-        port = server.add_secure_port("localhost:0", credentials)
+        server = grpc.server(pool, handlers=[_Answers(answers)], options=[("grpc.so_reuseport", 0)])
+        bound = server.add_secure_port(f"localhost:{port}", credentials)
         server.start()
         try:
-            yield f"localhost:{port}"
+            yield f"localhost:{bound}"
         finally:
             server.stop(None).wait()

@@ -42,9 +42,10 @@ def an_order(rng: random.Random) -> bool:
         terms = require_agreed(order, OWN, CODE)
     except (UsageProblem, Refusal):
         return False
-    # Agreed to is only what this node would have released anyway, under any nonce.
-    assert terms == TaskOrder.from_bytes(ORDER, "the order").terms
-    assert order.model_copy(update={"nonce": "0" * 32}).to_bytes() == ORDER
+    # Agreed to is only what the charter gives for these days: another nonce, or another revision at its full price.
+    honest = TaskOrder.from_bytes(ORDER, "the order")
+    assert terms.model_copy(update={"revision": 0}) == honest.terms
+    assert order.model_copy(update={"nonce": "0" * 32, "terms": honest.terms}).to_bytes() == ORDER
     return True
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -14,6 +15,7 @@ from google.protobuf.message import Message
 
 from privacy.ledger.entry import head_after
 from privacy.statistics import WEIGHTED_PRESENCE
+from quorate.contract import payload
 from quorate.contract.canonical import digest
 from quorate.contract.order import ORDER_TYPE, Receipt, TaskOrder, digest_of_weights, terms_of
 from quorate.contract.signing import countersigned, public_key, signed
@@ -21,6 +23,8 @@ from quorate.v1 import enrolment_pb2, federation_pb2, statistics_pb2
 from tests.support_hub import DAY, entry_for, small_agreement, small_charter, small_product
 
 FILES: tuple[ModuleType, ...] = (enrolment_pb2, federation_pb2, statistics_pb2)
+#: Cells of a contribution, with the largest and the smallest that there can be.
+VECTOR = np.array([-payload.LARGEST, -1, 0, 1, payload.LARGEST], np.int64)
 #: Keys of nobody, from bytes that everybody can see.
 KEYS = tuple(Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2))
 _BITS = {
@@ -116,6 +120,11 @@ def documents() -> dict[str, bytes]:
         "charter": own.charter.to_bytes(),
         "zoning": own.zoning.to_bytes(),
     }
+
+
+def contribution() -> bytes:
+    """Return a contribution before it is compressed; what compresses it may write the same in other bytes."""
+    return payload._stream(VECTOR)
 
 
 def digests(found: dict[str, bytes]) -> dict[str, str]:

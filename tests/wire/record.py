@@ -18,7 +18,7 @@ from google.protobuf import __file__ as protobuf_file
 from google.protobuf import json_format
 from grpc_tools import protoc
 
-from tests.wire.examples import digests, documents, filled, message_types, statement
+from tests.wire.examples import contribution, digests, documents, filled, message_types, statement
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -56,6 +56,7 @@ def recording() -> dict[str, bytes]:
     found = documents()
     files |= {f"documents/{name}.json": data for name, data in found.items()}
     files["documents/digests.txt"] = "".join(f"{d}  {n}\n" for n, d in digests(found).items()).encode()
+    files["documents/contribution.arrow"] = contribution()
     files["documents/statement.binpb"] = statement(found["order"]).SerializeToString(deterministic=True)
     return files
 

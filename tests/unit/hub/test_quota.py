@@ -100,6 +100,22 @@ def test_a_rejected_caller_fills_the_audit_trail_only_so_far_and_hides_nothing_o
     assert hub.rows()["audit"] - before == LINES + 1
 
 
+def test_asking_again_and_refusing_again_fill_the_audit_trail_only_so_far(hub: Served) -> None:
+    asked = stat.RequestReleaseRequest(product_id="presence", first_day="2026-05-05", last_day="2026-05-05")
+    office, node = hub.office("again"), hub.operator("east")
+    before = hub.rows()["audit"]
+    for _ in range(LINES * 3):
+        assert office.send(STATISTICS + "RequestRelease", asked.SerializeToString()).status is S.OK
+    assert hub.rows()["audit"] - before == LINES
+    (order,) = hub.kept.execute(
+        "SELECT order_digest FROM task WHERE operator = 'east' AND release_id LIKE 'presence-2026-05-05%'"
+    )
+    refusal = fed.RefuseTaskRequest(order_digest=bytes.fromhex(order[0]), reason=fed.REFUSAL_REASON_POLICY)
+    for _ in range(LINES * 3):
+        assert node.send(FEDERATION + "RefuseTask", refusal.SerializeToString()).status is S.OK
+    assert hub.rows()["audit"] - before == 2 * LINES
+
+
 def test_a_revision_that_no_release_can_have_is_refused_as_such(hub: Served) -> None:
     asked = stat.RequestReleaseRequest(
         product_id="presence", first_day="2026-05-04", last_day="2026-05-04", revision=2**31

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from google.protobuf import descriptor_pb2, json_format
 from google.protobuf.message import DecodeError, Message
@@ -14,10 +15,11 @@ from privacy.ledger.entry import Entry
 from quorate.contract.canonical import Document
 from quorate.contract.charter import Charter
 from quorate.contract.order import ORDER_TYPE, Receipt, TaskOrder
+from quorate.contract.payload import decode
 from quorate.contract.signing import verified
 from quorate.contract.zoning import Zoning
 from quorate.v1.federation_pb2 import Envelope
-from tests.wire.examples import digests, message_class, message_types, parties
+from tests.wire.examples import VECTOR, digests, message_class, message_types, parties
 from tests.wire.record import HERE, current, directory, recording, released, write
 
 VERSIONS = sorted(HERE.glob("v*"))
@@ -119,6 +121,15 @@ def test_a_recorded_statement_is_still_signed_by_both_parties(place: Path) -> No
     assert statement.payload != order
     with pytest.raises(SignatureProblem, match="not signed by party 1"):
         verified(statement, ORDER_TYPE, parties(), "the order")
+
+
+@pytest.mark.parametrize("place", VERSIONS, ids=lambda place: place.name)
+def test_a_recorded_contribution_is_read_to_the_same_values(place: Path) -> None:
+    stream = (place / "documents" / "contribution.arrow").read_bytes()
+    assert (
+        decode(bytes(pa.Codec("zstd").compress(stream, asbytes=True)), len(VECTOR)).tolist()
+        == VECTOR.tolist()
+    )
 
 
 # --- recording --------------------------------------------------------------------------------------------
