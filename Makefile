@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PROTOS := $(wildcard proto/quorate/v1/*.proto)
 
-.PHONY: demo test check test-full bench stubs lock clean help
+.PHONY: demo test check test-full bench stubs wire lock clean help
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -11,7 +11,7 @@ help:            ## this list
 demo: .venv/light.done    ## simulate a country, run hub and nodes, leave build/demo/report.html (options: ARGS="--seed 7")
 	@$(BIN)/python -m deploy.demo $(ARGS)
 
-test: check      ## lint, types, import rules, stubs, tests
+test: check      ## lint, types, import rules, stubs, breaking changes of proto/, tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: .venv/dev.done     ## everything of `make test` that runs no code of ours
@@ -20,6 +20,8 @@ check: .venv/dev.done     ## everything of `make test` that runs no code of ours
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m mypy
 	$(BIN)/python deploy/stubs.py --check
+	$(BIN)/buf lint
+	for old in tests/wire/v*/descriptors.binpb; do $(BIN)/buf breaking --against $$old || exit 1; done
 
 test-full: .venv/dev.done ## long statistical, fault and fuzz suites
 	$(BIN)/python -m pytest -m full --timeout 3600 $(ARGS)
@@ -29,6 +31,9 @@ bench: .venv/dev.done     ## measurements, as ratios against a peer or a limit o
 
 stubs: .venv/dev.done     ## regenerate the gRPC stubs after a change of proto/
 	$(BIN)/python deploy/stubs.py
+
+wire: .venv/dev.done      ## record anew what this unreleased version says on the wire (docs/wire.md)
+	$(BIN)/python -m tests.wire.record
 
 lock: .venv/dev.done      ## resolve the lock files again
 	$(BIN)/pip-compile -q $(LOCK_FLAGS) --extra node --extra hub --extra demo -o requirements/light.txt pyproject.toml

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -11,11 +12,13 @@ from typing import Any, NoReturn
 
 import grpc
 from cryptography import x509
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from hub.bell import LOOK_AGAIN
-from hub.errors import HubRefusal, NotAllowed, NotValid
-from hub.trail import About, about
+from hub.errors import HubRefusal, Malformed, NotAllowed, NotValid
+from hub.quota import AT_ONCE, STREAMS_AT_ONCE, Lines, Places
+from hub.trail import NOTHING, About, about
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
 from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
@@ -124,13 +127,15 @@ class AccessInterceptor(aio.ServerInterceptor):
     charter
         The network's charter.
     audit
-        Called with (who, what, detail, which release and order) for every call that is rejected.
+        Called with (who, what, detail, which release and order) for calls that are rejected; of many of one kind not
+        for every one.
     standing
         Called with the certificate of every call, and again at every step of a stream.
     """
 
     def __init__(self, charter: Charter, audit: Audit, standing: Standing) -> None:
         self._charter, self._audit, self._standing = charter, audit, standing
+        self._places, self._lines = Places(), Lines()
 
     async def intercept_service(
         self,
@@ -148,48 +153,61 @@ class AccessInterceptor(aio.ServerInterceptor):
             else grpc.unary_unary_rpc_method_handler
         )
         behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        # Without a deserializer gRPC hands over bytes: they are read only if their sender may call the method.
         return make(
-            wrap(handler_call_details.method, behaviour),
-            request_deserializer=handler.request_deserializer,
+            wrap(handler_call_details.method, behaviour, handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, method: str, behaviour: Any) -> Any:
+    def _unary(self, method: str, behaviour: Any, read: Callable[[bytes], Any]) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+            on = NOTHING
             try:
-                await self.admit(method, context)
-                answer = await behaviour(request, context)
-                if method in POLLS:
-                    await self._standing(shown.get())
-                return answer  # noqa: TRY300 - not the end of the handler: errors of a late look belong here
+                with self._places.one((await self.admit(method, context), method), AT_ONCE):
+                    request = _message(read, request)
+                    on = about(request)
+                    answer = await behaviour(request, context)
+                    if method in POLLS:
+                        await self._standing(shown.get())
+                    return answer
             except QuorateError as error:
-                await self._refuse(method, context, error, about(request))
+                del request
+                await self._refuse(method, context, _bare(error), on)
+            except NotImplementedError:
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:  # noqa: BLE001 - goes to the log, with its traceback
                 await _break_off(method, context)
 
         return handle
 
-    def _stream(self, method: str, behaviour: Any) -> Any:
+    def _stream(self, method: str, behaviour: Any, read: Callable[[bytes], Any]) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+            on = NOTHING
             try:
-                await self.admit(method, context)
-                async for response in self._steps(behaviour(request, context)):
-                    yield response
+                with self._places.one((await self.admit(method, context), method), STREAMS_AT_ONCE):
+                    request = _message(read, request)
+                    on = about(request)
+                    async for response in self._steps(behaviour(request, context)):
+                        yield response
             except QuorateError as error:
-                await self._refuse(method, context, error, about(request))
+                del request
+                await self._refuse(method, context, _bare(error), on)
+            except NotImplementedError:
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:  # noqa: BLE001 - goes to the log, with its traceback
                 await _break_off(method, context)
 
         return handle
 
-    async def admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
-        """Refuse a caller whom the table, the charter or the list of revocations does not let in."""
+    async def admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> Identity:
+        """Refuse a caller whom the table, the charter or the revocations do not let in; return who it is."""
         identity, certificate = certificate_caller(context), shown_certificate(context)
         require_role(method, identity, self._charter)
         require_in_time(certificate)
         await self._standing(certificate)
         caller.set(identity)
         shown.set(certificate)
+        return identity
 
     async def _steps(self, responses: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """Pass a stream on while its caller is let in, which is looked up before each step and while it waits."""
@@ -209,15 +227,19 @@ class AccessInterceptor(aio.ServerInterceptor):
             yield response
 
     def who(self, context: aio.ServicerContext[Any, Any]) -> str:
-        """Return the names that a caller's certificate states, for the audit trail."""
+        """Return the names that a caller states by certificate, for the audit trail."""
         names = context.auth_context().get("x509_subject_alternative_name", [])
         return b",".join(names).decode(errors="replace")
 
     async def _refuse(
         self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError, on: About
     ) -> NoReturn:
-        if not isinstance(error, HubRefusal) or error.audited:
-            await self._audit(self.who(context), f"rejected {method.rsplit('/', 1)[-1]}", error.what, on)
+        who = self.who(context)
+        # By the kind of error too, so that a caller cannot hide a conflict behind many malformed messages.
+        left_out = self._lines.take((who, method, type(error)), time.monotonic())
+        if left_out is not None and (not isinstance(error, HubRefusal) or error.audited):
+            more = f"; {left_out} more like it before this were not written" if left_out else ""
+            await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what[:400] + more, on)
         await context.abort(
             status_of(error), error.what, ((TODO_KEY, error.todo), (REQUEST_KEY, current_request_id()))
         )
@@ -231,6 +253,22 @@ async def _break_off(method: str, context: aio.ServicerContext[Any, Any]) -> NoR
         "a defect of the hub; its log says more",
         ((REQUEST_KEY, current_request_id()),),
     )
+
+
+def _bare(error: QuorateError) -> QuorateError:
+    """Return an error without its frames: they hold the caller's message until the garbage collector comes by."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
+    try:
+        return read(data)
+    except DecodeError:
+        raise Malformed(
+            "the bytes are no message of this method",
+            todo="have both sides run versions that understand each other",
+        ) from None
 
 
 def status_of(error: QuorateError) -> grpc.StatusCode:

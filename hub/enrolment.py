@@ -18,6 +18,7 @@ from hub.config import Agreement, Home
 from hub.errors import Conflict, HubRefusal, NotAllowed
 from hub.invitations import Invitations
 from hub.trail import NOTHING
+from quorate.contract.identity import OPERATOR, Identity
 from quorate.v1 import enrolment_pb2 as pb
 from quorate.v1.enrolment_pb2_grpc import EnrolmentServiceServicer
 
@@ -97,11 +98,16 @@ def _require_short(request: pb.EnrolRequest) -> None:
         raise NotAllowed("the message is longer than a token and a signing request can be")
 
 
+#: Who enrols has no identity yet.
+_NOBODY = Identity("", OPERATOR)
+
+
 class EnrolmentInterceptor(AccessInterceptor):
     """Turns errors into statuses and audits them; the token says who is let in."""
 
-    async def admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> None:
-        """Let everybody try; only the one method is served at this port."""
+    async def admit(self, method: str, context: aio.ServicerContext[Any, Any]) -> Identity:
+        """Let everybody try; only the one method is served at this port. Who is nobody counts as one caller."""
+        return _NOBODY
 
     def who(self, context: aio.ServicerContext[Any, Any]) -> str:
         """Return the address that a call comes from."""

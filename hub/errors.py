@@ -63,3 +63,9 @@ class ShuttingDown(HubRefusal):
             means="what was asked for was not done",
             todo="make the call again; the hub answers when it has been started again",
         )
+
+
+class Busy(HubRefusal):
+    """The caller has more going on at once than one caller may have."""
+
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -16,6 +16,7 @@ from hub.chain import links_of
 from hub.config import Agreement
 from hub.contacts import greeted, seen
 from hub.errors import Conflict, HubRefusal, Malformed
+from hub.quota import Lines
 from hub.releases import judge, largest_contribution
 from hub.renewal import Renewals
 from hub.store import Store
@@ -40,6 +41,7 @@ class Federation(FederationServiceServicer):
     ) -> None:
         self._own, self._store, self._bell = own, store, bell
         self._renewals, self._seconds = renewals, lease_seconds
+        self._lines = Lines()
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by, and what it knows of the operator's ledger."""
@@ -114,8 +116,9 @@ class Federation(FederationServiceServicer):
             raise Malformed("the signed refusal is not of this order and reason")
         statement = to_json(request.refusal)
         await asyncio.to_thread(self._store.refuse, operator, order, request.token, reason, statement)
-        what, on = f"refused an order: {reason}", about(request)
-        await asyncio.to_thread(self._store.audit, caller.get().uri, what, "", on)
+        if self._lines.take((caller.get().uri, order), time.monotonic()) is not None:
+            what, on = f"refused an order: {reason}", about(request)
+            await asyncio.to_thread(self._store.audit, caller.get().uri, what, "", on)
         self._bell.ring()
         return fed.RefuseTaskResponse()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
@@ -17,6 +18,7 @@ from hub.config import Agreement
 from hub.errors import Malformed, NotFound
 from hub.failures import Failures
 from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE
+from hub.quota import Lines
 from hub.releases import advance, open_release
 from hub.store import ReleaseView, Store
 from hub.trail import About
@@ -38,6 +40,7 @@ class Statistics(StatisticsServiceServicer):
 
     def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
         self._own, self._store, self._bell = own, store, bell
+        self._lines = Lines()
 
     async def ListProducts(
         self, request: stat.ListProductsRequest, context: Context
@@ -73,6 +76,8 @@ class Statistics(StatisticsServiceServicer):
     ) -> stat.RequestReleaseResponse:
         """Open a release, or return the one there is."""
         _require_name(request.product_id)
+        if request.revision >= 2**31:
+            raise Malformed("a revision is a number below 2147483648", todo="ask for the next revision")
         try:
             days = date.fromisoformat(request.first_day), date.fromisoformat(request.last_day)
         except ValueError:
@@ -80,8 +85,9 @@ class Statistics(StatisticsServiceServicer):
         release_id = await asyncio.to_thread(
             open_release, self._own, self._store, request.product_id, days, request.revision
         )
-        what, on = "requested a release", About(release_id=release_id)
-        await asyncio.to_thread(self._store.audit, caller.get().uri, what, release_id, on)
+        if self._lines.take((caller.get().uri, release_id), time.monotonic()) is not None:
+            what, on = "requested a release", About(release_id=release_id)
+            await asyncio.to_thread(self._store.audit, caller.get().uri, what, release_id, on)
         self._bell.ring()
         return stat.RequestReleaseResponse(release_id=release_id)
 

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from sqlalchemy import URL, create_engine, text
 
 from hub.authority import found, sign
+from hub.chain import links_of
 from hub.config import Agreement, Home, Register
 from hub.objects import Objects
 from hub.releases import judge
 from hub.store import Store
 from hub.uploads import Given
 from privacy.calculus import Budgets
-from privacy.ledger.entry import GENESIS, Entry
+from privacy.ledger.entry import GENESIS, Entry, head_after
 from privacy.levels import noised_levels
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
@@ -34,8 +35,8 @@ from quorate.contract.identity import Identity, signing_request
 from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.order import TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import encode
-from quorate.contract.signing import from_json, signed, verified
-from quorate.contract.statements import RECEIPT_TYPE, Receipt, receipt_for
+from quorate.contract.signing import from_json, signed, to_json, verified
+from quorate.contract.statements import HEAD_TYPE, RECEIPT_TYPE, Head, Receipt, receipt_for
 from quorate.contract.zoning import ZONE, Zone, Zoning
 from tests.keys import HUB, key_for, keys_for, pem_for
 
@@ -229,6 +230,22 @@ def token_for(store: Store, operator: str, order_digest: str) -> bytes:
         _TOKENS[leased.order_digest] = leased.token
         others.append(leased.order_digest)
     return _TOKENS.get(order_digest, b"none")
+
+
+def newest_token(order_digest: str) -> bytes:
+    """Return the token of the lease that `next_order` got last for an order."""
+    return _TOKENS[order_digest]
+
+
+def charged(store: Store, order_bytes: bytes, data: bytes) -> bytes:
+    """Publish a ledger whose only entry charges an order for some bytes; return the entry."""
+    order = TaskOrder.from_bytes(order_bytes, "the order")
+    entry = entry_for(order.terms, data).to_bytes()
+    head = Head(network=order.network, operator=order.operator, sequence=1, head=head_after(entry))
+    store.publish(
+        head, links_of([entry]), to_json(signed(HEAD_TYPE, head.to_bytes(), key_for(order.operator)))
+    )
+    return entry
 
 
 def put_chunk(store: Store, operator: str, order_digest: str, offset: int, data: bytes) -> int:

@@ -38,14 +38,14 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sequence: int = Field(strict=True, ge=1, le=2**53)
+    sequence: int = Field(strict=True, ge=1, le=2**53 - 1)
     previous: Digest
     release_id: Digest
     terms: Terms
     charge: Charge
     samplers: tuple[Sampler, ...] = Field(min_length=1)
     result_sha256: Digest
-    result_length: int = Field(strict=True, ge=1, le=2**53)
+    result_length: int = Field(strict=True, ge=1, le=2**53 - 1)
     commitment: Digest
     recorded_on: date
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from privacy.errors import UsageProblem
+from quorate.contract.frame import is_one_frame
 
 _SCHEMA = pa.schema([pa.field("value", pa.int64(), nullable=False)])
 _CODEC = pa.Codec("zstd")
@@ -37,12 +38,13 @@ def decode(data: bytes, cells: int) -> NDArray[np.int64]:
         If the bytes are not exactly one int64 column of that length without nulls.
     """
     head, size = _frame(cells)
+    problem = f"the contribution is not an Arrow stream of {cells} values, compressed"
+    if not is_one_frame(data):
+        raise UsageProblem(problem)
     try:
         stream = _CODEC.decompress(data, decompressed_size=size, asbytes=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UsageProblem(
-            f"the contribution is not an Arrow stream of {cells} values, compressed"
-        ) from error
+        raise UsageProblem(problem) from error
     if len(stream) != size or stream[: len(head)] != head or stream[-len(_END) :] != _END:
         raise UsageProblem(f"the contribution is not one column of exactly {cells} 64-bit integers")
     values = np.frombuffer(stream, dtype="<i8", count=cells, offset=len(head)).astype(np.int64)

@@ -96,7 +96,7 @@ def from_json(data: bytes, what: str) -> Envelope:
     try:
         value: Any = json.loads(data)
         return _wire(Dsse.from_dict(value))
-    except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError, RecursionError) as error:
         raise SignatureProblem(f"{what} is not a signed statement", todo="get it again") from error
 
 

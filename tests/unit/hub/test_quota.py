@@ -1,0 +1,128 @@
+"""One caller cannot take every place, nor fill the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+
+from hub.errors import Busy
+from hub.quota import AT_ONCE, LINES, SECONDS_PER_LINE, STREAMS_AT_ONCE, Lines, Places
+from quorate.v1 import federation_pb2 as fed
+from quorate.v1 import statistics_pb2 as stat
+from tests.harness import wait_until
+from tests.support_peers import FEDERATION, STATISTICS, Served, served_hub
+
+S = grpc.StatusCode
+
+
+def test_places_are_counted_by_key_and_given_back_also_after_an_error() -> None:
+    places = Places()
+    with places.one("a", 2), places.one("a", 2):
+        with pytest.raises(Busy, match="2 calls of this caller"), places.one("a", 2):
+            pass
+        with places.one("b", 2):
+            pass
+    with pytest.raises(ZeroDivisionError), places.one("a", 1):
+        raise ZeroDivisionError
+    with places.one("a", 1):
+        pass
+
+
+def test_after_the_first_lines_one_a_minute_says_how_many_were_left_out() -> None:
+    lines = Lines()
+    assert [lines.take("a", 0.0) for _ in range(LINES)] == [0] * LINES
+    assert [lines.take("a", SECONDS_PER_LINE * 0.9) for _ in range(5)] == [None] * 5
+    assert lines.take("b", SECONDS_PER_LINE * 0.9) == 0
+    assert lines.take("a", SECONDS_PER_LINE * 1.1) == 5
+    assert lines.take("a", SECONDS_PER_LINE * 1.2) is None
+    assert lines.take("a", SECONDS_PER_LINE * 1000) == 1
+    assert [lines.take("a", SECONDS_PER_LINE * 1000) for _ in range(LINES)] == [0] * (LINES - 1) + [None]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served_hub(tmp_path_factory.mktemp("quota") / "hub") as found:
+        yield found
+
+
+def test_a_node_that_waits_many_times_at_once_is_told_so_and_others_are_served(hub: Served) -> None:
+    caller, other = hub.operator("west"), hub.operator("east")
+    waiting = fed.AcquireTaskRequest(wait_seconds=2).SerializeToString()
+    with ThreadPoolExecutor(AT_ONCE + 4) as pool:
+        found = [pool.submit(caller.send, FEDERATION + "AcquireTask", waiting) for _ in range(AT_ONCE + 4)]
+        assert other.send(FEDERATION + "Heartbeat", b"").status is S.OK
+        assert caller.send(FEDERATION + "Heartbeat", b"").status is S.OK
+        states = sorted(future.result().status.name for future in found)
+    assert states == ["OK"] * AT_ONCE + ["RESOURCE_EXHAUSTED"] * 4
+    assert caller.send(FEDERATION + "AcquireTask", b"").status is S.OK, "the places are free again"
+
+
+def test_streams_that_were_cancelled_give_their_places_back(hub: Served) -> None:
+    office = hub.office()
+    asked = stat.RequestReleaseRequest(product_id="presence", first_day="2026-05-04", last_day="2026-05-04")
+    (data,) = office.send(STATISTICS + "RequestRelease", asked.SerializeToString()).answers
+    watch = stat.WatchReleaseRequest(release_id=stat.RequestReleaseResponse.FromString(data).release_id)
+    stream: Any = office.channel.unary_stream(STATISTICS + "WatchRelease")
+    for _time in range(2):
+        calls = [stream(watch.SerializeToString(), timeout=30) for _ in range(STREAMS_AT_ONCE)]
+        assert all(next(call) for call in calls)
+        with pytest.raises(grpc.RpcError) as refused:
+            next(stream(watch.SerializeToString(), timeout=30))
+        assert refused.value.code() is S.RESOURCE_EXHAUSTED
+        for call in calls:
+            call.cancel()
+        wait_until(lambda: _first_of(stream, watch) is S.OK, "places that are free again", 20)
+
+
+def _first_of(stream: Any, watch: stat.WatchReleaseRequest) -> S:
+    call = stream(watch.SerializeToString(), timeout=30)
+    try:
+        next(call)
+    except grpc.RpcError as error:
+        return error.code()
+    call.cancel()
+    return S.OK
+
+
+def test_a_rejected_caller_fills_the_audit_trail_only_so_far_and_hides_nothing_of_another_kind(
+    hub: Served,
+) -> None:
+    caller, before = hub.operator("north"), hub.rows()["audit"]
+    for _ in range(LINES * 5):
+        assert caller.send(FEDERATION + "RefuseTask", b"").status is S.INVALID_ARGUMENT
+    assert hub.rows()["audit"] - before == LINES
+    unknown = fed.RefuseTaskRequest(order_digest=bytes(32), reason=fed.REFUSAL_REASON_POLICY)
+    assert caller.send(FEDERATION + "RefuseTask", unknown.SerializeToString()).status is S.NOT_FOUND
+    assert hub.rows()["audit"] - before == LINES + 1
+
+
+def test_asking_again_and_refusing_again_fill_the_audit_trail_only_so_far(hub: Served) -> None:
+    asked = stat.RequestReleaseRequest(product_id="presence", first_day="2026-05-05", last_day="2026-05-05")
+    office, node = hub.office("again"), hub.operator("east")
+    before = hub.rows()["audit"]
+    for _ in range(LINES * 3):
+        assert office.send(STATISTICS + "RequestRelease", asked.SerializeToString()).status is S.OK
+    assert hub.rows()["audit"] - before == LINES
+    (order,) = hub.kept.execute(
+        "SELECT order_digest FROM task WHERE operator = 'east' AND release_id LIKE 'presence-2026-05-05%'"
+    )
+    refusal = fed.RefuseTaskRequest(order_digest=bytes.fromhex(order[0]), reason=fed.REFUSAL_REASON_POLICY)
+    for _ in range(LINES * 3):
+        assert node.send(FEDERATION + "RefuseTask", refusal.SerializeToString()).status is S.OK
+    assert hub.rows()["audit"] - before == 2 * LINES
+
+
+def test_a_revision_that_no_release_can_have_is_refused_as_such(hub: Served) -> None:
+    asked = stat.RequestReleaseRequest(
+        product_id="presence", first_day="2026-05-04", last_day="2026-05-04", revision=2**31
+    )
+    answer = hub.office("statbel").send(STATISTICS + "RequestRelease", asked.SerializeToString())
+    assert (answer.status, answer.details) == (S.INVALID_ARGUMENT, "a revision is a number below 2147483648")
+
+
+def test_the_hub_had_no_defect(hub: Served) -> None:
+    assert "a defect in" not in hub.log.read_text(encoding="utf-8")
