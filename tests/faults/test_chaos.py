@@ -1,4 +1,4 @@
-"""Hubs and nodes killed −9 at random moments: every release is published, nothing is lost, doubled or noised twice."""
+"""Hubs and nodes are killed at random: every release is published, nothing is lost, doubled or noised twice."""
 
 from __future__ import annotations
 
