@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from functools import lru_cache
 from typing import Any
 
 from grpc import aio
@@ -29,6 +30,13 @@ class Federation(FederationServiceServicer):
 
     def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
         self._own, self._store, self._bell = own, store, bell
+        # An order never changes, so what it allows is worked out once and not for every piece.
+        self._largest = lru_cache(maxsize=4096)(self._largest_of)
+
+    def _largest_of(self, operator: str, order: str) -> int:
+        """Return how many bytes a contribution to an order of this operator can have."""
+        payload = self._store.order(operator, order)
+        return largest_contribution(self._own, TaskOrder.from_bytes(payload, "the stored order").terms)
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by."""
@@ -70,17 +78,16 @@ class Federation(FederationServiceServicer):
             raise Malformed(
                 f"a piece starts at a multiple of {CHUNK}", todo="send full pieces, only the last is shorter"
             )
-        if not 0 < len(request.data) <= CHUNK or hashlib.sha256(request.data).digest() != request.sha256:
-            raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
-        operator, order = caller.get().name, _hex(request.order_digest)
-        payload = await asyncio.to_thread(self._store.order, operator, order)
-        terms = TaskOrder.from_bytes(payload, "the stored order").terms
-        if request.offset + len(request.data) > largest_contribution(self._own, terms):
-            raise Malformed("the contribution is larger than its cells can be")
-        received = await asyncio.to_thread(
-            self._store.put_chunk, operator, order, request.offset, request.data
-        )
+        received = await asyncio.to_thread(self._put, caller.get().name, request)
         return fed.PutChunkResponse(received=received)
+
+    def _put(self, operator: str, request: fed.PutChunkRequest) -> int:
+        data, order = request.data, _hex(request.order_digest)
+        if not 0 < len(data) <= CHUNK or hashlib.sha256(data).digest() != request.sha256:
+            raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
+        if request.offset + len(data) > self._largest(operator, order):
+            raise Malformed("the contribution is larger than its cells can be")
+        return self._store.put_chunk(operator, order, request.offset, data)
 
     async def CommitContribution(
         self, request: fed.CommitContributionRequest, context: Context
