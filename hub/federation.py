@@ -83,11 +83,12 @@ class Federation(FederationServiceServicer):
 
     def _put(self, operator: str, request: fed.PutChunkRequest) -> int:
         data, order = request.data, _hex(request.order_digest)
-        if not 0 < len(data) <= CHUNK or hashlib.sha256(data).digest() != request.sha256:
+        digest = hashlib.sha256(data)
+        if not 0 < len(data) <= CHUNK or digest.digest() != request.sha256:
             raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
         if request.offset + len(data) > self._largest(operator, order):
             raise Malformed("the contribution is larger than its cells can be")
-        return self._store.put_chunk(operator, order, request.offset, data)
+        return self._store.put_chunk(operator, order, request.offset, data, digest.hexdigest())
 
     async def CommitContribution(
         self, request: fed.CommitContributionRequest, context: Context

@@ -66,8 +66,10 @@ class Uploads:
         with self._session(reading=True) as session:
             return own_task(session, operator, order_digest).payload
 
-    def put_chunk(self, operator: str, order_digest: str, offset: int, data: bytes) -> int:
-        """Keep a piece and return how many bytes are held without a gap.
+    def put_chunk(self, operator: str, order_digest: str, offset: int, data: bytes, digest: str = "") -> int:
+        """Keep a piece and return how many bytes are held without a gap; `digest` is its SHA-256, if it is known.
+
+        A piece that is held outlives this process. The disk is not waited for before the contribution is accepted.
 
         Raises
         ------
@@ -76,29 +78,29 @@ class Uploads:
         Malformed
             If there would be a gap.
         """
+        digest = digest or _digest(data)
         # Nothing is written for a piece that would be refused anyway.
         with self._session(reading=True) as session:
-            held = self._room(session, operator, order_digest, offset, data)
+            held = self._room(session, operator, (order_digest, offset), data, digest)
             over = session.get(Contribution, order_digest) is not None
         if not over:
             # Also one that is held already: its file may have been lost.
-            self._objects.put_piece(order_digest, offset, data)
+            self._objects.put_piece(order_digest, offset, data, digest)
         if held is not None:
             return held
-        with self._session() as session:
+        with self._session(passing=True) as session:
             lock_task(session, order_digest)
-            held = self._room(session, operator, order_digest, offset, data)
+            held = self._room(session, operator, (order_digest, offset), data, digest)
             if held is not None:
                 return held
-            session.add(
-                Piece(order_digest=order_digest, position=offset, length=len(data), sha256=_digest(data))
-            )
+            session.add(Piece(order_digest=order_digest, position=offset, length=len(data), sha256=digest))
             return offset + len(data)
 
     def _room(
-        self, session: Session, operator: str, order_digest: str, offset: int, data: bytes
+        self, session: Session, operator: str, place: tuple[str, int], data: bytes, digest: str
     ) -> int | None:
         """Return how many bytes are held if this piece is among them, None if it is the next one."""
+        order_digest, offset = place
         task = own_task(session, operator, order_digest)
         _require_not_refused(task)
         if task.state in ANSWERED:
@@ -107,7 +109,7 @@ class Uploads:
         held = int(session.scalar(select(end).where(Piece.order_digest == order_digest)) or 0)
         known = session.get(Piece, (order_digest, offset))
         if known is not None:
-            if (known.length, known.sha256) != (len(data), _digest(data)):
+            if (known.length, known.sha256) != (len(data), digest):
                 raise Conflict("other bytes were put at this place before")
             return held
         if offset != held:
@@ -128,8 +130,24 @@ class Uploads:
             pieces = session.scalars(
                 select(Piece).where(Piece.order_digest == order_digest).order_by(Piece.position)
             ).all()
-        found = [self._objects.get_piece(order_digest, piece.position, piece.sha256) for piece in pieces]
+        found = list[bytes]()
+        for piece in pieces:
+            data = self._objects.find_piece(order_digest, piece.position, piece.sha256)
+            if data is None:
+                self._give_up_from(order_digest, piece.position)
+                raise HubRefusal(
+                    "a piece of this contribution was lost with the hub's machine",
+                    todo="put the pieces again",
+                )
+            found.append(data)
         return Held(task.payload, b"".join(found))
+
+    def _give_up_from(self, order_digest: str, position: int) -> None:
+        """Forget the pieces from a place on, so that they are asked for again."""
+        with self._session() as session:
+            lock_task(session, order_digest)
+            lost = delete(Piece).where(Piece.order_digest == order_digest, Piece.position >= position)
+            session.execute(lost)
 
     def accepted(self, operator: str, order_digest: str) -> tuple[str, bytes] | None:
         """Return (digest, receipt) of the contribution that was accepted for an order, if there is one."""
