@@ -34,7 +34,7 @@ from privacy.ledger.files import require_one_name
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.identity import write_private
-from quorate.contract.order import TaskOrder
+from quorate.contract.order import Receipt, TaskOrder
 from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as pb
 
@@ -120,6 +120,8 @@ class Daemon:
             self._home.root.resolve(), self._own, algorithms(), ledger, partial(today, self._own)
         )
         self._greet(uplink, ledger)
+        for path in sorted(self._home.receipts.glob("*.order")):
+            self._claim(path, uplink, releasing)
         while True:
             self._serve_one(uplink, releasing)
 
@@ -175,8 +177,10 @@ class Daemon:
             return
         self._seam("before upload")
         self._wait_for_tick(came)
+        self._keep(payload, f"{order_digest.hex()}.order")
         receipt = uplink.upload(order_digest, recorded)
-        self._keep(receipt.to_bytes(), order_digest.hex())
+        self._seam("before receipt")
+        self._keep_receipt(receipt)
         log.info("delivered %s, ledger entry %d", order.terms.product, receipt.ledger_sequence)
 
     def _wait_for_tick(self, came: float, at_least: float = 0.0) -> None:
@@ -187,11 +191,34 @@ class Daemon:
         if self._stop.wait(until - elapsed):
             raise Stopped
 
-    def _keep(self, receipt: bytes, name: str) -> None:
+    def _claim(self, order: Path, uplink: Uplink, releasing: Releasing) -> None:
+        """Get the receipt of an order that was being delivered when the node stopped.
+
+        The hub does not hand out an order again that it holds the contribution of.
+        """
+        payload = order.read_bytes()
+        try:
+            found = TaskOrder.from_wire(payload, str(order))
+            recorded = releasing.ledger.find(found.terms, found.nonce)
+            if recorded is not None:
+                self._keep_receipt(uplink.commit(hashlib.sha256(payload).digest(), recorded))
+        except QuorateError as error:
+            # Its pieces are not all at the hub, most likely; then the order comes again.
+            log.info("%s is not delivered yet: %s", order.stem, error)
+
+    def _keep_receipt(self, receipt: Receipt) -> None:
+        """Keep a receipt; after that nothing of its order is open."""
+        self._keep(receipt.to_bytes(), f"{receipt.order}.json")
+        (self._home.receipts / f"{receipt.order}.order").unlink(missing_ok=True)
+
+    def _keep(self, document: bytes, name: str) -> None:
         self._home.receipts.mkdir(mode=0o700, exist_ok=True)
-        path = self._home.receipts / f"{name}.json"
+        path = self._home.receipts / name
         if not path.exists():
-            write_private(path, receipt)
+            fresh = path.with_name(f".{name}")
+            fresh.unlink(missing_ok=True)
+            write_private(fresh, document)
+            fresh.replace(path)
 
 
 def _stop(*_signal: object) -> NoReturn:

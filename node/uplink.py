@@ -97,6 +97,11 @@ class Uplink:
                     "the hub counts more or fewer bytes than were sent", todo="report it to the hub operator"
                 )
             offset = held
+        return self.commit(order_digest, recorded)
+
+    def commit(self, order_digest: bytes, recorded: Recorded) -> Receipt:
+        """Complete a contribution whose pieces the hub has; return its receipt, the same one every time (Refused)."""
+        data = recorded.result
         envelope = pb.Envelope(payload_type=ENTRY_TYPE, payload=recorded.entry)
         request = pb.CommitContributionRequest(
             order_digest=order_digest,
