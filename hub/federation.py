@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
 from grpc import aio
 
 from hub.access import caller
-from hub.bell import LOOK_AGAIN, Bell
+from hub.bell import LOOK_AGAIN, ORDERS, Bell
 from hub.config import Agreement
 from hub.errors import Conflict, HubRefusal, Malformed
 from hub.releases import judge, largest_contribution
@@ -30,6 +31,7 @@ class Federation(FederationServiceServicer):
 
     def __init__(self, own: Agreement, store: Store, bell: Bell) -> None:
         self._own, self._store, self._bell = own, store, bell
+        self._judging = asyncio.Lock()
         # An order never changes, so what it allows is worked out once and not for every piece.
         self._largest = lru_cache(maxsize=4096)(self._largest_of)
 
@@ -59,7 +61,7 @@ class Federation(FederationServiceServicer):
                 return fed.AcquireTaskResponse(task_order=envelope)
             if left <= 0:
                 return fed.AcquireTaskResponse()
-            await self._bell.wait(min(left, LOOK_AGAIN))
+            await self._bell.wait(min(left, LOOK_AGAIN), ORDERS)
 
     async def RefuseTask(self, request: fed.RefuseTaskRequest, context: Context) -> fed.RefuseTaskResponse:
         """Note a refusal."""
@@ -94,7 +96,9 @@ class Federation(FederationServiceServicer):
         self, request: fed.CommitContributionRequest, context: Context
     ) -> fed.CommitContributionResponse:
         """Accept a contribution once; the same again gets the same receipt."""
-        receipt = await asyncio.to_thread(self._accept, caller.get().name, request)
+        # A large one takes several times its size in memory while it is judged, so they come one after the other.
+        async with self._judging if request.length > CHUNK else nullcontext():
+            receipt = await asyncio.to_thread(self._accept, caller.get().name, request)
         self._bell.ring()
         envelope = fed.Envelope(payload_type=RECEIPT_TYPE, payload=receipt)
         return fed.CommitContributionResponse(receipt=envelope)

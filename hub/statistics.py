@@ -12,7 +12,7 @@ from typing import Any
 from grpc import aio
 
 from hub.access import caller
-from hub.bell import LOOK_AGAIN, Bell
+from hub.bell import LOOK_AGAIN, ORDERS, Bell
 from hub.config import Agreement
 from hub.errors import Malformed, NotFound
 from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE
@@ -80,6 +80,7 @@ class Statistics(StatisticsServiceServicer):
         )
         await asyncio.to_thread(self._store.audit, caller.get().uri, "requested a release", release_id)
         self._bell.ring()
+        self._bell.ring(ORDERS)
         return stat.RequestReleaseResponse(release_id=release_id)
 
     async def WatchRelease(

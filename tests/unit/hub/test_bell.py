@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from hub.bell import Bell
+from hub.bell import ORDERS, Bell
 
 
 def test_everybody_who_waits_is_woken_at_once() -> None:
@@ -35,3 +35,17 @@ def test_a_ring_does_not_wake_who_comes_later() -> None:
 def test_nobody_waits_longer_than_asked() -> None:
     asyncio.run(Bell().wait(0.0))
     asyncio.run(Bell().wait(0.01))
+
+
+def test_who_waits_for_orders_is_not_woken_by_answers() -> None:
+    async def scene() -> None:
+        bell = Bell()
+        waiting = asyncio.create_task(bell.wait(60.0, ORDERS))
+        await asyncio.sleep(0.01)
+        bell.ring()
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        bell.ring(ORDERS)
+        await asyncio.wait_for(waiting, 5.0)
+
+    asyncio.run(scene())
