@@ -250,16 +250,20 @@ def _raw(place: Place, senders: Sequence[str], size: int) -> float:
     """Return MiB a second over bare TLS."""
     root, port = str(place.office.root), str(free_port())
     with ExitStack() as stack:
-        start = lambda *what: stack.enter_context(Process("-m", "tests.benchmarks.load_peers", *what))  # noqa: E731
-        start("sink", root, port).answer()
+        _peer(stack, "sink", root, port)
         sources = [
-            start("source", root, port, str(ROUNDS * size), *senders[number::_CLIENTS])
+            _peer(stack, "source", root, port, str(ROUNDS * size), *senders[number::_CLIENTS])
             for number in range(_CLIENTS)
         ]
         for found in sources:
-            found.answer()
-        for found in sources:
             found.tell("now")
         moments = [found.answer() for found in sources]
-    seconds = max(end for _start, end in moments) - min(begin for begin, _end in moments)
+    seconds = float(max(end for _start, end in moments) - min(begin for begin, _end in moments))
     return ROUNDS * size * len(senders) / _MIB / seconds
+
+
+def _peer(stack: ExitStack, *what: str) -> Process:
+    """Start a process of bare TLS and wait until it is ready."""
+    found = stack.enter_context(Process("-m", "tests.benchmarks.load_peers", *what))
+    found.answer()
+    return found

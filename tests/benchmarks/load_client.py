@@ -35,8 +35,8 @@ class Node:
 
     def __init__(self, channel: aio.Channel, data: bytes) -> None:
         self._stub, self._data = FederationServiceStub(channel), data
-        self._wait = channel.unary_unary("/bench/Wait")
-        self._echo = channel.unary_unary("/bench/Echo")
+        self._wait: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/bench/Wait")
+        self._echo: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/bench/Echo")
         self._order = b""
 
     async def hello(self) -> float:

@@ -33,7 +33,7 @@ async def echo(root: Path, port: int) -> None:
     async def take(request: bytes, _context: Any) -> bytes:
         return hashlib.sha256(request).digest()
 
-    methods = {
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Wait": grpc.unary_unary_rpc_method_handler(wait),
         "Echo": grpc.unary_unary_rpc_method_handler(take),
     }
