@@ -75,6 +75,7 @@ class Node:
             ),
             timeout=CALL_SECONDS,
         )
+        self._order = b""
         return put, time.monotonic()
 
     async def idle(self) -> None:
@@ -128,6 +129,9 @@ class Nodes:
         return list(await asyncio.gather(*(act(node) for node in self._nodes)))
 
     async def _begin(self, act: Callable[[Node], Coroutine[Any, Any, Any]]) -> bool:
+        for task in self._idle:
+            task.cancel()
+        self._idle.clear()
         self._waiting = asyncio.ensure_future(self._each(act))
         return True
 
