@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from privacy.errors import ResourceProblem, UsageProblem
 
-_READING = "quorate_reading"
+_READING, _PASSING = "quorate_reading", "quorate_passing"
 _SQLITE, _POSTGRES = "sqlite", "postgresql+psycopg"
 #: Any number that nothing else in this database locks.
 _MIGRATING = 7_302_291_115
@@ -80,17 +80,27 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
-    def session(self, *, reading: bool = False) -> Iterator[Session]:
+    def session(self, *, reading: bool = False, passing: bool = False) -> Iterator[Session]:
         """Begin a transaction, which ends with the block: well, or not at all.
+
+        Parameters
+        ----------
+        reading
+            Nothing is written.
+        passing
+            What is written outlives this process, but the disk is not waited for: it may be gone if the machine
+            fails before a transaction that is not passing.
 
         Raises
         ------
         ResourceProblem
             If the database cannot be used now; the call can be repeated.
         """
-        engine = self._engine.execution_options(**{_READING: reading})
+        engine = self._engine.execution_options(**{_READING: reading, _PASSING: passing})
         try:
             with Session(engine, expire_on_commit=False) as session, session.begin():
+                if passing and session.get_bind().dialect.name == "postgresql":
+                    session.execute(text("SET LOCAL synchronous_commit = off"))
                 yield session
         except (OperationalError, InterfaceError) as error:
             raise ResourceProblem(
@@ -157,8 +167,13 @@ def _on_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Begin a transaction: a writer takes its lock at once, a reader none that keeps a writer waiting."""
-    reading = connection.get_execution_options().get(_READING, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(_READING, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    level = "NORMAL" if options.get(_PASSING, False) else "FULL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _migrate(connection: Connection) -> None:

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import logging
 import time
+from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 from grpc import aio
 
 from hub.access import caller, shown
-from hub.bell import LOOK_AGAIN, Bell
+from hub.bell import LOOK_AGAIN, ORDERS, Bell
 from hub.chain import links_of
 from hub.config import Agreement
 from hub.contacts import greeted, seen
@@ -41,7 +43,16 @@ class Federation(FederationServiceServicer):
     ) -> None:
         self._own, self._store, self._bell = own, store, bell
         self._renewals, self._seconds = renewals, lease_seconds
-        self._lines = Lines()
+        self._lines, self._judging = Lines(), asyncio.Lock()
+        # An order never changes, so what it allows is worked out once and not for every piece.
+        self._largest = lru_cache(maxsize=4096)(self._largest_of)
+
+    def _largest_of(self, operator: str, order: str) -> int:
+        """Return how many bytes a contribution to an order can have (HubRefusal before its charge is published)."""
+        payload = self._store.order(operator, order)
+        terms = TaskOrder.from_bytes(payload, "the stored order").terms
+        self._store.entry_of(operator, terms.release_id())
+        return largest_contribution(self._own, terms)
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by, and what it knows of the operator's ledger."""
@@ -89,7 +100,7 @@ class Federation(FederationServiceServicer):
                 return fed.AcquireTaskResponse(task_order=order, lease=self._lease(found.token))
             if left <= 0:
                 return fed.AcquireTaskResponse()
-            await self._bell.wait(min(left, LOOK_AGAIN))
+            await self._bell.wait(min(left, LOOK_AGAIN), ORDERS)
 
     def _lease(self, token: bytes) -> fed.Lease:
         return fed.Lease(token=token, seconds=self._seconds)
@@ -151,24 +162,26 @@ class Federation(FederationServiceServicer):
             raise Malformed(
                 f"a piece starts at a multiple of {CHUNK}", todo="send full pieces, only the last is shorter"
             )
-        if not 0 < len(request.data) <= CHUNK or hashlib.sha256(request.data).digest() != request.sha256:
-            raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
-        operator, order = caller.get().name, _hex(request.order_digest)
-        payload = await asyncio.to_thread(self._store.order, operator, order)
-        terms = TaskOrder.from_bytes(payload, "the stored order").terms
-        await asyncio.to_thread(self._store.entry_of, operator, terms.release_id())
-        if request.offset + len(request.data) > largest_contribution(self._own, terms):
-            raise Malformed("the contribution is larger than its cells can be")
-        received = await asyncio.to_thread(
-            self._store.put_chunk, operator, order, request.token, request.offset, request.data
-        )
+        received = await asyncio.to_thread(self._put, caller.get().name, request)
         return fed.PutChunkResponse(received=received)
+
+    def _put(self, operator: str, request: fed.PutChunkRequest) -> int:
+        data, order = request.data, _hex(request.order_digest)
+        digest = hashlib.sha256(data)
+        if not 0 < len(data) <= CHUNK or digest.digest() != request.sha256:
+            raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
+        if request.offset + len(data) > self._largest(operator, order):
+            raise Malformed("the contribution is larger than its cells can be")
+        name = digest.hexdigest()
+        return self._store.put_chunk(operator, order, request.token, request.offset, data, name)
 
     async def CommitContribution(
         self, request: fed.CommitContributionRequest, context: Context
     ) -> fed.CommitContributionResponse:
         """Accept a contribution once; the same again gets the same receipt."""
-        receipt = await asyncio.to_thread(self._accept, caller.get().name, request)
+        # A large one takes several times its size in memory while it is judged, so they come one after the other.
+        async with self._judging if request.length > CHUNK else nullcontext():
+            receipt = await asyncio.to_thread(self._accept, caller.get().name, request)
         self._bell.ring()
         return fed.CommitContributionResponse(receipt=from_json(receipt, "the stored receipt"))
 

@@ -12,6 +12,9 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
 
 from hub.errors import LeaseLost
 from hub.life import OFFERED
@@ -54,7 +57,7 @@ def renew(task: Task, token: bytes, phase: str, now: float, seconds: float) -> N
     task.phase, task.lease_until = phase, now + seconds
 
 
-def require(task: Task, token: bytes) -> None:
+def require(task: Task | Row[Any], token: bytes) -> None:
     """Refuse who does not hold a task (LeaseLost)."""
     if not task.lease_token or not hmac.compare_digest(task.lease_token, _named(token)):
         raise LeaseLost(

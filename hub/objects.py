@@ -67,13 +67,23 @@ class Objects:
         """
         return self._checked(self._of(digest), digest)
 
-    def put_piece(self, upload: str, offset: int, data: bytes) -> None:
-        """Keep a piece of an upload; the same again changes nothing, and other bytes are another file."""
-        self._write(self._piece(upload, offset, _digest(data)), data)
+    def put_piece(self, upload: str, offset: int, data: bytes, digest: str) -> None:
+        """Keep a piece of an upload and its SHA-256; the same again changes nothing, other bytes are another file.
 
-    def get_piece(self, upload: str, offset: int, digest: str) -> bytes:
-        """Return a piece of an upload (ResourceProblem if it is gone, or is not what it was)."""
-        return self._checked(self._piece(upload, offset, digest), digest)
+        It outlives this process, but the disk is not waited for: a piece that was lost with the machine is found out
+        when the upload is put together, and is sent again. What was accepted is never lost: see `put`.
+        """
+        self._write(self._piece(upload, offset, digest), data, durable=False)
+
+    def find_piece(self, upload: str, offset: int, digest: str) -> bytes | None:
+        """Return a piece of an upload, or None if it is gone or is not what it was."""
+        try:
+            data = bytes(self._files.cat_file(self._piece(upload, offset, digest)))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unusable() from error
+        return data if _digest(data) == digest else None
 
     def drop_pieces(self, upload: str) -> None:
         """Give up every piece of an upload."""
@@ -118,10 +128,10 @@ class Objects:
         except OSError as error:
             raise _unusable() from error
 
-    def _write(self, path: str, data: bytes) -> None:
+    def _write(self, path: str, data: bytes, *, durable: bool = True) -> None:
         try:
             if self._local:
-                _write_local(Path(path), data)
+                _write_local(Path(path), data, durable=durable)
             else:
                 self._files.pipe_file(path, data)
         except OSError as error:
@@ -132,19 +142,21 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _write_local(path: Path, data: bytes) -> None:
-    """Write a file as a whole, and wait for the disk: what the database says is there must be there."""
+def _write_local(path: Path, data: bytes, *, durable: bool) -> None:
+    """Write a file as a whole; a durable one is on the disk then, with its name."""
     _make_directory(path.parent)
     fresh = path.with_name(f".{uuid.uuid4().hex}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
-    _sync(path.parent)
+    if durable:
+        _sync(path.parent)
 
 
 def _make_directory(path: Path) -> None:

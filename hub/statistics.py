@@ -13,7 +13,7 @@ from typing import Any
 from grpc import aio
 
 from hub.access import caller
-from hub.bell import LOOK_AGAIN, Bell
+from hub.bell import LOOK_AGAIN, ORDERS, Bell
 from hub.config import Agreement
 from hub.errors import Malformed, NotFound
 from hub.failures import Failures
@@ -89,6 +89,7 @@ class Statistics(StatisticsServiceServicer):
             what, on = "requested a release", About(release_id=release_id)
             await asyncio.to_thread(self._store.audit, caller.get().uri, what, release_id, on)
         self._bell.ring()
+        self._bell.ring(ORDERS)
         return stat.RequestReleaseResponse(release_id=release_id)
 
     async def WatchRelease(

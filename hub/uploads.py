@@ -7,9 +7,11 @@ decided about is locked first, so that several hubs can work on one database.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import URL, delete, func, select
+from sqlalchemy import URL, Row, bindparam, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from hub import leases
@@ -17,7 +19,7 @@ from hub.certificates import Certificates
 from hub.database import Database
 from hub.errors import Conflict, HubRefusal, Malformed, NotFound
 from hub.invitations import Invitations
-from hub.life import ANSWERED, COMMITTED, ENDED, LATE, REFUSED
+from hub.life import ANSWERED, COMMITTED, ENDED, LATE, OFFERED, REFUSED
 from hub.models import Contribution, Piece, Release, Task
 from hub.objects import Objects
 
@@ -31,20 +33,38 @@ class Held:
 
 
 @dataclass(frozen=True)
-class _Upload:
-    """Which order an upload answers, whose it is, and under which lease."""
-
-    operator: str
-    order_digest: str
-    token: bytes
-
-
-@dataclass(frozen=True)
 class Given:
     """A contribution that was judged: what the database keeps of it, and its bytes."""
 
     row: Contribution
     data: bytes
+
+
+#: Whose order it is, its state, how many bytes are held, and the piece at a place if there is one. One question, put
+#: together once, because it is asked for every piece.
+_PLACE = select(
+    Task.operator,
+    Task.state,
+    Task.lease_token,
+    select(func.coalesce(func.max(Piece.position + Piece.length), 0))
+    .where(Piece.order_digest == bindparam("order"))
+    .scalar_subquery()
+    .label("held"),
+    select(Piece.length)
+    .where(Piece.order_digest == bindparam("order"), Piece.position == bindparam("offset"))
+    .scalar_subquery()
+    .label("length"),
+    select(Piece.sha256)
+    .where(Piece.order_digest == bindparam("order"), Piece.position == bindparam("offset"))
+    .scalar_subquery()
+    .label("sha256"),
+).where(Task.order_digest == bindparam("order"))
+_ADD = insert(Piece).values(
+    order_digest=bindparam("order"),
+    position=bindparam("offset"),
+    length=bindparam("length"),
+    sha256=bindparam("sha256"),
+)
 
 
 class Uploads:
@@ -85,8 +105,12 @@ class Uploads:
         with self._session(reading=True) as session:
             return own_task(session, operator, order_digest).payload
 
-    def put_chunk(self, operator: str, order_digest: str, token: bytes, offset: int, data: bytes) -> int:
-        """Keep a piece and return how many bytes are held without a gap.
+    def put_chunk(  # noqa: PLR0917 - what is put, where, by whom
+        self, operator: str, order_digest: str, token: bytes, offset: int, data: bytes, digest: str = ""
+    ) -> int:
+        """Keep a piece and return how many bytes are held without a gap; `digest` is its SHA-256, if it is known.
+
+        A piece that is held outlives this process. The disk is not waited for before the contribution is accepted.
 
         Raises
         ------
@@ -97,42 +121,39 @@ class Uploads:
         Malformed
             If there would be a gap.
         """
+        digest = digest or _digest(data)
+        place = {"order": order_digest, "offset": offset}
         # Nothing is written for a piece that would be refused anyway.
         with self._session(reading=True) as session:
-            held = self._room(session, _Upload(operator, order_digest, token), offset, data)
-            over = session.get(Contribution, order_digest) is not None
-        if not over:
+            at = _at(session, operator, token, place)
+            held = self._room(session, at, place, data, digest)
+        if at.state not in ANSWERED:
             # Also one that is held already: its file may have been lost.
-            self._objects.put_piece(order_digest, offset, data)
+            self._objects.put_piece(order_digest, offset, data, digest)
         if held is not None:
             return held
-        with self._session() as session:
+        with self._session(passing=True) as session:
             lock_task(session, order_digest)
-            held = self._room(session, _Upload(operator, order_digest, token), offset, data)
+            held = self._room(session, _at(session, operator, token, place), place, data, digest)
             if held is not None:
                 return held
-            session.add(
-                Piece(order_digest=order_digest, position=offset, length=len(data), sha256=_digest(data))
-            )
+            session.execute(_ADD, place | {"length": len(data), "sha256": digest})
             return offset + len(data)
 
-    def _room(self, session: Session, upload: _Upload, offset: int, data: bytes) -> int | None:
+    def _room(
+        self, session: Session, at: Row[Any], place: Mapping[str, Any], data: bytes, digest: str
+    ) -> int | None:
         """Return how many bytes are held if this piece is among them, None if it is the next one."""
-        order_digest = upload.order_digest
-        task = own_task(session, upload.operator, order_digest)
-        _require_not_refused(task)
-        if task.state in ANSWERED:
-            return self._again(session.get_one(Contribution, order_digest), offset, data)
-        leases.require(task, upload.token)
-        end = func.coalesce(func.max(Piece.position + Piece.length), 0)
-        held = int(session.scalar(select(end).where(Piece.order_digest == order_digest)) or 0)
-        known = session.get(Piece, (order_digest, offset))
-        if known is not None:
-            if (known.length, known.sha256) != (len(data), _digest(data)):
+        if at.state == REFUSED:
+            raise _refused()
+        if at.state in ANSWERED:
+            return self._again(session.get_one(Contribution, place["order"]), place["offset"], data)
+        if at.length is not None:
+            if (at.length, at.sha256) != (len(data), digest):
                 raise Conflict("other bytes were put at this place before")
-            return held
-        if offset != held:
-            raise Malformed(f"the next piece must start at {held}", todo="send from there")
+            return int(at.held)
+        if place["offset"] != at.held:
+            raise Malformed(f"the next piece must start at {at.held}", todo="send from there")
         return None
 
     def _again(self, contribution: Contribution, offset: int, data: bytes) -> int:
@@ -149,8 +170,24 @@ class Uploads:
             pieces = session.scalars(
                 select(Piece).where(Piece.order_digest == order_digest).order_by(Piece.position)
             ).all()
-        found = [self._objects.get_piece(order_digest, piece.position, piece.sha256) for piece in pieces]
+        found = list[bytes]()
+        for piece in pieces:
+            data = self._objects.find_piece(order_digest, piece.position, piece.sha256)
+            if data is None:
+                self._give_up_from(order_digest, piece.position)
+                raise HubRefusal(
+                    "a piece of this contribution was lost with the hub's machine",
+                    todo="put the pieces again",
+                )
+            found.append(data)
         return Held(task.payload, b"".join(found))
+
+    def _give_up_from(self, order_digest: str, position: int) -> None:
+        """Forget the pieces from a place on, so that they are asked for again."""
+        with self._session() as session:
+            lock_task(session, order_digest)
+            lost = delete(Piece).where(Piece.order_digest == order_digest, Piece.position >= position)
+            session.execute(lost)
 
     def accepted(self, operator: str, order_digest: str) -> tuple[str, bytes] | None:
         """Return (digest, receipt) of the contribution that was accepted for an order, if there is one."""
@@ -212,13 +249,31 @@ def own_task(session: Session, operator: str, order_digest: str) -> Task:
     """Return an order of this operator; somebody else's order is as unknown as none."""
     task = session.get(Task, order_digest)
     if task is None or task.operator != operator:
-        raise NotFound("this operator has no such order", todo="acquire the order again")
+        raise _unknown()
     return task
+
+
+def _at(session: Session, operator: str, token: bytes, place: Mapping[str, Any]) -> Row[Any]:
+    """Return what is known of a place in the upload of this operator's order, which is leased under this token."""
+    found = session.execute(_PLACE, place).first()
+    if found is None or found.operator != operator:
+        raise _unknown()
+    if found.state == OFFERED:
+        leases.require(found, token)
+    return found
 
 
 def _require_not_refused(task: Task) -> None:
     if task.state == REFUSED:
-        raise HubRefusal("this operator has refused the order", todo="ask for a revision of the release")
+        raise _refused()
+
+
+def _refused() -> HubRefusal:
+    return HubRefusal("this operator has refused the order", todo="ask for a revision of the release")
+
+
+def _unknown() -> NotFound:
+    return NotFound("this operator has no such order", todo="acquire the order again")
 
 
 def release_of(session: Session, release_id: str, *, lock: bool = False) -> Release:

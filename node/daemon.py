@@ -145,8 +145,9 @@ class Daemon:
         )
         keeper = keeper_of(self._home, self._own.config)
         evidence = Evidence(self._own.operator, self._own.charter, keeper.key)
-        delivery = Delivery(uplink, evidence, ledger, self._home.receipts, version("quorate"))
+        delivery = Delivery(uplink, evidence, ledger, self._home.receipts, version("quorate"), self._seam)
         self._greet(delivery)
+        delivery.claim()
         while True:
             self._serve_one(uplink, releasing, delivery)
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from node.evidence import Evidence, reason_of, require_continued
 from node.lease import KeptLease
 from node.uplink import Uplink
+from privacy.errors import QuorateError
 from privacy.ledger import Ledger, Recorded
 from privacy.ledger.anchor import Position
 from privacy.ledger.entry import Entry
+from privacy.ledger.request import Seam, no_seam
 from privacy.ledger.witness_file import Line
 from quorate.contract.identity import write_private
+from quorate.contract.order import TaskOrder
 from quorate.contract.signing import to_json
 from quorate.contract.statements import MOST_BYTES, MOST_ENTRIES
 from quorate.v1 import federation_pb2 as pb
@@ -37,6 +40,8 @@ class Delivery:
         Directory of the countersigned receipts.
     version
         Of this software.
+    seam
+        Called with the name of each point that tests make fail.
     """
 
     uplink: Uplink
@@ -44,6 +49,7 @@ class Delivery:
     ledger: Ledger
     receipts: Path
     version: str
+    seam: Seam = no_seam
 
     def hello(self, patience: float | None = None) -> pb.HeartbeatResponse:
         """Say that the node is there; return what the hub works by and knows of the ledger."""
@@ -90,16 +96,46 @@ class Delivery:
         self.publish()
         digest = hashlib.sha256(order)
         statement = self.evidence.receipt(order, recorded)
+        self._keep(order, f"{digest.hexdigest()}.order")
         receipt = self.uplink.upload(digest.digest(), token, recorded, statement)
-        self.evidence.require_countersigned(statement, receipt, "the receipt")
-        self._keep(to_json(receipt), digest.hexdigest())
+        self.seam("before receipt")
+        self._keep_receipt(digest.hexdigest(), statement, receipt)
         return Entry.model_validate_json(recorded.entry).sequence
 
-    def _keep(self, receipt: bytes, name: str) -> None:
+    def claim(self) -> None:
+        """Get the receipts of orders that were being delivered when the node stopped.
+
+        The hub does not hand out an order again that it holds the contribution of.
+        """
+        for path in sorted(self.receipts.glob("*.order")):
+            try:
+                self._claim(path.read_bytes(), path.stem)
+            except QuorateError as error:
+                # Its pieces are not all at the hub, most likely; then the order comes again.
+                self.uplink.warn(f"{path.stem} is not delivered yet: {error}")
+
+    def _claim(self, order: bytes, name: str) -> None:
+        found = TaskOrder.from_wire(order, name)
+        recorded = self.ledger.find(found.terms, found.nonce)
+        if recorded is not None:
+            statement = self.evidence.receipt(order, recorded)
+            receipt = self.uplink.commit(bytes.fromhex(name), b"", recorded, statement)
+            self._keep_receipt(name, statement, receipt)
+
+    def _keep_receipt(self, name: str, ours: pb.Envelope, theirs: pb.Envelope) -> None:
+        """Keep a receipt that both sides signed; after that nothing of its order is open."""
+        self.evidence.require_countersigned(ours, theirs, "the receipt")
+        self._keep(to_json(theirs), f"{name}.json")
+        (self.receipts / f"{name}.order").unlink(missing_ok=True)
+
+    def _keep(self, document: bytes, name: str) -> None:
         self.receipts.mkdir(mode=0o700, exist_ok=True)
-        path = self.receipts / f"{name}.json"
+        path = self.receipts / name
         if not path.exists():
-            write_private(path, receipt)
+            fresh = path.with_name(f".{name}")
+            fresh.unlink(missing_ok=True)
+            write_private(fresh, document)
+            fresh.replace(path)
 
 
 def _fitting(lines: list[Line]) -> list[Line]:

@@ -120,6 +120,13 @@ class Uplink:
                     "the hub counts more or fewer bytes than were sent", todo="report it to the hub operator"
                 )
             offset = held
+        return self.commit(order_digest, token, recorded, receipt)
+
+    def commit(
+        self, order_digest: bytes, token: bytes, recorded: Recorded, receipt: pb.Envelope
+    ) -> pb.Envelope:
+        """Complete a contribution whose pieces the hub has; return its receipt, the same one every time (Refused)."""
+        data = recorded.result
         envelope = pb.Envelope(payload_type=ENTRY_TYPE, payload=recorded.entry)
         request = pb.CommitContributionRequest(
             order_digest=order_digest,

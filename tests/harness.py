@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,11 +18,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine, inspect, text
+
 from deploy.demo.agreement import charter_of, zoning_of
 from deploy.demo.country import Country, load_country
 from deploy.demo.parties import Parties, set_up
 from deploy.demo.simulation import Settings, Simulation, simulate
 from hub.client.office import Office, connect
+from hub.config import Home as HubHome
+from hub.config import load_config
+from hub.database import sqlite_at
 from hub.objects import Objects
 from node.config import Home as NodeHome
 from node.statistics.registry import algorithms
@@ -48,10 +55,17 @@ def small_world(root: Path, operators: int = 3) -> World:
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free now, and that the system gives to no caller as its own end of a connection.
+
+    A hub that was killed must get its port again; below 32768 nobody else takes it in between.
+    """
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.SystemRandom().randrange(20_000, 32_768)))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
@@ -73,10 +87,26 @@ class Network:
     root: Path
     port: int = field(default_factory=free_port)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    """Of further hubs, by name."""
 
     @property
     def address(self) -> str:
         return f"localhost:{self.port}"
+
+    def hub_home(self, name: str = "hub") -> HubHome:
+        return HubHome(self.root / name)
+
+    def keep_at(self, database: str) -> None:
+        """Have the hub keep its state in another database than its own file; before it is started."""
+        home = self.parties.hub
+        home.config.write_text(f'database = "{database}"\nobjects = "{home.objects}"\n', encoding="utf-8")
+
+    def add_hub(self, name: str) -> int:
+        """Make the directory of another hub on the same database, files and authority; return its port."""
+        shutil.copytree(self.parties.hub.root, self.root / name)
+        self.ports[name] = free_port()
+        return self.ports[name]
 
     def home(self, operator: str) -> NodeHome:
         return self.parties.nodes[operator]
@@ -90,13 +120,17 @@ class Network:
         self.running[name] = process
         return process
 
-    def start_hub(self) -> None:
-        self.parties.hub.address.unlink(missing_ok=True)
-        process = self.start(
-            "hub", "-m", "hub", "serve", "--dir", str(self.parties.hub.root), "--listen", self.address
-        )
-        wait_until(lambda: self.parties.hub.address.exists() or process.poll() is not None, "the hub")
-        assert process.poll() is None, self.log("hub")
+    def launch_hub(self, name: str = "hub") -> subprocess.Popen[bytes]:
+        """Start a hub without waiting until it listens."""
+        home = self.hub_home(name)
+        home.address.unlink(missing_ok=True)
+        listen = f"localhost:{self.ports.get(name, self.port)}"
+        return self.start(name, "-m", "hub", "serve", "--dir", str(home.root), "--listen", listen)
+
+    def start_hub(self, name: str = "hub") -> None:
+        process, home = self.launch_hub(name), self.hub_home(name)
+        wait_until(lambda: home.address.exists() or process.poll() is not None, name)
+        assert process.poll() is None, self.log(name)
 
     def start_node(self, operator: str, hub: str | None = None) -> subprocess.Popen[bytes]:
         home = str(self.home(operator).root)
@@ -124,14 +158,25 @@ class Network:
         with connect(self.parties.office, self.address) as office:
             yield office
 
+    def hub_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return what a query finds in the hub's database, whichever it is; nothing before a hub made its tables."""
+        home = self.parties.hub
+        engine = create_engine(load_config(home).database or sqlite_at(home.database))
+        try:
+            with engine.connect() as connection:
+                if not inspect(connection).has_table("release"):
+                    return []
+                return [tuple(row) for row in connection.execute(text(query))]
+        finally:
+            engine.dispose()
+
     def contributions(self) -> dict[tuple[str, str], bytes]:
         """Return the bytes that the hub holds, by release and operator."""
-        with sqlite3.connect(self.parties.hub.database) as db:
-            rows = db.execute(
-                "SELECT release_id, operator, result_sha256 FROM contribution JOIN task USING (order_digest)"
-            )
-            files = Objects(self.parties.hub.objects)
-            return {(release, operator): files.get(digest) for release, operator, digest in rows}
+        rows = self.hub_rows(
+            "SELECT release_id, operator, result_sha256 FROM contribution JOIN task USING (order_digest)"
+        )
+        files = Objects(self.parties.hub.objects)
+        return {(release, operator): files.get(digest) for release, operator, digest in rows}
 
     def ledger_results(self, operator: str) -> list[bytes]:
         """Return the bytes in an operator's ledger, in order."""

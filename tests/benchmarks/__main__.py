@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import chain, ledger, node, noise
+from tests.benchmarks import chain, ledger, load, node, noise
 from tests.benchmarks.figures import Figure, machine
 
 SECTIONS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
     "chain": chain.run,
     "ledger": ledger.run,
+    "load": load.run,
     "node": node.run,
     "privacy": noise.run,
 }

@@ -66,6 +66,7 @@ FAULTS = {
     "kill-before-commit": lambda: kill_at("before commit"),
     "kill-after-commit": lambda: kill_at("after commit"),
     "kill-before-upload": lambda: kill_at("before upload"),
+    "kill-before-receipt": lambda: kill_at("before receipt"),
     "leak-subscriber": leak_subscriber,
     "leak-exact": leak_exact,
 }

@@ -11,6 +11,7 @@ from privacy.errors import BudgetExhausted
 from privacy.ledger import verify
 from quorate.contract.canonical import digest
 from quorate.contract.charter import Charter
+from tests.faults.facts import contributions_of
 from tests.harness import START, Network, World, network, wait_until
 
 PERIOD = (START, START)
@@ -54,6 +55,24 @@ def test_a_node_killed_before_its_commit_has_charged_and_sent_nothing(net: Netwo
         office.wait(release, 60, lambda _seen: None)
     assert entries(net, "mno3") == 1
     assert net.ledger_results("mno3") == [net.contributions()[release, "mno3"]]
+
+
+def test_a_node_killed_before_it_kept_its_receipt_gets_the_same_one_at_its_next_start(net: Network) -> None:
+    net.start_hub()
+    net.start_node("mno1")
+    net.start_node("mno2")
+    faulty = net.start_faulty_node("mno3", "kill-before-receipt")
+    with net.office() as office:
+        office.wait(office.request("presence", *PERIOD), 60, lambda _seen: None)
+    assert faulty.wait(60) == -9, net.log("mno3")
+    (theirs,) = (kept for kept in contributions_of(net) if kept.operator == "mno3")
+    own = net.home("mno3").receipts / f"{theirs.order}.json"
+    assert not own.exists(), "the hub has accepted, and the node does not know it"
+    net.start_node("mno3")
+    wait_until(own.exists, "the receipt")
+    assert own.read_bytes() == theirs.receipt
+    wait_until(lambda: not list(own.parent.glob("*.order")), "nothing to be open")
+    assert entries(net, "mno3") == 1
 
 
 def test_a_hub_killed_in_the_middle_and_restarted_completes_the_release(net: Network) -> None:

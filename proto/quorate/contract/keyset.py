@@ -19,7 +19,7 @@ from privacy.terms import Digest, Name
 from quorate.contract.calendar import hours_of
 from quorate.contract.canonical import Document
 from quorate.contract.columns import LAYOUTS, By, labels_of
-from quorate.contract.zoning import Zoning
+from quorate.contract.zoning import ZONE, Zoning
 
 #: Most cells of a release: a vector of them is 512 MiB.
 MOST_CELLS = 2**26
@@ -133,7 +133,7 @@ def keyset_of(
 
 
 def _areas(zoning: Zoning, level: str) -> int:
-    areas = len(zoning.members(level))
+    areas = len(zoning.zones) if level == ZONE else len(zoning.members(level))
     if not areas:
         raise UsageProblem(
             f"the zoning has no areas of the level {level}",

@@ -47,7 +47,8 @@ def decode(data: bytes, cells: int) -> NDArray[np.int64]:
         raise UsageProblem(problem) from error
     if len(stream) != size or stream[: len(head)] != head or stream[-len(_END) :] != _END:
         raise UsageProblem(f"the contribution is not one column of exactly {cells} 64-bit integers")
-    values = np.frombuffer(stream, dtype="<i8", count=cells, offset=len(head)).astype(np.int64)
+    # A view: the bytes live as long as it does. Only a machine of the other byte order copies.
+    values = np.frombuffer(stream, dtype="<i8", count=cells, offset=len(head)).astype(np.int64, copy=False)
     if values.min() < -LARGEST or values.max() > LARGEST:
         raise UsageProblem("the contribution has a value that no count with noise can have")
     return values

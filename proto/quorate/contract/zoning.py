@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -60,6 +61,21 @@ class Zoning(Document):
                 if taken.setdefault(code, level) != level:
                     raise ValueError(f"code {code} is used at two levels")
         return self
+
+    @cached_property
+    def kept_digest(self) -> str:
+        """SHA-256 of the canonical bytes, in hexadecimal; of many zones it takes seconds, so it is kept."""
+        return super().digest()
+
+    def digest(self) -> str:
+        """Return SHA-256 of the canonical bytes, in hexadecimal."""
+        return self.kept_digest
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, which does not keep the digest of what it was made of."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("kept_digest", None)
+        return copied
 
     @property
     def codes(self) -> list[str]:

@@ -218,3 +218,12 @@ def test_a_zoning_has_all_centres_or_none() -> None:
     zones = [SMALL["zones"][0] | {"centre_e6": [50_000_000, 4_000_000]}, *SMALL["zones"][1:]]
     with pytest.raises(UsageProblem, match="some zones have a centre and others have none"):
         read(SMALL | {"zones": zones})
+
+
+def test_a_changed_copy_has_a_digest_of_its_own() -> None:
+    zoning = Zoning.model_validate(document(("A", {})))
+    before = zoning.digest()
+    changed = zoning.model_copy(update={"version": "2027"})
+    assert changed.digest() == Zoning.model_validate(document(("A", {}), version="2027")).digest() != before
+    assert zoning.digest() == before
+    assert "kept_digest" not in zoning.model_dump()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from hub.bell import Bell
+from hub.bell import ORDERS, Bell
 from hub.errors import ShuttingDown
 
 
@@ -47,3 +47,17 @@ def test_nobody_waits_for_a_bell_that_is_closed() -> None:
         return await asyncio.gather(before, bell.wait(60), return_exceptions=True)
 
     assert [type(found) for found in asyncio.run(waiting())] == [ShuttingDown, ShuttingDown]
+
+
+def test_who_waits_for_orders_is_not_woken_by_answers() -> None:
+    async def scene() -> None:
+        bell = Bell()
+        waiting = asyncio.create_task(bell.wait(60.0, ORDERS))
+        await asyncio.sleep(0.01)
+        bell.ring()
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        bell.ring(ORDERS)
+        await asyncio.wait_for(waiting, 5.0)
+
+    asyncio.run(scene())
