@@ -277,6 +277,5 @@ def status_of(error: QuorateError) -> grpc.StatusCode:
         return error.status
     if isinstance(error, ResourceProblem):
         return grpc.StatusCode.UNAVAILABLE
-    if isinstance(error, SignatureProblem):
-        return grpc.StatusCode.PERMISSION_DENIED
-    return grpc.StatusCode.INVALID_ARGUMENT if isinstance(error, UsageProblem) else grpc.StatusCode.INTERNAL
+    wrong = isinstance(error, UsageProblem | SignatureProblem)
+    return grpc.StatusCode.INVALID_ARGUMENT if wrong else grpc.StatusCode.INTERNAL

@@ -238,10 +238,11 @@ def newest_token(order_digest: str) -> bytes:
 
 
 def charged(store: Store, order_bytes: bytes, data: bytes) -> bytes:
-    """Publish a ledger whose only entry charges an order for some bytes; return the entry."""
+    """Publish an entry that charges an order for some bytes as the next one of its operator's ledger; return it."""
     order = TaskOrder.from_bytes(order_bytes, "the order")
-    entry = entry_for(order.terms, data).to_bytes()
-    head = Head(network=order.network, operator=order.operator, sequence=1, head=head_after(entry))
+    known, previous = store.ledger_head(order.operator)
+    entry = entry_for(order.terms, data, sequence=known + 1, previous=previous).to_bytes()
+    head = Head(network=order.network, operator=order.operator, sequence=known + 1, head=head_after(entry))
     store.publish(
         head, links_of([entry]), to_json(signed(HEAD_TYPE, head.to_bytes(), key_for(order.operator)))
     )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from hub.authority import sign
@@ -25,6 +26,7 @@ def sign_anew(net: Network, operator: str) -> x509.Certificate:
     return load_certificate(home.certificate)
 
 
+@pytest.mark.full
 def test_a_release_outlives_the_certificates_it_began_with(net: Network) -> None:
     let_live(net.parties.hub, 30.0)
     net.start_hub()
@@ -46,6 +48,7 @@ def test_a_release_outlives_the_certificates_it_began_with(net: Network) -> None
         assert len(net.ledger_results(operator)) == 1
 
 
+@pytest.mark.full
 def test_a_node_that_is_revoked_mid_release_delivers_when_it_is_let_in_again(net: Network) -> None:
     net.start_hub()
     for operator in ("mno1", "mno2"):

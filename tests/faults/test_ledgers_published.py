@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from hub.store import store_of
 from privacy.errors import ExitCode
 from privacy.ledger import verify
@@ -97,6 +99,7 @@ def test_every_entry_receipt_and_head_is_at_both_sides_under_both_signatures(net
     store.close()
 
 
+@pytest.mark.full
 def test_an_order_is_taken_over_from_a_node_that_was_killed_at_work(net: Network) -> None:
     """The lease of the dead one is not waited for by its own successor, which is the same node again."""
     net.start_hub()

@@ -6,21 +6,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from hub.access import caller, status_of
+from hub.access import caller, shown, status_of
 from hub.bell import Bell
 from hub.config import Agreement
 from hub.federation import Federation
+from hub.renewal import Renewals
 from hub.statistics import Statistics
 from hub.store import Store
 from privacy.errors import QuorateError
 from quorate.contract.identity import OFFICE, OPERATOR, Identity
 from quorate.v1 import federation_pb2 as fed
-from tests.support_hub import NETWORK
+from tests.support_hub import NETWORK, issue, write_hub_home
 from tests.support_peers import FEDERATION, STREAMED
 from tests.wire.examples import message_class, methods
 
@@ -39,13 +42,18 @@ class Handlers:
 
     def __post_init__(self) -> None:
         bell, self._loop = Bell(), asyncio.new_event_loop()
-        self._federation: Any = cast("Any", Federation)(self.own, self.store, bell)
+        self._home = TemporaryDirectory()
+        home = write_hub_home(Path(self._home.name), self.own)
+        renewals = Renewals(home, self.store.certificates)
+        self._shown = issue(home, Identity(NETWORK, OPERATOR, self.operator))
+        self._federation = Federation(self.own, self.store, bell, renewals, lease_seconds=60)
         self._statistics = Statistics(self.own, self.store, bell)
 
     def close(self) -> None:
         """End the threads that the handlers used."""
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+        self._home.cleanup()
 
     def send(self, method: str, data: bytes) -> str:
         """Return the name of the status that some bytes get; any other error than a typed one is raised.
@@ -68,6 +76,7 @@ class Handlers:
         caller.set(
             Identity(NETWORK, OPERATOR, self.operator) if node else Identity(NETWORK, OFFICE, "bureau")
         )
+        shown.set(self._shown)
         behaviour: Any = getattr(self._federation if node else self._statistics, method.rsplit("/", 1)[1])
         try:
             found = behaviour(request, cast("Any", None))

@@ -6,10 +6,14 @@ import hashlib
 import threading
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.ledger import verify
+from privacy.ledger.entry import GENESIS
 from quorate.contract.charter import Charter
+from quorate.contract.identity import load_signing_key
 from quorate.contract.order import ORDER_TYPE, TaskOrder, terms_of
+from quorate.contract.signing import signed
 from quorate.contract.zoning import Zoning
 from quorate.v1 import federation_pb2 as fed
 from tests.fuzz.mutation import RAW, chance, mutated, mutated_document, nested
@@ -33,13 +37,13 @@ def order_of(net: Network) -> bytes:
     ).to_bytes()
 
 
-def envelope(payload: bytes, payload_type: str = ORDER_TYPE) -> bytes:
-    task = fed.Envelope(payload_type=payload_type, payload=payload)
-    return fed.AcquireTaskResponse(task_order=task).SerializeToString()
+def hostile(order: bytes, count: int, key: Ed25519PrivateKey) -> list[bytes]:
+    """Return answers with orders that the node must not work at, each with another payload, signed by the hub."""
 
+    def envelope(payload: bytes) -> bytes:
+        task, lease = signed(ORDER_TYPE, payload, key), fed.Lease(token=b"t", seconds=60)
+        return fed.AcquireTaskResponse(task_order=task, lease=lease).SerializeToString()
 
-def hostile(order: bytes, count: int) -> list[bytes]:
-    """Return answers with orders that the node must not work at, each with another payload."""
     found = [envelope(raw) for raw in RAW]
     found += [envelope(b"{}") + NEWER, envelope(bytes(3 << 20)), envelope(nested(chance("evil", 0)))]
     found += [envelope(order.replace(b'"mno1"', b'"mno2"')), envelope(order + b" "), envelope(order[:-1])]
@@ -66,7 +70,7 @@ def test_a_daemon_that_refused_hundreds_of_hostile_orders_answers_an_honest_hub(
 
 def _refuses(net: Network, count: int) -> None:
     """Run a daemon at a hub that has only hostile orders."""
-    orders = hostile(order_of(net), count)
+    orders = hostile(order_of(net), count, load_signing_key(net.parties.hub.signing_key.read_bytes()))
     answers, refused, done = iter(orders), list[fed.RefuseTaskRequest](), threading.Event()
 
     def next_order(_request: bytes) -> bytes:
@@ -78,7 +82,9 @@ def _refuses(net: Network, count: int) -> None:
 
     def heartbeat(_request: bytes) -> bytes:
         digest = hashlib.sha256(net.parties.hub.charter.read_bytes()).digest()
-        answer = fed.HeartbeatResponse(network="demo", charter_version=1, charter_digest=digest)
+        answer = fed.HeartbeatResponse(
+            network="demo", charter_version=1, charter_digest=digest, ledger_head=bytes.fromhex(GENESIS)
+        )
         return answer.SerializeToString() + NEWER
 
     def refuse(request: bytes) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 
 import grpc
 import numpy as np
@@ -12,12 +14,16 @@ import pyarrow as pa
 import pytest
 
 from hub.quota import LINES
+from privacy.ledger.entry import Entry
 from quorate.contract.order import ENTRY_TYPE, TaskOrder
 from quorate.contract.payload import encode
+from quorate.contract.signing import signed
+from quorate.contract.statements import RECEIPT_TYPE, REFUSAL_TYPE, Refusal, receipt_for
 from quorate.v1 import federation_pb2 as fed
 from quorate.v1 import statistics_pb2 as stat
 from tests.fuzz.mutation import chance, mutated, nested
-from tests.support_hub import Kept, entry_for, noised_vector, small_agreement
+from tests.keys import key_for
+from tests.support_hub import NETWORK, Kept, charged, noised_vector, small_agreement, token_for
 from tests.support_peers import FEDERATION, STATISTICS, TYPED, Caller, Served, served, served_hub
 from tests.wire.examples import filled, methods
 
@@ -49,7 +55,7 @@ def order_of(caller: Caller) -> bytes:
     return fed.AcquireTaskResponse.FromString(data).task_order.payload
 
 
-def chunk(order: bytes, data: bytes, **changes: object) -> bytes:
+def _chunk(order: bytes, data: bytes, **changes: object) -> bytes:
     fields = {
         "order_digest": hashlib.sha256(order).digest(),
         "data": data,
@@ -58,7 +64,14 @@ def chunk(order: bytes, data: bytes, **changes: object) -> bytes:
     return fed.PutChunkRequest(**(fields | changes)).SerializeToString()  # type: ignore[arg-type]
 
 
-def commit(order: bytes, data: bytes, entry: bytes = b"{}", **changes: object) -> bytes:
+def receipt(order: bytes, entry: bytes) -> fed.Envelope:
+    found = TaskOrder.from_wire(order, "the order")
+    name = hashlib.sha256(order).hexdigest()
+    said = receipt_for(found, name, Entry.model_validate_json(entry), entry)
+    return signed(RECEIPT_TYPE, said.to_bytes(), key_for(found.operator))
+
+
+def _commit(order: bytes, data: bytes, entry: bytes = b"{}", **changes: object) -> bytes:
     fields = {
         "order_digest": hashlib.sha256(order).digest(),
         "sha256": hashlib.sha256(data).digest(),
@@ -154,7 +167,10 @@ def test_pieces_and_digests_in_a_hostile_order_are_refused_and_the_honest_contri
     order, other = order_of(west), order_of(east)
     terms = TaskOrder.from_wire(order, "the order").terms
     data = encode(noised_vector(OWN, terms))
-    entry = entry_for(terms, data).to_bytes()
+    with closing(hub.kept.store()) as store:
+        token = token_for(store, "west", hashlib.sha256(order).hexdigest())
+        entry = charged(store, order, data)
+    chunk, commit = partial(_chunk, token=token), partial(_commit, token=token)
     before = states(hub.kept)
     refused = [
         (S.FAILED_PRECONDITION, COMMIT, commit(order, data, entry)),
@@ -184,13 +200,18 @@ def test_pieces_and_digests_in_a_hostile_order_are_refused_and_the_honest_contri
         assert west.send(COMMIT, commit(order, data, wrong)).status is S.INVALID_ARGUMENT
     assert east.send(COMMIT, commit(order, data, entry)).status is S.NOT_FOUND
     assert hub.rows()["contribution"] == 0
-    assert west.send(COMMIT, commit(order, data, entry)).status is S.OK
+    assert west.send(COMMIT, commit(order, data, entry)).status is S.INVALID_ARGUMENT, "nobody signed for it"
+    signed_for = commit(order, data, entry, receipt=receipt(order, entry))
+    assert west.send(COMMIT, signed_for).status is S.OK
     assert west.send(COMMIT, commit(order, data, b"whatever")).status is S.OK, (
         "the same digest, the same receipt"
     )
     assert west.send(COMMIT, commit(order, data[:-1])).status is S.ALREADY_EXISTS
+    said = Refusal(network=NETWORK, operator="west", order=hashlib.sha256(order).hexdigest(), reason="POLICY")
     refusal = fed.RefuseTaskRequest(
-        order_digest=hashlib.sha256(order).digest(), reason=fed.REFUSAL_REASON_POLICY
+        order_digest=hashlib.sha256(order).digest(),
+        reason=fed.REFUSAL_REASON_POLICY,
+        refusal=signed(REFUSAL_TYPE, said.to_bytes(), key_for("west")),
     )
     assert west.send(FEDERATION + "RefuseTask", refusal.SerializeToString()).status is S.ALREADY_EXISTS
 
@@ -239,10 +260,13 @@ def test_garbage_and_bombs_are_refused_without_room_for_them(
                 "SELECT payload FROM task WHERE operator = 'north' AND release_id LIKE :end", end=f"%-r{revision}"
             )
         )  # fmt: skip
-        given = north.send(PUT, chunk(order, data))
+        with closing(hub.kept.store()) as store:
+            token = token_for(store, "north", hashlib.sha256(order).hexdigest())
+            entry = charged(store, order, data)
+        given = north.send(PUT, _chunk(order, data, token=token))
         assert given.status is S.OK or "larger than its cells" in given.details, name
-        entry = entry_for(TaskOrder.from_wire(order, "the order").terms, data).to_bytes()
-        answer = north.send(COMMIT, commit(order, data, entry))
+        signed_for = _commit(order, data, entry, token=token, receipt=receipt(order, entry))
+        answer = north.send(COMMIT, signed_for)
         assert answer.status in {S.INVALID_ARGUMENT, S.FAILED_PRECONDITION}, (name, answer)
     assert hub.rows()["contribution"] == before
     assert hub.resident() - resident < GROWTH

@@ -102,6 +102,7 @@ def test_a_stopped_hub_and_node_answer_and_nothing_is_changed(net: Network) -> N
     assert (contents(net.parties.hub.root), contents(net.home("mno1").root)) == before
 
 
+@pytest.mark.full
 def test_a_killed_hub_and_node_are_not_said_to_run(net: Network) -> None:
     net.start_hub()
     net.start_node("mno1")
@@ -113,6 +114,7 @@ def test_a_killed_hub_and_node_are_not_said_to_run(net: Network) -> None:
     assert node(net, "mno1")["daemon"]["doing"] == "ended without being asked"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("what", ["status", "operators", "tasks", "releases"])
 def test_watching_prints_one_object_a_line_until_it_is_stopped(net: Network, what: str) -> None:
     net.start_hub()

@@ -132,6 +132,7 @@ def require_clean(code: int, log: str) -> None:
     assert "Exception" not in log
 
 
+@pytest.mark.full
 def test_a_hub_asked_to_stop_while_it_starts_ends_cleanly(net: Network) -> None:
     arguments = ("-m", "hub", "serve", "--dir", str(net.parties.hub.root), "--listen", net.address)
     for moment in MOMENTS:
@@ -152,6 +153,7 @@ def workers_of(net: Network, operator: str) -> list[psutil.Process]:
     return [child for child in process.children() if "node.worker" in " ".join(child.cmdline())]
 
 
+@pytest.mark.full
 def test_a_node_asked_to_stop_while_it_starts_ends_cleanly_and_starts_again(net: Network) -> None:
     for moment in MOMENTS:
         (net.root / "mno1.log").unlink(missing_ok=True)
@@ -166,6 +168,7 @@ def test_a_node_asked_to_stop_while_it_starts_ends_cleanly_and_starts_again(net:
     assert net.log("mno1").rstrip().endswith("stopped")
 
 
+@pytest.mark.full
 def test_a_node_that_stops_gives_up_what_it_builds_and_its_worker_ends_with_it(net: Network) -> None:
     net.start_node("mno1")
     (worker,) = wait_until(lambda: workers_of(net, "mno1"), "a worker")
