@@ -102,6 +102,12 @@ def certificate_caller(context: aio.ServicerContext[Any, Any]) -> Identity:
         raise NotAllowed(error.what) from error
 
 
+def stated_names(context: aio.ServicerContext[Any, Any]) -> str:
+    """Return the names that a caller states by certificate, valid or not, for the audit trail."""
+    names = context.auth_context().get("x509_subject_alternative_name", [])
+    return b",".join(names).decode(errors="replace")
+
+
 def shown_certificate(context: aio.ServicerContext[Any, Any]) -> x509.Certificate:
     """Return the certificate of a call's connection (NotAllowed if there is none)."""
     found = list(context.auth_context().get("x509_pem_cert", []))
@@ -161,7 +167,7 @@ class AccessInterceptor(aio.ServerInterceptor):
 
     def _unary(self, method: str, behaviour: Any, read: Callable[[bytes], Any]) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-            on = NOTHING
+            on, who = NOTHING, stated_names(context)
             try:
                 with self._places.one((await self.admit(method, context), method), AT_ONCE):
                     request = _message(read, request)
@@ -172,7 +178,7 @@ class AccessInterceptor(aio.ServerInterceptor):
                     return answer
             except QuorateError as error:
                 del request
-                await self._refuse(method, context, _bare(error), on)
+                await self._refuse(method, context, who, _bare(error), on)
             except NotImplementedError:
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:  # noqa: BLE001 - goes to the log, with its traceback
@@ -182,7 +188,7 @@ class AccessInterceptor(aio.ServerInterceptor):
 
     def _stream(self, method: str, behaviour: Any, read: Callable[[bytes], Any]) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-            on = NOTHING
+            on, who = NOTHING, stated_names(context)
             try:
                 with self._places.one((await self.admit(method, context), method), STREAMS_AT_ONCE):
                     request = _message(read, request)
@@ -191,7 +197,7 @@ class AccessInterceptor(aio.ServerInterceptor):
                         yield response
             except QuorateError as error:
                 del request
-                await self._refuse(method, context, _bare(error), on)
+                await self._refuse(method, context, who, _bare(error), on)
             except NotImplementedError:
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version of the hub does not do this")
             except Exception:  # noqa: BLE001 - goes to the log, with its traceback
@@ -226,15 +232,9 @@ class AccessInterceptor(aio.ServerInterceptor):
                 step.cancel()
             yield response
 
-    def who(self, context: aio.ServicerContext[Any, Any]) -> str:
-        """Return the names that a caller states by certificate, for the audit trail."""
-        names = context.auth_context().get("x509_subject_alternative_name", [])
-        return b",".join(names).decode(errors="replace")
-
     async def _refuse(
-        self, method: str, context: aio.ServicerContext[Any, Any], error: QuorateError, on: About
+        self, method: str, context: aio.ServicerContext[Any, Any], who: str, error: QuorateError, on: About
     ) -> NoReturn:
-        who = self.who(context)
         # By the kind of error too, so that a caller cannot hide a conflict behind many malformed messages.
         left_out = self._lines.take((who, method, type(error)), time.monotonic())
         if left_out is not None and (not isinstance(error, HubRefusal) or error.audited):

@@ -67,6 +67,8 @@ def _stream(method: str, behaviour: Any) -> Any:
 @contextmanager
 def _observed(method: str, request: Any, context: Context) -> Iterator[None]:
     _name(method, context)
+    # Now, never at the end: an abandoned stream may be closed after its call, and gRPC would read freed memory.
+    role = _role(context)
     began, code = time.perf_counter(), grpc.StatusCode.OK.name
     # As bytes: they are read only for callers who may send them.
     RECEIVED.labels(method).inc(len(request))
@@ -80,7 +82,7 @@ def _observed(method: str, request: Any, context: Context) -> Iterator[None]:
         code = _code(context)
         raise
     finally:
-        CALLS.labels(method, code, _role(context)).inc()
+        CALLS.labels(method, code, role).inc()
         if method not in WAITING:
             CALL_SECONDS.labels(method).observe(time.perf_counter() - began)
 

@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.contextvars import clear_contextvars
 
 from tests.harness import Network, World, network, small_world
+
+
+@pytest.fixture(autouse=True)
+def no_request() -> None:
+    """Begin without the request id of another test's calls."""
+    clear_contextvars()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from node.config import Home
 from node.preflight import Finding, exit_code, preflight
 from privacy.errors import ExitCode
 from tests.harness import ROOT, free_port
+from tests.keys import HUB, pem_for
 from tests.support_hub import write_hub_home
 from tests.support_identities import serving
 from tests.support_node import FIRST_DAY, config_text, enrolled, instant, network_at, write_events
@@ -100,6 +101,7 @@ def test_a_node_that_is_not_enrolled_is_told_so_and_the_rest_is_tried(tmp_path: 
 def test_everything_is_tried_against_a_real_hub_and_found_in_order(tmp_path: Path) -> None:
     network = network_at(tmp_path / "hub")
     hub = network.hub
+    hub.signing_key.write_bytes(pem_for(HUB))
     hub.charter.write_bytes(network.charter.to_bytes())
     hub.zoning.write_bytes(network.zoning.to_bytes())
     lines = [f"{code},100,80" for code in network.zoning.codes]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -81,6 +83,21 @@ def test_streams_that_were_cancelled_give_their_places_back(hub: Served) -> None
         for call in calls:
             call.cancel()
         wait_until(lambda: _first_of(stream, watch) is S.OK, "places that are free again", 20)
+
+
+def test_streams_that_are_abandoned_at_any_moment_end_neither_the_hub_nor_other_calls(hub: Served) -> None:
+    office, moment = hub.office("hasty"), random.Random(5)
+    asked = stat.RequestReleaseRequest(product_id="presence", first_day="2026-05-06", last_day="2026-05-06")
+    (data,) = office.send(STATISTICS + "RequestRelease", asked.SerializeToString()).answers
+    watch = stat.WatchReleaseRequest(release_id=stat.RequestReleaseResponse.FromString(data).release_id)
+    stream: Any = office.channel.unary_stream(STATISTICS + "WatchRelease")
+    for _time in range(100):
+        calls = [stream(watch.SerializeToString(), timeout=30) for _ in range(STREAMS_AT_ONCE)]
+        time.sleep(moment.uniform(0, 0.03))
+        for call in calls:
+            call.cancel()
+    assert hub.operator("east").send(FEDERATION + "Heartbeat", b"").status is S.OK
+    assert hub.process.status() != "zombie"
 
 
 def _first_of(stream: Any, watch: stat.WatchReleaseRequest) -> S:
