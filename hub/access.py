@@ -239,7 +239,12 @@ class AccessInterceptor(aio.ServerInterceptor):
         left_out = self._lines.take((who, method, type(error)), time.monotonic())
         if left_out is not None and (not isinstance(error, HubRefusal) or error.audited):
             more = f"; {left_out} more like it before this were not written" if left_out else ""
-            await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what[:400] + more, on)
+            try:
+                await self._audit(who, f"rejected {method.rsplit('/', 1)[-1]}", error.what[:400] + more, on)
+            except ResourceProblem as failed:
+                # What cannot be written down is not answered: the caller is to come again.
+                log.error("rejected %s of %s, which the audit trail could not take: %s", method, who, failed)
+                error = _bare(failed)
         await context.abort(
             status_of(error), error.what, ((TODO_KEY, error.todo), (REQUEST_KEY, current_request_id()))
         )
