@@ -126,6 +126,7 @@ def test_it_stops_cleanly_at_ctrl_c_and_runs_again(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.full
 def test_a_demo_that_was_killed_leaves_nothing_that_stops_the_next(tmp_path: Path) -> None:
     country = write_small_country(tmp_path / "country")
     options = ("--country", country, "--scale", 0.1, "--days", 1, "--out", tmp_path / "out")
