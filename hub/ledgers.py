@@ -90,8 +90,10 @@ class Ledgers(Uploads):
 
     def _publish(self, head: Head, links: Sequence[Link], statement: bytes) -> bytes:
         with self._session() as session:
+            # The end first: what is published between the two questions shows among the heads, or when it is added.
+            end = _end(session, head.operator)
             heads = _heads(session, head.operator, [*(link.sequence for link in links), head.sequence])
-            new = unknown(links, _end(session, head.operator), heads)
+            new = unknown(links, end, heads)
             session.add_all(
                 LedgerEntry(
                     operator=head.operator,
