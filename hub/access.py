@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextvars import ContextVar
-from datetime import UTC, datetime
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -16,12 +15,13 @@ from google.protobuf.message import DecodeError
 from grpc import aio
 
 from hub.bell import LOOK_AGAIN
-from hub.errors import HubRefusal, Malformed, NotAllowed, NotValid
+from hub.callers import caller, certificate_caller, require_in_time, shown, shown_certificate, stated_names
+from hub.errors import HubRefusal, Malformed, NotAllowed
 from hub.quota import AT_ONCE, STREAMS_AT_ONCE, Lines, Places
 from hub.trail import NOTHING, About, about
 from privacy.errors import QuorateError, ResourceProblem, SignatureProblem, UsageProblem
 from quorate.contract.charter import Charter
-from quorate.contract.identity import OFFICE, OPERATOR, Identity, parse_identity
+from quorate.contract.identity import OFFICE, OPERATOR, Identity
 from quorate.contract.requests import REQUEST_KEY, current_request_id
 from quorate.contract.transport import TODO_KEY
 
@@ -50,13 +50,8 @@ ROLES: Mapping[str, str] = {
     _HEALTH + "Watch": ANY_ROLE,
 }
 
-#: Calls that wait: whether the caller is still let in is looked up again before they answer.
-POLLS = frozenset({_FEDERATION + "AcquireTask"})
-
-caller: ContextVar[Identity] = ContextVar("caller")
-"""Who makes the call that is being handled."""
-shown: ContextVar[x509.Certificate] = ContextVar("shown")
-"""The certificate of the connection that it came over."""
+#: Calls that take their time: whether the caller is still let in is looked up again before they answer.
+LONG = frozenset({_FEDERATION + "AcquireTask", _FEDERATION + "PutChunk"})
 
 Audit = Callable[[str, str, str, About], Awaitable[None]]
 Standing = Callable[[x509.Certificate], Awaitable[None]]
@@ -91,40 +86,6 @@ def require_role(method: str, identity: Identity, charter: Charter) -> None:
         )
 
 
-def certificate_caller(context: aio.ServicerContext[Any, Any]) -> Identity:
-    """Return the identity in the client certificate of a call (NotAllowed if there is none)."""
-    found = [value.decode() for value in context.auth_context().get("x509_subject_alternative_name", [])]
-    if len(found) != 1:
-        raise NotAllowed("the client certificate does not state exactly one identity")
-    try:
-        return parse_identity(found[0])
-    except UsageProblem as error:
-        raise NotAllowed(error.what) from error
-
-
-def stated_names(context: aio.ServicerContext[Any, Any]) -> str:
-    """Return the names that a caller states by certificate, valid or not, for the audit trail."""
-    names = context.auth_context().get("x509_subject_alternative_name", [])
-    return b",".join(names).decode(errors="replace")
-
-
-def shown_certificate(context: aio.ServicerContext[Any, Any]) -> x509.Certificate:
-    """Return the certificate of a call's connection (NotAllowed if there is none)."""
-    found = list(context.auth_context().get("x509_pem_cert", []))
-    if len(found) != 1:
-        raise NotAllowed("the connection shows no certificate")
-    return x509.load_pem_x509_certificate(found[0])
-
-
-def require_in_time(certificate: x509.Certificate) -> None:
-    """Refuse a certificate that has expired since the connection was made (NotValid)."""
-    if certificate.not_valid_after_utc <= datetime.now(UTC):
-        raise NotValid(
-            f"the certificate of the caller ended at {certificate.not_valid_after_utc.isoformat()}",
-            todo="enrol again: the hub operator gives a token, or signs the request",
-        )
-
-
 class AccessInterceptor(aio.ServerInterceptor):
     """Checks the caller of every method before it runs, and turns errors into statuses.
 
@@ -152,28 +113,31 @@ class AccessInterceptor(aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        wrap = self._stream if handler.response_streaming else self._unary
-        make = (
-            grpc.unary_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        method, read = handler_call_details.method, handler.request_deserializer
         # Without a deserializer gRPC hands over bytes: they are read only if their sender may call the method.
-        return make(
-            wrap(handler_call_details.method, behaviour, handler.request_deserializer),
-            response_serializer=handler.response_serializer,
-        )
+        if handler.response_streaming:
+            make, wrapped = (
+                grpc.unary_stream_rpc_method_handler,
+                self._stream(method, handler.unary_stream, read),
+            )
+        elif handler.request_streaming:
+            make = grpc.stream_unary_rpc_method_handler
+            wrapped = self._unary(method, handler.stream_unary, partial(_messages, read))
+        else:
+            make = grpc.unary_unary_rpc_method_handler
+            wrapped = self._unary(method, handler.unary_unary, partial(_message, read))
+        return make(wrapped, response_serializer=handler.response_serializer)
 
-    def _unary(self, method: str, behaviour: Any, read: Callable[[bytes], Any]) -> Any:
+    def _unary(
+        self, method: str, behaviour: Any, opened: Callable[[Any], Awaitable[tuple[Any, About]]]
+    ) -> Any:
         async def handle(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
             on, who = NOTHING, stated_names(context)
             try:
                 with self._places.one((await self.admit(method, context), method), AT_ONCE):
-                    request = _message(read, request)
-                    on = about(request)
+                    request, on = await opened(request)
                     answer = await behaviour(request, context)
-                    if method in POLLS:
+                    if method in LONG:
                         await self._standing(shown.get())
                     return answer
             except QuorateError as error:
@@ -191,8 +155,7 @@ class AccessInterceptor(aio.ServerInterceptor):
             on, who = NOTHING, stated_names(context)
             try:
                 with self._places.one((await self.admit(method, context), method), STREAMS_AT_ONCE):
-                    request = _message(read, request)
-                    on = about(request)
+                    request, on = await _message(read, request)
                     async for response in self._steps(behaviour(request, context)):
                         yield response
             except QuorateError as error:
@@ -266,7 +229,31 @@ def _bare(error: QuorateError) -> QuorateError:
     return error.with_traceback(None)
 
 
-def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
+async def _message(read: Callable[[bytes], Any], data: bytes) -> tuple[Any, About]:
+    """Return a message, and what it is about."""
+    request = _read(read, data)
+    return request, about(request)
+
+
+async def _messages(
+    read: Callable[[bytes], Any], stream: AsyncIterable[bytes]
+) -> tuple[AsyncIterator[Any], About]:
+    """Return a stream of messages that are read as they come, and what the first is about."""
+    parts = aiter(stream)
+    try:
+        first, on = await _message(read, await anext(parts))
+    except StopAsyncIteration:
+        raise Malformed("no message came") from None
+
+    async def every() -> AsyncIterator[Any]:
+        yield first
+        async for data in parts:
+            yield _read(read, data)
+
+    return every(), on
+
+
+def _read(read: Callable[[bytes], Any], data: bytes) -> Any:
     try:
         return read(data)
     except DecodeError:

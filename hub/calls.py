@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import grpc
 from grpc import aio
 from structlog.contextvars import bind_contextvars
 
-from hub.access import certificate_caller
+from hub.callers import certificate_caller
 from hub.errors import NotAllowed
 from hub.metrics import CALL_SECONDS, CALLS, IN_PROGRESS, RECEIVED
 from quorate.contract.requests import new_request_id, request_id_in
@@ -38,40 +38,51 @@ class CallInterceptor(aio.ServerInterceptor):
         # Methods without a handler do not come this far, so that this is one of the contract's.
         method = handler_call_details.method.rsplit("/", 1)[-1]
         if handler.response_streaming:
-            make, wrapped = grpc.unary_stream_rpc_method_handler, _stream(method, handler.unary_stream)
+            make, wrapped = grpc.unary_stream_rpc_method_handler, _answers(method, handler.unary_stream)
+        elif handler.request_streaming:
+            make, wrapped = grpc.stream_unary_rpc_method_handler, _requests(method, handler.stream_unary)
         else:
             make, wrapped = grpc.unary_unary_rpc_method_handler, _unary(method, handler.unary_unary)
-        return make(
-            wrapped,
-            response_serializer=handler.response_serializer,
-        )
+        return make(wrapped, response_serializer=handler.response_serializer)
 
 
 def _unary(method: str, behaviour: Any) -> Any:
-    async def handle(request: Any, context: Context) -> Any:
-        with _observed(method, request, context):
-            return await behaviour(request, context)
+    async def handle(request: bytes, context: Context) -> Any:
+        with _observed(method, context):
+            return await behaviour(_counted(method, request), context)
 
     return handle
 
 
-def _stream(method: str, behaviour: Any) -> Any:
-    async def handle(request: Any, context: Context) -> Any:
-        with _observed(method, request, context):
-            async for response in behaviour(request, context):
+def _answers(method: str, behaviour: Any) -> Any:
+    async def handle(request: bytes, context: Context) -> Any:
+        with _observed(method, context):
+            async for response in behaviour(_counted(method, request), context):
                 yield response
 
     return handle
 
 
+def _requests(method: str, behaviour: Any) -> Any:
+    async def handle(requests: AsyncIterable[bytes], context: Context) -> Any:
+        with _observed(method, context):
+            return await behaviour((_counted(method, request) async for request in requests), context)
+
+    return handle
+
+
+def _counted(method: str, request: bytes) -> bytes:
+    # As bytes: they are read only for callers who may send them.
+    RECEIVED.labels(method).inc(len(request))
+    return request
+
+
 @contextmanager
-def _observed(method: str, request: Any, context: Context) -> Iterator[None]:
+def _observed(method: str, context: Context) -> Iterator[None]:
     _name(method, context)
     # Now, never at the end: an abandoned stream may be closed after its call, and gRPC would read freed memory.
     role = _role(context)
     began, code = time.perf_counter(), grpc.StatusCode.OK.name
-    # As bytes: they are read only for callers who may send them.
-    RECEIVED.labels(method).inc(len(request))
     try:
         with IN_PROGRESS.labels(method).track_inprogress():
             yield

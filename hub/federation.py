@@ -6,18 +6,21 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
 from grpc import aio
 
-from hub.access import caller, shown
+from hub.batches import batches
 from hub.bell import LOOK_AGAIN, ORDERS, Bell
+from hub.callers import caller, shown
 from hub.chain import links_of
 from hub.config import Agreement
 from hub.contacts import greeted, seen
 from hub.errors import Conflict, HubRefusal, Malformed
+from hub.pieces import Put
 from hub.quota import Lines
 from hub.releases import judge, largest_contribution
 from hub.renewal import Renewals
@@ -33,6 +36,8 @@ from quorate.v1.federation_pb2_grpc import FederationServiceServicer
 log = logging.getLogger("quorate.hub")
 Context = aio.ServicerContext[Any, Any]
 LONGEST_POLL = 30
+#: Pieces that are kept at once.
+BATCH = 4
 
 
 class Federation(FederationServiceServicer):
@@ -156,24 +161,25 @@ class Federation(FederationServiceServicer):
     def _publish(self, head: Head, entries: list[bytes], statement: bytes) -> bytes:
         return self._store.publish(head, links_of(entries), statement)
 
-    async def PutChunk(self, request: fed.PutChunkRequest, context: Context) -> fed.PutChunkResponse:
-        """Keep one piece of a contribution."""
-        if request.offset % CHUNK:
-            raise Malformed(
-                f"a piece starts at a multiple of {CHUNK}", todo="send full pieces, only the last is shorter"
-            )
-        received = await asyncio.to_thread(self._put, caller.get().name, request)
+    async def PutChunk(
+        self, request_iterator: AsyncIterator[fed.PutChunkRequest], context: Context
+    ) -> fed.PutChunkResponse:
+        """Keep pieces of a contribution, each as soon as it can be."""
+        received, operator = 0, caller.get().name
+        async for requests in batches(_well_formed(request_iterator), BATCH):
+            received = await asyncio.to_thread(self._put, operator, requests)
         return fed.PutChunkResponse(received=received)
 
-    def _put(self, operator: str, request: fed.PutChunkRequest) -> int:
-        data, order = request.data, _hex(request.order_digest)
-        digest = hashlib.sha256(data)
-        if not 0 < len(data) <= CHUNK or digest.digest() != request.sha256:
-            raise Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
-        if request.offset + len(data) > self._largest(operator, order):
+    def _put(self, operator: str, requests: Sequence[fed.PutChunkRequest]) -> int:
+        order, token = _hex(requests[0].order_digest), requests[0].token
+        if any(
+            (request.order_digest, request.token) != (requests[0].order_digest, token) for request in requests
+        ):
+            raise Malformed("the pieces of one call are of one order and lease")
+        pieces = [_piece(request) for request in requests]
+        if max(piece.offset + len(piece.data) for piece in pieces) > self._largest(operator, order):
             raise Malformed("the contribution is larger than its cells can be")
-        name = digest.hexdigest()
-        return self._store.put_chunk(operator, order, request.token, request.offset, data, name)
+        return self._store.put_pieces(operator, order, token, pieces)
 
     async def CommitContribution(
         self, request: fed.CommitContributionRequest, context: Context
@@ -211,6 +217,29 @@ class Federation(FederationServiceServicer):
         what = f"{request.length} bytes, SHA-256 {request.sha256.hex()}"
         self._store.audit(caller.get().uri, "accepted a contribution", what, about(request))
         return receipt
+
+
+async def _well_formed(requests: AsyncIterator[fed.PutChunkRequest]) -> AsyncIterator[fed.PutChunkRequest]:
+    """Let pieces through that have a size and a place that pieces have, before more of them are waited for."""
+    async for request in requests:
+        if request.offset % CHUNK:
+            raise Malformed(
+                f"a piece starts at a multiple of {CHUNK}", todo="send full pieces, only the last is shorter"
+            )
+        if not 0 < len(request.data) <= CHUNK:
+            raise _no_piece()
+        yield request
+
+
+def _piece(request: fed.PutChunkRequest) -> Put:
+    digest = hashlib.sha256(request.data)
+    if digest.digest() != request.sha256:
+        raise _no_piece()
+    return Put(request.offset, request.data, digest.hexdigest())
+
+
+def _no_piece() -> Malformed:
+    return Malformed(f"a piece has 1 to {CHUNK} bytes and their digest", todo="send the piece again")
 
 
 def _hex(order_digest: bytes) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 from grpc import aio
 
-from hub.access import caller
 from hub.bell import LOOK_AGAIN, ORDERS, Bell
+from hub.callers import caller
 from hub.config import Agreement
 from hub.errors import Malformed, NotFound
 from hub.failures import Failures

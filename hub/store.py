@@ -15,9 +15,9 @@ from hub.leases import is_live
 from hub.life import COLLECTING, COMMITTED, ENDED, LEASED, OFFERED
 from hub.models import Contribution, Release, Task
 from hub.objects import Objects
+from hub.pieces import release_of
 from hub.tasks import Tasks
 from hub.trail import NOTHING, About, Wanted, append, lines
-from hub.uploads import release_of
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hub.leases import Leased
 from hub.ledgers import Ledgers
 from hub.life import ANSWERED, COLLECTING, OFFERED, REFUSED
 from hub.models import Release, Task
-from hub.uploads import lock_task, own_task
+from hub.pieces import lock_task, own_task
 
 
 class Tasks(Ledgers):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -18,6 +18,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from node.pace import Pace
 from node.stopping import Stopped
 from privacy.errors import PeerProblem, Refused
 from privacy.ledger import Recorded
@@ -112,9 +113,9 @@ class Uplink:
         Refused
             If the hub refuses, or counts other bytes.
         """
-        data, offset = recorded.result, 0
+        data, offset, pace = recorded.result, 0, Pace()
         while offset < len(data):
-            held = self._put(order_digest, token, offset, data[offset : offset + CHUNK])
+            held = self._put(order_digest, token, data, offset, pace)
             if not offset < held <= len(data):
                 raise Refused(
                     "the hub counts more or fewer bytes than were sent", todo="report it to the hub operator"
@@ -138,12 +139,16 @@ class Uplink:
         )
         return self._call(lambda: self._stub.CommitContribution.future(request, timeout=CALL_SECONDS)).receipt
 
-    def _put(self, order_digest: bytes, token: bytes, offset: int, data: bytes) -> int:
-        sha256 = hashlib.sha256(data).digest()
-        request = pb.PutChunkRequest(
-            order_digest=order_digest, offset=offset, data=data, sha256=sha256, token=token
-        )
-        return self._call(lambda: self._stub.PutChunk.future(request, timeout=CALL_SECONDS)).received
+    def _put(self, order_digest: bytes, token: bytes, data: bytes, offset: int, pace: Pace) -> int:
+        """Send some pieces from a place on, fewer at every attempt; return how many bytes the hub holds then."""
+
+        def start() -> grpc.Future[pb.PutChunkResponse]:
+            pieces = pieces_of(order_digest, token, data, offset, pace.next())
+            return self._stub.PutChunk.future(pieces, timeout=CALL_SECONDS)
+
+        held = self._call(start).received
+        pace.done()
+        return held
 
     def _call(self, start: Callable[[], grpc.Future[_Answer]], patience: float | None = None) -> _Answer:
         """Make a call; on UNAVAILABLE again after 0.5–10 s with jitter, until it works or is stopped."""
@@ -193,3 +198,18 @@ def _unavailable(error: BaseException) -> bool:
     """Return whether a call may be made again: nobody answered, or not in time; every call is idempotent."""
     passing = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
     return isinstance(error, grpc.RpcError) and error.code() in passing
+
+
+def pieces_of(
+    order_digest: bytes, token: bytes, data: bytes, offset: int, most: int
+) -> Iterator[pb.PutChunkRequest]:
+    """Yield at most so many pieces of a contribution, from a place on."""
+    for place in range(offset, min(offset + most * CHUNK, len(data)), CHUNK):
+        piece = data[place : place + CHUNK]
+        yield pb.PutChunkRequest(
+            order_digest=order_digest,
+            offset=place,
+            data=piece,
+            sha256=hashlib.sha256(piece).digest(),
+            token=token,
+        )

@@ -20,6 +20,7 @@ from hub.authority import found, sign
 from hub.chain import links_of
 from hub.config import Agreement, Home, Register
 from hub.objects import Objects
+from hub.pieces import Put
 from hub.releases import judge
 from hub.store import Store
 from hub.uploads import Given
@@ -251,7 +252,15 @@ def charged(store: Store, order_bytes: bytes, data: bytes) -> bytes:
 
 def put_chunk(store: Store, operator: str, order_digest: str, offset: int, data: bytes) -> int:
     """Put a piece under the newest lease."""
-    return store.put_chunk(operator, order_digest, token_for(store, operator, order_digest), offset, data)
+    return put_under(store, operator, order_digest, token_for(store, operator, order_digest), offset, data)
+
+
+def put_under(  # noqa: PLR0917 - what is put, where, by whom
+    store: Store, operator: str, order_digest: str, token: bytes, offset: int, data: bytes
+) -> int:
+    """Put a piece under a lease."""
+    piece = Put(offset, data, hashlib.sha256(data).hexdigest())
+    return store.put_pieces(operator, order_digest, token, [piece])
 
 
 def accept(store: Store, operator: str, given: Given) -> bytes:

@@ -40,6 +40,8 @@ TYPED = frozenset({
     S.UNAUTHENTICATED,
     S.ABORTED,
 })  # fmt: skip
+#: Methods that take a stream, and those that answer with one.
+SENT = {FEDERATION + "PutChunk"}
 STREAMED = {name for name, _request, _response, streamed in methods() if streamed}
 
 

@@ -18,6 +18,8 @@ import grpc
 import numpy as np
 from grpc import aio
 
+from node.pace import Pace
+from node.uplink import pieces_of
 from privacy.ledger.entry import Entry, head_after
 from quorate.contract.order import CHUNK, ENTRY_TYPE, TaskOrder
 from quorate.contract.payload import encode
@@ -62,18 +64,12 @@ class Node:
         name = hashlib.sha256(self._order).digest()
         order = TaskOrder.from_bytes(self._order, "the order")
         entry = await self._publish(order)
-        for offset in range(0, len(self._data), CHUNK):
-            piece = self._data[offset : offset + CHUNK]
-            await self._stub.PutChunk(
-                pb.PutChunkRequest(
-                    order_digest=name,
-                    offset=offset,
-                    data=piece,
-                    sha256=hashlib.sha256(piece).digest(),
-                    token=self._token,
-                ),
-                timeout=CALL_SECONDS,
-            )
+        place, pace = 0, Pace()
+        while place < len(self._data):
+            # As `node.uplink` does.
+            pieces = pieces_of(name, self._token, self._data, place, pace.next())
+            place = (await self._stub.PutChunk(pieces, timeout=CALL_SECONDS)).received
+            pace.done()
         put = time.monotonic()
         said = receipt_for(order, name.hex(), Entry.model_validate_json(entry), entry).to_bytes()
         await self._stub.CommitContribution(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +13,9 @@ from typing import Any, cast
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from hub.access import caller, shown, status_of
+from hub.access import status_of
 from hub.bell import Bell
+from hub.callers import caller, shown
 from hub.config import Agreement
 from hub.federation import Federation
 from hub.renewal import Renewals
@@ -24,7 +25,7 @@ from privacy.errors import QuorateError
 from quorate.contract.identity import OFFICE, OPERATOR, Identity
 from quorate.v1 import federation_pb2 as fed
 from tests.support_hub import NETWORK, issue, write_hub_home
-from tests.support_peers import FEDERATION, STREAMED
+from tests.support_peers import FEDERATION, SENT, STREAMED
 from tests.wire.examples import message_class, methods
 
 TYPES = {name: request for name, request, _response, _streamed in methods()}
@@ -79,7 +80,7 @@ class Handlers:
         shown.set(self._shown)
         behaviour: Any = getattr(self._federation if node else self._statistics, method.rsplit("/", 1)[1])
         try:
-            found = behaviour(request, cast("Any", None))
+            found = behaviour(_alone(request) if method in SENT else request, cast("Any", None))
             if method in STREAMED:
                 await anext(found)
                 await found.aclose()
@@ -88,3 +89,7 @@ class Handlers:
         except QuorateError as error:
             return status_of(error)
         return grpc.StatusCode.OK
+
+
+async def _alone(request: Message) -> AsyncIterator[Message]:
+    yield request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -29,7 +30,7 @@ def served(net: Network) -> Network:
     return net
 
 
-def status(call: grpc.UnaryUnaryMultiCallable, request: object, timeout: float = 5.0) -> grpc.StatusCode:  # type: ignore[type-arg]
+def status(call: Callable[..., object], request: object, timeout: float = 5.0) -> grpc.StatusCode:
     """Return the status that a call ends with."""
     try:
         call(request, timeout=timeout)
@@ -91,7 +92,7 @@ def test_an_operator_cannot_touch_the_order_of_another(served: Network) -> None:
     refusal = fed.RefuseTaskRequest(order_digest=digest, reason=fed.REFUSAL_REASON_DECLINED)
     with channel_of(served, "mno2") as channel:
         stub = FederationServiceStub(channel)
-        assert status(stub.PutChunk, chunk) is grpc.StatusCode.NOT_FOUND
+        assert status(stub.PutChunk, iter([chunk])) is grpc.StatusCode.NOT_FOUND
         assert status(stub.CommitContribution, commit) is grpc.StatusCode.NOT_FOUND
         assert status(stub.RefuseTask, refusal) is grpc.StatusCode.NOT_FOUND
 

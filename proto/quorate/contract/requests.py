@@ -42,7 +42,9 @@ class _Details(NamedTuple):
     compression: Any
 
 
-class RequestIds(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class RequestIds(
+    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor
+):
     """Gives every call of a channel a request id, and the lines that the caller logs about it."""
 
     def intercept_unary_unary(
@@ -56,6 +58,12 @@ class RequestIds(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterce
     ) -> Any:
         """Make a call that has a stream of answers."""
         return continuation(_named(client_call_details), request)
+
+    def intercept_stream_unary(
+        self, continuation: Callable[[Any, Any], Any], client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        """Make a call that sends a stream."""
+        return continuation(_named(client_call_details), request_iterator)
 
 
 def _named(details: Any) -> _Details:

@@ -69,7 +69,7 @@ class FederationServiceStub:
                 request_serializer=quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.FromString,
                 _registered_method=True)
-        self.PutChunk = channel.unary_unary(
+        self.PutChunk = channel.stream_unary(
                 '/quorate.v1.FederationService/PutChunk',
                 request_serializer=quorate_dot_v1_dot_federation__pb2.PutChunkRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.PutChunkResponse.FromString,
@@ -136,8 +136,9 @@ class FederationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def PutChunk(self, request, context):
-        """Stores one piece of a contribution. Idempotent: the same piece again changes nothing.
+    def PutChunk(self, request_iterator, context):
+        """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
+        changes nothing. What came before a call broke off is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,7 +189,7 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.SerializeToString,
             ),
-            'PutChunk': grpc.unary_unary_rpc_method_handler(
+            'PutChunk': grpc.stream_unary_rpc_method_handler(
                     servicer.PutChunk,
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.PutChunkRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.PutChunkResponse.SerializeToString,
@@ -399,7 +400,7 @@ class FederationService:
             _registered_method=True)
 
     @staticmethod
-    def PutChunk(request,
+    def PutChunk(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -409,8 +410,8 @@ class FederationService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
             '/quorate.v1.FederationService/PutChunk',
             quorate_dot_v1_dot_federation__pb2.PutChunkRequest.SerializeToString,

@@ -56,8 +56,10 @@ class FederationServiceStub:
     """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
     the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
     """
-    PutChunk: _grpc.UnaryUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]
-    """Stores one piece of a contribution. Idempotent: the same piece again changes nothing."""
+    PutChunk: _grpc.StreamUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]
+    """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
+    changes nothing. What came before a call broke off is kept.
+    """
     CommitContribution: _grpc.UnaryUnaryMultiCallable[_federation_pb2.CommitContributionRequest, _federation_pb2.CommitContributionResponse]
     """Completes a contribution. The same digest again returns the same receipt; another digest is refused."""
 
@@ -83,8 +85,10 @@ class FederationServiceAsyncStub(FederationServiceStub):
     """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
     the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
     """
-    PutChunk: _aio.UnaryUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]  # type: ignore[assignment]
-    """Stores one piece of a contribution. Idempotent: the same piece again changes nothing."""
+    PutChunk: _aio.StreamUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]  # type: ignore[assignment]
+    """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
+    changes nothing. What came before a call broke off is kept.
+    """
     CommitContribution: _aio.UnaryUnaryMultiCallable[_federation_pb2.CommitContributionRequest, _federation_pb2.CommitContributionResponse]  # type: ignore[assignment]
     """Completes a contribution. The same digest again returns the same receipt; another digest is refused."""
 
@@ -153,10 +157,12 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def PutChunk(
         self,
-        request: _federation_pb2.PutChunkRequest,
+        request_iterator: _MaybeAsyncIterator[_federation_pb2.PutChunkRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_federation_pb2.PutChunkResponse, _abc.Awaitable[_federation_pb2.PutChunkResponse]]:
-        """Stores one piece of a contribution. Idempotent: the same piece again changes nothing."""
+        """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
+        changes nothing. What came before a call broke off is kept.
+        """
 
     @_abc_1.abstractmethod
     def CommitContribution(

@@ -11,7 +11,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from hub.access import ROLES, certificate_caller, require_role, status_of
+from hub.access import ROLES, require_role, status_of
+from hub.callers import certificate_caller
 from hub.errors import Conflict, HubRefusal, Malformed, NotAllowed, NotFound
 from privacy.errors import LedgerProblem, QuorateError, ResourceProblem, UsageProblem
 from quorate.contract.identity import HUB, OFFICE, OPERATOR, Identity

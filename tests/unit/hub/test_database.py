@@ -21,7 +21,17 @@ from hub.models import Base
 from hub.store import Store, store_of
 from hub.uploads import Given
 from privacy.errors import ExitCode, ResourceProblem, UsageProblem
-from tests.support_hub import DAY, OPERATORS, Kept, accept, answer, given_by, small_agreement, token_for
+from tests.support_hub import (
+    DAY,
+    OPERATORS,
+    Kept,
+    accept,
+    answer,
+    given_by,
+    put_under,
+    small_agreement,
+    token_for,
+)
 from tests.unit.hub.test_releases import open_day
 from tests.unit.hub.test_store import EAST, contribution, orders, release
 
@@ -159,7 +169,7 @@ def test_hubs_that_get_one_contribution_accept_it_once_with_one_receipt(kept: Ke
     token = token_for(store, "east", EAST)
 
     def deliver(number: int, hub: Store) -> bytes:
-        hub.put_chunk("east", EAST, token, 0, b"the data")
+        put_under(hub, "east", EAST, token, 0, b"the data")
         given = contribution()
         given.row.receipt = b"receipt of hub %d" % number
         return hub.accept("east", token, given)

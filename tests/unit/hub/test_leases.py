@@ -13,7 +13,7 @@ from hub.errors import Conflict, LeaseLost, NotFound
 from hub.leases import Leased
 from hub.life import COMMITTED, LEASED, OFFERED, REFUSED
 from hub.store import Store
-from tests.support_hub import Kept
+from tests.support_hub import Kept, put_under
 from tests.unit.hub.test_store import EAST, WEST, contribution, orders, release, tasks
 
 LONG = 3600.0
@@ -49,8 +49,8 @@ def test_a_node_that_asks_again_gets_its_order_with_a_new_token(store: Store) ->
     assert (before.payload, before.order_digest) == (after.payload, after.order_digest)
     assert before.token != after.token
     with pytest.raises(LeaseLost, match="not leased under this token"):
-        store.put_chunk("east", EAST, before.token, 0, b"abc")
-    assert store.put_chunk("east", EAST, after.token, 0, b"abc") == 3
+        put_under(store, "east", EAST, before.token, 0, b"abc")
+    assert put_under(store, "east", EAST, after.token, 0, b"abc") == 3
 
 
 def test_an_order_whose_node_is_silent_is_taken_over(store: Store) -> None:
@@ -60,7 +60,7 @@ def test_an_order_whose_node_is_silent_is_taken_over(store: Store) -> None:
     assert quick.payload == slow.payload
     for call in (
         lambda: store.renew("east", EAST, slow.token, "computing", LONG),
-        lambda: store.put_chunk("east", EAST, slow.token, 0, b"the data"),
+        lambda: put_under(store, "east", EAST, slow.token, 0, b"the data"),
         lambda: store.accept("east", slow.token, contribution()),
         lambda: store.refuse("east", EAST, slow.token, "POLICY", b"{}"),
     ):
@@ -75,7 +75,7 @@ def test_an_order_whose_node_is_silent_is_taken_over(store: Store) -> None:
 
 def test_who_was_slow_and_not_replaced_may_go_on(store: Store) -> None:
     slow = leased(store, seconds=0)
-    assert store.put_chunk("east", EAST, slow.token, 0, b"the data") == 8
+    assert put_under(store, "east", EAST, slow.token, 0, b"the data") == 8
     store.renew("east", EAST, slow.token, "uploading", LONG)
     assert store.acquire("east", 1, LONG) is None, "the lease is in force again"
     store.accept("east", slow.token, contribution())
@@ -116,10 +116,10 @@ def test_an_answered_order_has_no_lease_to_renew(store: Store) -> None:
 @pytest.mark.parametrize("token", [b"", b"x", bytes(16), bytes(1000)])
 def test_a_token_that_nobody_was_given_opens_nothing(store: Store, token: bytes) -> None:
     with pytest.raises(LeaseLost):
-        store.put_chunk("east", EAST, token, 0, b"abc")
+        put_under(store, "east", EAST, token, 0, b"abc")
     leased(store)
     with pytest.raises(LeaseLost):
-        store.put_chunk("east", EAST, token, 0, b"abc")
+        put_under(store, "east", EAST, token, 0, b"abc")
 
 
 def test_of_nodes_that_ask_hubs_at_once_one_gets_the_order(kept: Kept, store: Store) -> None:
