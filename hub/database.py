@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from alembic import command
@@ -47,6 +48,8 @@ class Database:
     def __init__(self, address: str | URL, *, migrate: bool = True) -> None:
         url = url_of(address)
         self._engine = _engine(url)
+        # SQLite has one writer. Threads that wait for it there look again now and then; here they are woken.
+        self._turn: AbstractContextManager[object] = Lock() if url.drivername == _SQLITE else nullcontext()
         try:
             self._open(url, migrate)
         except BaseException:
@@ -98,7 +101,11 @@ class Database:
         """
         engine = self._engine.execution_options(**{_READING: reading, _PASSING: passing})
         try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
+            with (
+                nullcontext() if reading else self._turn,
+                Session(engine, expire_on_commit=False) as session,
+                session.begin(),
+            ):
                 if passing and session.get_bind().dialect.name == "postgresql":
                     session.execute(text("SET LOCAL synchronous_commit = off"))
                 yield session

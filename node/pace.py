@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Most pieces in a call, and the seconds that a call may take if the next one is to have twice as many.
-MOST, QUICK_SECONDS = 32, 2.0
+#: Pieces of the first call, most pieces of a call, and the seconds that one may take if the next is to have twice as
+#: many.
+FIRST, MOST, QUICK_SECONDS = 4, 32, 2.0
 
 
 class Pace:
@@ -22,7 +23,7 @@ class Pace:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._pieces = clock, 1
+        self._clock, self._pieces = clock, FIRST
         self._began: float | None = None
 
     def next(self) -> int:

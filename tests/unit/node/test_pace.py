@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.pace import MOST, QUICK_SECONDS, Pace
+from node.pace import FIRST, MOST, QUICK_SECONDS, Pace
 
 
 def test_quick_calls_grow_slow_ones_shrink_and_a_failed_one_begins_again() -> None:
@@ -16,7 +16,7 @@ def test_quick_calls_grow_slow_ones_shrink_and_a_failed_one_begins_again() -> No
         pace.done()
         return pieces
 
-    assert [call(0.1) for _ in range(7)] == [1, 2, 4, 8, 16, 32, MOST]
+    assert [call(0.1) for _ in range(5)] == [FIRST, 8, 16, 32, MOST]
     assert [call(QUICK_SECONDS) for _ in range(3)] == [MOST, MOST // 2, MOST // 4]
     assert pace.next() == 4
     assert pace.next() == 1, "the call before did not end well"
