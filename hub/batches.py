@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 
 
-async def batches(items: AsyncIterator[_Item], most: int) -> AsyncIterator[list[_Item]]:
+async def batches(items: AsyncIterator[_Item], most: int) -> AsyncGenerator[list[_Item], None]:
     """Yield what has come since the last batch, in order: at least one item, at most `most`.
 
     While a batch is worked at, at most `most` further items are taken. What goes wrong with an item is raised after

@@ -61,11 +61,14 @@ class NodeConfig(_Strict):
         File of the ledger's signed heads; best on another disk than the ledger.
     metrics
         host:port at which the node tells its operator its metrics; empty for not at all.
+    tasks_at_once
+        How many orders are worked at at the same time; each takes what `engine` allows.
     """
 
     hub: str = Field(default="localhost:7443", pattern=r"^[^\s:]+:[0-9]{1,5}$")
     witness: str = Field(default="witness.jsonl", min_length=1)
     metrics: str = Field(default="", pattern=PLACE)
+    tasks_at_once: int = Field(default=1, ge=1, le=8)
     source: Source
     engine: Engine = Engine()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,28 +19,24 @@ from node.engine import connect
 from node.enrolment import Agreement, keeper_of, load, secret_of
 from node.evidence import Evidence
 from node.jobs import BuildJob, run
-from node.lease import KeptLease
 from node.ledgers import require_sound, today
 from node.metrics import NodeMetrics
 from node.progress import ProgressFile
-from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.renewal import renewed_channel
+from node.serving import Serving
 from node.statistics.registry import algorithms
 from node.stopping import Stopped, Stopping
 from node.uplink import Uplink
-from privacy.errors import QuorateError, UsageProblem, place_of
+from privacy.errors import UsageProblem
 from privacy.ledger import Ledger
 from privacy.ledger.caps import above_caps
 from privacy.ledger.files import require_one_name
 from privacy.ledger.request import Seam, no_seam
 from quorate.contract.calendar import days_between
 from quorate.contract.listener import tell_metrics
-from quorate.contract.order import TaskOrder
-from quorate.v1 import federation_pb2 as pb
 
 log = logging.getLogger("quorate.node")
-POLL_SECONDS = 20
 #: A difference of clocks that is worth a warning.
 _CLOCK_SECONDS = 60
 
@@ -135,25 +130,18 @@ class Daemon:
             log.info("stopped")
 
     def _work(self, uplink: Uplink, ledger: Ledger) -> None:
-        releasing = Releasing(
-            self._home.root.resolve(),
-            self._own,
-            algorithms(),
-            ledger,
-            partial(today, self._own),
-            self._stopping,
-        )
-        keeper = keeper_of(self._home, self._own.config)
-        evidence = Evidence(self._own.operator, self._own.charter, keeper.key)
-        delivery = Delivery(uplink, evidence, ledger, self._home.receipts, version("quorate"), self._seam)
+        own, home = self._own, self._home
+        releasing = Releasing(home.root.resolve(), own, algorithms(), ledger, partial(today, own))
+        evidence = Evidence(own.operator, own.charter, keeper_of(home, own.config).key)
+        delivery = Delivery(uplink, evidence, ledger, home.receipts, version("quorate"), self._seam)
         self._greet(delivery)
         delivery.claim()
-        while True:
-            self._serve_one(uplink, releasing, delivery)
+        Serving(own, releasing, delivery, self._stopping, self._metrics, self._progress, self._seam).serve()
 
     def _greet(self, delivery: Delivery) -> None:
         answer = delivery.hello(self._patience)
-        self._noted_contact()
+        self._metrics.contact()
+        self._progress.contact()
         if answer.charter_digest.hex() != self._own.charter_digest:
             raise UsageProblem(
                 f"the hub works under version {answer.charter_version} of the charter of {answer.network}, "
@@ -169,78 +157,6 @@ class Daemon:
                 _CLOCK_SECONDS,
             )
         delivery.publish()
-
-    def _noted_contact(self) -> None:
-        self._metrics.contact()
-        self._progress.contact()
-
-    def _serve_one(self, uplink: Uplink, releasing: Releasing, delivery: Delivery) -> None:
-        """Wait for an order and answer it; whatever is wrong with it does not end the daemon."""
-        try:
-            task = uplink.next_order(POLL_SECONDS)
-        except QuorateError as error:
-            log.error("%s; trying again in %d s", error, POLL_SECONDS)
-            self._wait_for_tick(time.monotonic(), POLL_SECONDS)
-            return
-        self._noted_contact()
-        if task is None:
-            return
-        came = time.monotonic()
-        try:
-            with delivery.keeping(task) as lease:
-                self._answer(task.task_order, releasing, delivery, lease, came)
-        except Stopped:
-            raise
-        except QuorateError as error:
-            # The order stays open at the hub and comes again; whatever was committed is sent then.
-            log.error("%s; trying again", error)
-            self._wait_for_tick(came, POLL_SECONDS)
-        except Exception as error:  # noqa: BLE001 - no order may end the daemon; the text may quote data
-            log.error("a defect of Quorate: %s", place_of(error))
-            self._wait_for_tick(came, POLL_SECONDS)
-
-    def _answer(
-        self,
-        statement: pb.Envelope,
-        releasing: Releasing,
-        delivery: Delivery,
-        lease: KeptLease,
-        came: float,
-    ) -> None:
-        payload = delivery.evidence.order(statement)
-        try:
-            order = TaskOrder.from_wire(payload, "the task order")
-            terms = order.terms
-            log.info("order for %s of %s", terms.product, terms.first_day)
-            self._progress.note("answering", f"{terms.product} {terms.first_day} to {terms.last_day}")
-            lease.now(pb.PHASE_COMPUTING)
-            recorded = releasing.answer(order, lambda phase: log.info("%s", phase))
-        except Refusal as refusal:
-            log.warning("refused: %s", refusal)
-            self._wait_for_tick(came)
-            self._metrics.refused(refusal.reason)
-            delivery.refuse(payload, lease.token, refusal.reason)
-            return
-        except UsageProblem as error:
-            log.warning("refused: %s", error)
-            self._wait_for_tick(came)
-            self._metrics.refused(pb.REFUSAL_REASON_CHARTER_MISMATCH)
-            delivery.refuse(payload, lease.token, pb.REFUSAL_REASON_CHARTER_MISMATCH)
-            return
-        self._seam("before upload")
-        self._wait_for_tick(came)
-        self._metrics.ledger(releasing.ledger, self._own.budgets)
-        lease.now(pb.PHASE_UPLOADING)
-        sequence = delivery.deliver(payload, lease.token, recorded)
-        log.info("delivered %s, ledger entry %d", order.terms.product, sequence)
-
-    def _wait_for_tick(self, came: float, at_least: float = 0.0) -> None:
-        """Wait for a multiple of the policy's tick since an order came, so that no answer tells how long it took."""
-        tick = self._own.policy.answer_tick_seconds
-        elapsed = time.monotonic() - came
-        until = math.ceil(max(elapsed, at_least) / tick) * tick
-        if self._stopping.asked.wait(until - elapsed):
-            raise Stopped
 
 
 def check(home: Home, own: Agreement) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -55,10 +56,10 @@ class Delivery:
         """Say that the node is there; return what the hub works by and knows of the ledger."""
         return self.uplink.hello(self.version, self.ledger.head, patience)
 
-    def keeping(self, task: pb.AcquireTaskResponse) -> KeptLease:
-        """Return the lease of a task, to be kept while it is worked at."""
-        digest = hashlib.sha256(task.task_order.payload).digest()
-        return KeptLease(task.lease, partial(self.uplink.renew, digest), self.uplink.warn)
+    def keeping(self, task: pb.AcquireTaskResponse, lost: Callable[[], None]) -> KeptLease:
+        """Return the lease of a task, to be kept while it is worked at; `lost` is called if it is lost."""
+        renew = partial(self.uplink.renew, name_of(task))
+        return KeptLease(task.lease, renew, self.uplink.warn, lost)
 
     def refuse(self, order: bytes, token: bytes, reason: pb.RefusalReason.ValueType) -> None:
         """State a refusal of an order."""
@@ -136,6 +137,11 @@ class Delivery:
             fresh.unlink(missing_ok=True)
             write_private(fresh, document)
             fresh.replace(path)
+
+
+def name_of(task: pb.AcquireTaskResponse) -> bytes:
+    """Return the SHA-256 by which an order is named."""
+    return hashlib.sha256(task.task_order.payload).digest()
 
 
 def _fitting(lines: list[Line]) -> list[Line]:

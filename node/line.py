@@ -10,7 +10,7 @@ import grpc
 
 
 class Line(grpc.Channel):
-    """A channel for calls with one request and one response, over the newest of a row of channels.
+    """A channel for calls with one response, over the newest of a row of channels.
 
     An older channel is closed when its last call has ended.
 
@@ -35,6 +35,10 @@ class Line(grpc.Channel):
     def unary_unary(self, method: str, *how: Any, **more: Any) -> Any:
         """Return what makes calls of a method."""
         return _Method(self, lambda channel: channel.unary_unary(method, *how, **more))
+
+    def stream_unary(self, method: str, *how: Any, **more: Any) -> Any:
+        """Return what makes calls of a method that takes a stream."""
+        return _Method(self, lambda channel: channel.stream_unary(method, *how, **more))
 
     def begin(self) -> grpc.Channel:
         """Return the newest channel and count a call on it."""
@@ -77,7 +81,7 @@ class Line(grpc.Channel):
         """Not on a line."""
         raise NotImplementedError
 
-    unsubscribe = unary_stream = stream_unary = stream_stream = subscribe
+    unsubscribe = unary_stream = stream_stream = subscribe
 
 
 class _Method:

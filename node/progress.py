@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from privacy.errors import UsageProblem
@@ -31,7 +34,7 @@ class Progress:
     contact
         When the hub answered last; empty if it did not yet.
     task
-        Product and period that it answers; empty if it answers none.
+        Products and periods that it answers, with a semicolon between them; empty if it answers none.
     """
 
     doing: Doing
@@ -52,19 +55,35 @@ class ProgressFile:
 
     def __init__(self, path: Path) -> None:
         self._path, self._contact = path, ""
+        self._answers, self._turn = list[str](), Lock()
 
     def contact(self) -> None:
-        """Note that the hub answered and nothing is to be done."""
+        """Note that the hub answered."""
         self._contact = _now()
-        self.note("waiting")
+        self._working()
 
-    def note(self, doing: Doing, task: str = "") -> None:
+    @contextmanager
+    def answering(self, task: str) -> Iterator[None]:
+        """Note a product and period that is answered until the block ends."""
+        self._answers.append(task)
+        self._working()
+        try:
+            yield
+        finally:
+            self._answers.remove(task)
+            self._working()
+
+    def _working(self) -> None:
+        self.note("answering" if self._answers else "waiting")
+
+    def note(self, doing: Doing) -> None:
         """Say what the daemon does from now on."""
-        found = Progress(doing, os.getpid(), _now(), self._contact, task)
+        found = Progress(doing, os.getpid(), _now(), self._contact, "; ".join(self._answers))
         fresh = self._path.with_name(f".{self._path.name}")
         try:
-            fresh.write_text(json.dumps(asdict(found)) + "\n", encoding="utf-8")
-            fresh.replace(self._path)
+            with self._turn:
+                fresh.write_text(json.dumps(asdict(found)) + "\n", encoding="utf-8")
+                fresh.replace(self._path)
         except OSError as error:
             # The node goes on: an answer must not depend on whether somebody can read about it.
             log.warning("%s cannot be written (%s), so quorate-node status is out of date", self._path, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -18,6 +18,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from node.lease import LeaseLost
 from node.pace import Pace
 from node.stopping import Stopped
 from privacy.errors import PeerProblem, Refused
@@ -31,6 +32,8 @@ from quorate.v1.federation_pb2_grpc import FederationServiceStub
 
 _Answer = TypeVar("_Answer")
 CALL_SECONDS = 20.0
+#: What the hub answers to the renewal of a lease that is not this node's any more.
+_LOST = {grpc.StatusCode.ABORTED, grpc.StatusCode.ALREADY_EXISTS}
 
 
 class Uplink:
@@ -53,14 +56,13 @@ class Uplink:
     ) -> None:
         self._stub = FederationServiceStub(grpc.intercept_channel(channel, RequestIds()))
         self._address, self._stop, self.warn = address, stop, warn
-        self._pending: Any = None
+        self._pending = set[grpc.Future[Any]]()
 
     def cancel(self) -> None:
-        """End the call that is waiting, if there is one (from another thread)."""
+        """End the calls that wait (from another thread)."""
         self._stop.set()
-        pending = self._pending
-        if pending is not None:
-            pending.cancel()
+        for call in tuple(self._pending):
+            call.cancel()
 
     def hello(self, version: str, head: Position, patience: float | None = None) -> pb.HeartbeatResponse:
         """Say that the node is there; give up after `patience` seconds without an answer, if that is given."""
@@ -73,9 +75,9 @@ class Uplink:
         )
         return self._call(lambda: self._stub.Heartbeat.future(request, timeout=CALL_SECONDS), patience)
 
-    def next_order(self, wait_seconds: int) -> pb.AcquireTaskResponse | None:
-        """Wait for an order; return it with its lease, or None if there is nothing to do."""
-        request = pb.AcquireTaskRequest(wait_seconds=wait_seconds)
+    def next_order(self, wait_seconds: int, holding: Collection[bytes] = ()) -> pb.AcquireTaskResponse | None:
+        """Wait for an order that is not held; return it with its lease, or None if there is nothing to do."""
+        request = pb.AcquireTaskRequest(wait_seconds=wait_seconds, holding=holding)
         timeout = wait_seconds + CALL_SECONDS
         response = self._call(lambda: self._stub.AcquireTask.future(request, timeout=timeout))
         return response if response.HasField("task_order") else None
@@ -85,14 +87,17 @@ class Uplink:
 
         Raises
         ------
+        LeaseLost
+            If another node has the order, or it was answered.
         QuorateError
-            If the hub says no, or does not answer.
+            If the hub says no otherwise, or does not answer.
         """
         request = pb.RenewLeaseRequest(order_digest=order_digest, token=token, phase=phase)
         try:
             self._stub.RenewLease(request, timeout=CALL_SECONDS)
         except grpc.RpcError as error:
-            raise explained(error, self._address) from error
+            told = explained(error, self._address)
+            raise LeaseLost(told.what) if error.code() in _LOST else told from error
 
     def refuse(self, request: pb.RefuseTaskRequest) -> None:
         """Tell the hub that this node says no."""
@@ -176,13 +181,14 @@ class Uplink:
     def _once(self, start: Callable[[], grpc.Future[_Answer]]) -> _Answer:
         if self._stop.is_set():
             raise Stopped
-        call = self._pending = start()
+        call = start()
+        self._pending.add(call)
         if self._stop.is_set():  # since it was looked at
             call.cancel()
         try:
             return call.result()
         finally:
-            self._pending = None
+            self._pending.discard(call)
 
     def _wait(self, seconds: float) -> None:
         self._stop.wait(seconds)

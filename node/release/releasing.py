@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -33,8 +33,6 @@ class Releasing:
         Open for writing.
     today
         Returns the current local day.
-    stopping
-        Gives a running computation up when the daemon is asked to stop.
     """
 
     home: Path
@@ -42,10 +40,13 @@ class Releasing:
     algorithms: Mapping[str, str]
     ledger: Ledger
     today: Callable[[], date]
-    stopping: Stopping = field(default_factory=Stopping)
 
-    def answer(self, order: TaskOrder, phase: Callable[[str], None]) -> Recorded:
+    def answer(
+        self, order: TaskOrder, phase: Callable[[str], None], stopping: Stopping | None = None
+    ) -> Recorded:
         """Return what leaves for an order: the recorded bytes, new or old.
+
+        Asking `stopping` gives a running computation up.
 
         The budget is checked before anything is computed, and again inside the transaction that charges it.
 
@@ -54,7 +55,7 @@ class Releasing:
         Refusal
             If the node has not agreed, or a budget cannot bear it.
         Stopped
-            If the daemon was asked to stop while it was computed; nothing is charged then.
+            If that was asked for while it was computed; nothing is charged then.
         """
         terms = require_agreed(order, self.own, self.algorithms)
         try:
@@ -74,7 +75,7 @@ class Releasing:
                     home=self.home, charter=self.own.charter_digest, terms=terms, weights=order.weights
                 ),
                 phase,
-                self.stopping,
+                stopping,
             )
             request = Request(terms, order.nonce, result, bytes.fromhex(told.snapshot), told.samplers)
             return self.ledger.commit(request, self.today())

@@ -148,7 +148,8 @@ def open_writable(path: Path, identity: str) -> sqlite3.Connection:
     """
     with reporting(path):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = sqlite3.connect(path, isolation_level=None)
+        # Whoever opens it sees to it that its threads take turns.
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             if _is_blank(db):
                 _create(db, identity)

@@ -6,7 +6,7 @@ Rules
 - A nonce belongs to one release; with other terms it is a conflict.
 - The budgets of every day and window are checked inside the transaction, before anything is written.
 - There is no refund. Nothing is changed; only `prune` deletes, and the days that it deletes have no budget any more.
-- One process at a time has the ledger open for writing.
+- One process at a time has the ledger open for writing; its threads take turns.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from threading import RLock
 
 from privacy.calculus import Budgets, Charge, require_room
 from privacy.errors import BudgetExhausted, LedgerProblem, NonceConflict
@@ -67,6 +68,8 @@ class Ledger:
         self._keeper, self._seam = keeper, seam
         #: Sequence of the last entry that the witness has; None if that is not known.
         self._told: int | None = None
+        # Threads of one process take turns; a commit with its witness is one turn.
+        self._turn = RLock()
         with ExitStack() as stack:
             self._db, self._lock = stack.enter_context(opened(path, identity))
             self._held = stack.enter_context(closing(Held(keeper.witness))) if keeper else None
@@ -82,23 +85,23 @@ class Ledger:
     @property
     def head(self) -> Position:
         """Number of entries so far, and the head after the last of them."""
-        with reporting(self._path):
+        with self._reading():
             return rows.head_of(self._db)
 
     def head_at(self, sequence: int) -> str | None:
         """Return the head after an entry; None if the ledger does not have it, or has it no more."""
-        with reporting(self._path):
+        with self._reading():
             return rows.head_at(self._db, sequence)
 
     def published_after(self, sequence: int, most: int) -> list[Line]:
         """Return at most so many entries after one, as they were hashed, with the heads after them."""
-        with reporting(self._path):
+        with self._reading():
             return list(islice(rows.lines_after(self._db, sequence), most))
 
     @property
     def anchor(self) -> Anchor | None:
         """What stands for the entries that were pruned, if there are any."""
-        with reporting(self._path):
+        with self._reading():
             return rows.anchor_of(self._db)
 
     @property
@@ -118,7 +121,7 @@ class Ledger:
         """
         release_id = terms.release_id()
         self._require_own_nonce(release_id, nonce)
-        with reporting(self._path):
+        with self._reading():
             lost = self._db.execute("SELECT 1 FROM lost WHERE release_id = ?", (release_id,)).fetchone()
             row = self._db.execute(
                 "SELECT entry, head, bytes FROM entry JOIN result USING (release_id) WHERE release_id = ?",
@@ -143,17 +146,18 @@ class Ledger:
             If these terms were never recorded.
         """
         release_id = terms.release_id()
-        with self._transaction():
-            self._require_own_nonce(release_id, nonce)
-            query = "SELECT 1 FROM entry WHERE release_id = ?"
-            if not self._db.execute(query, (release_id,)).fetchone():
-                raise LedgerProblem(
-                    "a release that was never recorded cannot be sent again",
-                    means="nothing was charged and nothing was sent",
-                    todo="ask for the release itself",
-                )
-            self._note(terms, nonce)
-        self._tell_witness()
+        with self._turn:
+            with self._transaction():
+                self._require_own_nonce(release_id, nonce)
+                query = "SELECT 1 FROM entry WHERE release_id = ?"
+                if not self._db.execute(query, (release_id,)).fetchone():
+                    raise LedgerProblem(
+                        "a release that was never recorded cannot be sent again",
+                        means="nothing was charged and nothing was sent",
+                        todo="ask for the release itself",
+                    )
+                self._note(terms, nonce)
+            self._tell_witness()
 
     def require_room(self, charge: Charge) -> None:
         """Refuse a charge that the budgets cannot bear (BudgetExhausted); changes nothing."""
@@ -164,7 +168,7 @@ class Ledger:
                 "the release is refused",
                 todo="ask for later days",
             )
-        with reporting(self._path):
+        with self._reading():
             spent: dict[tuple[int, date], int] = {}
             for length, _cap in self._budgets.caps():
                 firsts = [first for first, _cost in charge.windows(length)]
@@ -194,21 +198,22 @@ class Ledger:
             is to be asked for again.
         """
         request.require_sound()
-        with self._transaction():
-            known = self.find(request.terms, request.nonce)
-            if known is None:
-                self.require_room(request.terms.charge())
-                known = self._record(request, today)
-            self._note(request.terms, request.nonce)
-            self._seam("before commit")
-        self._seam("after commit")
-        self._tell_witness()
-        self._seam("witnessed")
+        with self._turn:
+            with self._transaction():
+                known = self.find(request.terms, request.nonce)
+                if known is None:
+                    self.require_room(request.terms.charge())
+                    known = self._record(request, today)
+                self._note(request.terms, request.nonce)
+                self._seam("before commit")
+            self._seam("after commit")
+            self._tell_witness()
+            self._seam("witnessed")
         return known
 
     def totals(self, length: int) -> dict[date, int]:
         """Return nano-ρ spent by first day of each window of `length` days that was charged."""
-        with reporting(self._path):
+        with self._reading():
             found = rows.spent(self._db, length, date.min, date.max)
         return {first: nano for (_length, first), nano in found.items()}
 
@@ -221,7 +226,7 @@ class Ledger:
         return (record for record in self._records() if isinstance(record, Forfeit))
 
     def _records(self) -> Iterator[Record]:
-        with reporting(self._path):
+        with self._reading():
             yield from (record for record, _head in rows.records(self._db))
 
     def _record(self, request: Request, today: date) -> Recorded:
@@ -239,7 +244,7 @@ class Ledger:
 
     def _require_own_nonce(self, release_id: str, nonce: str) -> None:
         require_nonce(nonce)
-        with reporting(self._path):
+        with self._reading():
             used = self._db.execute("SELECT release_id FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
         if used and used[0] != release_id:
             raise NonceConflict(
@@ -257,7 +262,7 @@ class Ledger:
             return
         # While it is told, and if that fails, it is not known what the witness has.
         told, self._told = self._told, None
-        with reporting(self._path):
+        with self._reading():
             self._told = (
                 witness.meet(self._db, self._identity, self._keeper, self._held)
                 if told is None
@@ -265,7 +270,12 @@ class Ledger:
             )
 
     @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._turn, reporting(self._path):
+            yield
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with reporting(self._path), rows.transaction(self._db):
+        with self._reading(), rows.transaction(self._db):
             self._lock.require_kept()
             yield

@@ -23,11 +23,19 @@ def test_what_was_said_last_is_read_and_the_last_contact_is_kept(tmp_path: Path)
     assert first is not None
     assert (first.doing, first.pid, first.contact, first.task) == ("building", os.getpid(), "", "")
     said.contact()
-    said.note("answering", "presence 2026-10-25 to 2026-10-25")
-    last = progress_in(path)
+    with said.answering("presence 2026-10-25 to 2026-10-25"):
+        said.contact()
+        last = progress_in(path)
+        with said.answering("residents 2026-10-24 to 2026-10-25"):
+            both = progress_in(path)
+    after = progress_in(path)
     assert last is not None
     assert (last.doing, last.task) == ("answering", "presence 2026-10-25 to 2026-10-25")
     assert last.contact
+    assert both is not None
+    assert both.task == "presence 2026-10-25 to 2026-10-25; residents 2026-10-24 to 2026-10-25"
+    assert after is not None
+    assert (after.doing, after.task, after.contact) == ("waiting", "", last.contact)
     assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
 
 
