@@ -56,7 +56,7 @@ class Uplink:
     ) -> None:
         self._stub = FederationServiceStub(grpc.intercept_channel(channel, RequestIds()))
         self._address, self._stop, self.warn = address, stop, warn
-        self._pending = set[grpc.Future[Any]]()
+        self._pending: set[grpc.Future[Any]] = set()
 
     def cancel(self) -> None:
         """End the calls that wait (from another thread)."""
