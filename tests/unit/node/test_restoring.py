@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ from node.config import Home
 from node.daemon import open_ledger
 from node.enrolment import keeper_of, load
 from node.evidence import Evidence
+from node.release.policy import Refusal
+from node.release.releasing import Releasing
 from node.restoring import last_receipted
+from node.statistics.registry import algorithms
 from privacy.errors import LedgerProblem, QuorateError, Refused, Unreachable
 from privacy.ledger import Request, verify
 from privacy.ledger.entry import GENESIS, head_after
@@ -26,7 +30,7 @@ from quorate.contract.signing import countersigned, signed, to_json
 from quorate.contract.statements import HEAD_TYPE, RECEIPT_TYPE, Head, Receipt
 from quorate.v1 import federation_pb2 as fed
 from tests.keys import HUB, key_for
-from tests.support_node import FIRST_DAY, NAME, NETWORK, OTHER, Network
+from tests.support_node import FIRST_DAY, NAME, NETWORK, OTHER, Network, order_of
 from tests.support_peers import FEDERATION, answering
 from tests.unit.node.test_ledger_commands import quorate_node, state, terms_for, witness_of
 
@@ -215,6 +219,27 @@ def test_without_a_witness_the_charges_come_back_and_the_node_is_told_that_it_do
     assert "the witness is not there, so the node does not start" in result.stderr
     quorate_node(node.home, "ledger", "restore", "--without-witness", "--yes")
     assert entries_of(node.home)[:5] == node.whole
+
+
+def test_an_order_for_a_release_whose_bytes_are_lost_is_refused_and_computes_nothing(
+    node: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.from_hub(Hub(node.whole))
+    own = load(node.home)
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    with closing(open_ledger(node.home, own)) as ledger:
+        releasing = Releasing(node.home.root, own, algorithms(), ledger, lambda: DAYS[-1] + timedelta(days=9))
+        phases: list[str] = []
+        with pytest.raises(Refusal, match="its bytes were lost") as caught:
+            releasing.answer(order_of(own, "presence", (DAYS[2], DAYS[2])), phases.append)
+        assert caught.value.reason == fed.REFUSAL_REASON_DATA_UNAVAILABLE
+        assert not phases
+        assert ledger.head[0] == 5
+        kept = releasing.answer(
+            order_of(own, "presence", (DAYS[0], DAYS[0])).model_copy(update={"nonce": "1" * 32}),
+            phases.append,
+        )
+        assert (kept.result, phases) == (b"noised bytes", ["known"])
 
 
 # --- a lying hub ------------------------------------------------------------------------------------------
