@@ -99,8 +99,8 @@ def require_recent(entries: int, receipted: int) -> None:
         raise Refused(
             f"the hub's copy ends before entry {receipted} of this ledger, for which there is a receipt",
             means="the hub withholds charges, or was restored from a backup itself; nothing was changed",
-            todo="ask the hub operator for a copy up to the receipt; if there is none, give up what may have been "
-            "spent with quorate-node ledger restore --without-witness",
+            todo="ask the hub operator for a copy up to the receipt; if there is none, see `The witness went back as "
+            "well` in docs/operator.md",
         )
 
 

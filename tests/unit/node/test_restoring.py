@@ -337,8 +337,23 @@ def test_a_copy_that_ends_before_a_receipt_is_refused(node: Restored) -> None:
     for shorter in (0, 2, 3):
         said = node.refused(Hub(node.whole[:shorter]), Refused)
         assert "ends before entry 4 of this ledger, for which there is a receipt" in said.what
-        assert "--without-witness" in said.todo
+        assert "`The witness went back as well`" in said.todo
     assert node.from_hub(Hub(node.whole[:4])).startswith("added 2 charge(s)")
+
+
+def test_where_the_hub_has_lost_charges_itself_the_budgets_are_given_up_after_what_it_has(
+    node: Restored,
+) -> None:
+    """As docs/operator.md says it; the ledger then goes on from the hub's copy, and not another way."""
+    _receipt(node.home, 4)
+    node.refused(Hub(node.whole[:3]), Refused)
+    witness_of(node.home).unlink()
+    shutil.rmtree(node.home.receipts)
+    node.from_hub(Hub(node.whole[:3]))
+    quorate_node(node.home, "ledger", "restore", "--without-witness", "--yes")
+    assert entries_of(node.home)[:3] == node.whole[:3]
+    assert json.loads(entries_of(node.home)[3])["kind"] == "forfeit"
+    assert node.from_hub(Hub(node.whole[:3])).startswith("nothing to add")
 
 
 def _receipt(home: Home, entry: int, *keys: Ed25519PrivateKey, **changes: str) -> None:
