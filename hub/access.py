@@ -39,6 +39,7 @@ ROLES: Mapping[str, str] = {
     _FEDERATION + "RenewLease": OPERATOR,
     _FEDERATION + "RefuseTask": OPERATOR,
     _FEDERATION + "PublishHead": OPERATOR,
+    _FEDERATION + "FetchLedger": OPERATOR,
     _FEDERATION + "PutChunk": OPERATOR,
     _FEDERATION + "CommitContribution": OPERATOR,
     _STATISTICS + "ListProducts": OFFICE,

@@ -161,6 +161,14 @@ class Federation(FederationServiceServicer):
     def _publish(self, head: Head, entries: list[bytes], statement: bytes) -> bytes:
         return self._store.publish(head, links_of(entries), statement)
 
+    async def FetchLedger(self, request: fed.FetchLedgerRequest, context: Context) -> fed.FetchLedgerResponse:
+        """Give an operator back what it has published of its own ledger."""
+        operator, most = caller.get().name, min(request.most or MOST_ENTRIES, MOST_ENTRIES)
+        entries, head = await asyncio.to_thread(self._store.ledger_page, operator, request.after, most)
+        return fed.FetchLedgerResponse(
+            entries=entries, head=from_json(head, "the stored head") if head else None
+        )
+
     async def PutChunk(
         self, request_iterator: AsyncIterator[fed.PutChunkRequest], context: Context
     ) -> fed.PutChunkResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,7 +14,7 @@ from hub.models import LedgerEntry, LedgerHead
 from hub.uploads import Uploads
 from privacy.ledger.anchor import Position
 from privacy.ledger.entry import GENESIS
-from quorate.contract.statements import Head
+from quorate.contract.statements import LAST_ENTRY, Head, fitting
 
 
 class Ledgers(Uploads):
@@ -35,6 +35,23 @@ class Ledgers(Uploads):
                 .limit(most)
             )
             return list(session.scalars(query))
+
+    def ledger_page(self, operator: str, after: int, most: int) -> tuple[list[bytes], bytes | None]:
+        """Return as many entries after a sequence as fit into a message, and the signed head after the last."""
+        after = min(after, LAST_ENTRY)
+        with self._session(reading=True) as session:
+            # Lengths first: a ledger of large entries is not read into memory to be cut to a page.
+            query = (
+                select(LedgerEntry.sequence, func.length(LedgerEntry.entry))
+                .where(LedgerEntry.operator == operator, LedgerEntry.sequence > after)
+                .order_by(LedgerEntry.sequence)
+                .limit(most)
+            )
+            found = session.execute(query).all()
+        if not found:
+            return [], None
+        count = fitting(length for _sequence, length in found)
+        return self.ledger_entries(operator, after, count), self.published_head(operator, found[count - 1][0])
 
     def published_head(self, operator: str, sequence: int) -> bytes | None:
         """Return the signed head of a sequence, if one was published."""

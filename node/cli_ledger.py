@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import click
 
-from node.cli_options import DAY, DIRECTORY, JSON, emit
+from node.cli_options import DAY, DIRECTORY, JSON, emit, to_stderr
+from node.cli_restore import restore
 from node.config import Home
-from privacy.errors import UsageProblem
 
 
 @click.group()
@@ -91,7 +90,7 @@ def verify(root: Path, as_json: bool) -> None:
     """
     from node.ledgers import verified
 
-    found = verified(Home(root), _to_stderr)
+    found = verified(Home(root), to_stderr)
     lines = [
         f"ok: {found.entries} entries, head {found.head}",
         f"ok: the witness has {found.witnessed} of them, and agrees",
@@ -108,7 +107,7 @@ def verify(root: Path, as_json: bool) -> None:
         lines.append(f"budgets were given up {found.forfeits} time(s), because a witness was lost")
     emit(asdict(found), as_json, "\n".join(lines))
     for warning in found.warnings():
-        _to_stderr(f"warning: {warning}")
+        to_stderr(f"warning: {warning}")
 
 
 @ledger.command()
@@ -132,87 +131,12 @@ def backup(root: Path, target: Path, as_json: bool) -> None:
     emit({"file": str(target), "bytes": size}, as_json, f"wrote {target}, {size:,} bytes")
 
 
-@ledger.command()
-@DIRECTORY
-@click.option(
-    "--without-witness",
-    is_flag=True,
-    help="The witness is lost as well: give up every budget that may have been spent.",
-)
-@click.option(
-    "--from",
-    "copy",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Put this backup in the place of the ledger first.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask; with --without-witness.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be given up; with --without-witness.")
-@JSON
-def restore(
-    root: Path, without_witness: bool, copy: Path | None, yes: bool, dry_run: bool, as_json: bool
-) -> None:
-    """Add to a ledger that was restored from a backup the charges that its witness has.
-
-    Charges can only be added. The bytes of these releases are gone: they cannot be sent again by this node.
-    """
-    from node.ledgers import restored
-
-    home = Home(root)
-    if without_witness:
-        if copy or as_json:
-            raise click.UsageError("--from and --json do not go with --without-witness")
-        _restore_without_witness(home, yes, dry_run)
-        return
-    if yes or dry_run:
-        raise click.UsageError("--yes and --dry-run go with --without-witness")
-    count = restored(home, _to_stderr, copy)
-    text = (
-        f"added {count} charge(s) from the witness; their bytes are lost: quorate-node ledger show names them"
-        if count
-        else "the ledger has every charge already"
-    )
-    emit({"added": count}, as_json, text)
-
-
-def _restore_without_witness(home: Home, yes: bool, dry_run: bool) -> None:
-    from node.ledgers import forfeit_as_text, forfeited, to_forfeit
-
-    click.echo(forfeit_as_text(home, to_forfeit(home)))
-    if dry_run:
-        return
-    if not (yes or _confirmed("Give these budgets up?")):
-        click.echo("nothing was changed")
-        return
-    found = forfeited(home)
-    click.echo(f"recorded as entry {found.sequence}; a new witness was started")
-
-
-def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def at_a_terminal() -> bool:
-    """Return whether a person can be asked."""
-    return sys.stdin.isatty()
-
-
-def _confirmed(question: str) -> bool:
-    """Ask a person; where nobody can be asked, --yes is needed."""
-    if not at_a_terminal():
-        raise UsageProblem(
-            "this needs a yes, and there is no terminal to ask at",
-            means="nothing was changed",
-            todo="add --yes if it is meant",
-        )
-    return click.confirm(question)
-
-
 def warn_of_doubt(root: Path) -> None:
     """Warn on standard error if the node would not open its ledger, so that what it says is out of date."""
     from node.ledgers import doubt
 
     if found := doubt(Home(root)):
-        _to_stderr(f"warning: {found}")
+        to_stderr(f"warning: {found}")
 
 
 @ledger.command()
@@ -236,5 +160,8 @@ def prune(root: Path, before: datetime, dry_run: bool, as_json: bool) -> None:
     day = before.date()
     if dry_run:
         warn_of_doubt(root)
-    found = pruned(Home(root), day, dry_run, _to_stderr)
+    found = pruned(Home(root), day, dry_run, to_stderr)
     emit(pruned_as_json(found, day, dry_run), as_json, pruned_as_text(found, day, dry_run))
+
+
+ledger.add_command(restore)

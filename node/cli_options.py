@@ -23,3 +23,8 @@ DAY = click.DateTime(["%Y-%m-%d"])
 def emit(value: Any, as_json: bool, text: str) -> None:
     """Print a value as JSON, or its text."""
     click.echo(json.dumps(value, indent=1, default=str) if as_json else text)
+
+
+def to_stderr(line: str) -> None:
+    """Print a line on standard error."""
+    click.echo(line, err=True)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 
 from node.evidence import Evidence, reason_of, require_continued
@@ -21,7 +20,7 @@ from privacy.ledger.witness_file import Line
 from quorate.contract.identity import write_private
 from quorate.contract.order import TaskOrder
 from quorate.contract.signing import to_json
-from quorate.contract.statements import MOST_BYTES, MOST_ENTRIES
+from quorate.contract.statements import MOST_ENTRIES, fitting
 from quorate.v1 import federation_pb2 as pb
 
 
@@ -146,6 +145,4 @@ def name_of(task: pb.AcquireTaskResponse) -> bytes:
 
 def _fitting(lines: list[Line]) -> list[Line]:
     """Return as many of the first entries as fit into a message, but at least one."""
-    sizes = accumulate(len(line.entry) for line in lines)
-    fitting = sum(size <= MOST_BYTES for size in sizes)
-    return lines[: max(fitting, 1)]
+    return lines[: fitting(len(line.entry) for line in lines)]

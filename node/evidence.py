@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from privacy.errors import LedgerProblem, Refused, SignatureProblem
+from privacy.errors import LedgerProblem, Refused, SignatureProblem, UsageProblem
 from privacy.ledger import Ledger, Recorded
 from privacy.ledger.anchor import Position
 from privacy.ledger.entry import Entry
 from quorate.contract.canonical import digest
 from quorate.contract.charter import Charter
 from quorate.contract.order import ORDER_TYPE, TaskOrder
-from quorate.contract.signing import signed, verified
+from quorate.contract.signing import PublicKey, signed, verified
 from quorate.contract.statements import HEAD_TYPE, RECEIPT_TYPE, REFUSAL_TYPE, Head, Refusal, receipt_for
 from quorate.v1 import federation_pb2 as pb
 
@@ -58,11 +58,27 @@ class Evidence:
         said = receipt_for(order, digest(order_bytes), entry, recorded.entry)
         return signed(RECEIPT_TYPE, said.to_bytes(), self.key)
 
+    def own_head(self, statement: pb.Envelope) -> Position:
+        """Return what a head says that this operator signed and the hub countersigned (Refused if it is none)."""
+        what = "the head of the hub's copy"
+        try:
+            said = Head.from_wire(verified(statement, HEAD_TYPE, self.both, what), what)
+        except (SignatureProblem, UsageProblem) as error:
+            raise Refused(error.what, means=error.means, todo="report it to the hub operator") from error
+        if (said.network, said.operator) != (self.charter.network, self.operator):
+            raise Refused(f"{what} is of another ledger", todo="report it to the hub operator")
+        return said.sequence, said.head
+
+    @property
+    def both(self) -> dict[str, PublicKey]:
+        """Keys of the operator and of the hub, who both sign what counts between them."""
+        keys = self.charter.keys
+        return {self.operator: keys.operators[self.operator], "the hub": keys.hub}
+
     def require_countersigned(self, ours: pb.Envelope, theirs: pb.Envelope, what: str) -> None:
         """Refuse an answer that is not our own statement with the hub's signature beside ours (Refused)."""
-        keys = {self.operator: self.charter.keys.operators[self.operator], "the hub": self.charter.keys.hub}
         try:
-            payload = verified(theirs, ours.payload_type, keys, what)
+            payload = verified(theirs, ours.payload_type, self.both, what)
         except SignatureProblem as error:
             raise Refused(error.what, todo="report it to the hub operator") from error
         if payload != ours.payload:
@@ -90,7 +106,8 @@ def require_continued(ledger: Ledger, known: Position) -> None:
         raise LedgerProblem(
             f"the hub knows {sequence} entries of this ledger, which has {entries}",
             means="the ledger was restored from a backup: it would spend again what was spent after that",
-            todo="stop the node and run quorate-node ledger restore, with the newest witness there is",
+            todo="stop the node and run quorate-node ledger restore with the newest witness there is, or "
+            "quorate-node ledger restore --from-hub if the witness was restored as well",
         )
     own = ledger.head_at(sequence)
     if sequence and own is not None and own != head:

@@ -108,6 +108,11 @@ class Uplink:
         request = pb.PublishHeadRequest(head=head, entries=entries)
         return self._call(lambda: self._stub.PublishHead.future(request, timeout=CALL_SECONDS)).head
 
+    def ledger_after(self, sequence: int, patience: float | None = None) -> pb.FetchLedgerResponse:
+        """Return a page of what the hub holds of this operator's ledger after an entry; patience as of `hello`."""
+        request = pb.FetchLedgerRequest(after=sequence)
+        return self._call(lambda: self._stub.FetchLedger.future(request, timeout=CALL_SECONDS), patience)
+
     def upload(
         self, order_digest: bytes, token: bytes, recorded: Recorded, receipt: pb.Envelope
     ) -> pb.Envelope:

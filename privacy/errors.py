@@ -7,6 +7,7 @@ QuorateError
 ├── PrivacyProblem       a privacy rule forbids what was asked
 │   ├── BudgetExhausted  a block or a window has no budget left
 │   └── LedgerProblem    the ledger is damaged, behind, or in use by another process
+│       ├── BytesLost       a release was charged, and its bytes are gone with a restored backup
 │       └── NonceConflict   a nonce comes with other terms than before
 ├── PeerProblem          the other side cannot be reached, or refuses
 │   ├── Unreachable      nobody answers
@@ -132,6 +133,10 @@ class LedgerProblem(PrivacyProblem):
     """The ledger is damaged, behind its witness, of another charter, or in use by another process."""
 
     exit_code = ExitCode.LEDGER
+
+
+class BytesLost(LedgerProblem):
+    """A release was charged, and its bytes are gone: they are neither sent again nor noised a second time."""
 
 
 class NonceConflict(LedgerProblem):

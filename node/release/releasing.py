@@ -11,7 +11,7 @@ from node.enrolment import Agreement
 from node.jobs import ReleaseJob, run
 from node.release.policy import Refusal, require_agreed
 from node.stopping import Stopping
-from privacy.errors import BudgetExhausted, NonceConflict
+from privacy.errors import BudgetExhausted, BytesLost, NonceConflict
 from privacy.ledger import Ledger, Recorded, Request
 from quorate.contract.order import TaskOrder
 from quorate.v1 import federation_pb2 as pb
@@ -53,7 +53,7 @@ class Releasing:
         Raises
         ------
         Refusal
-            If the node has not agreed, or a budget cannot bear it.
+            If the node has not agreed, a budget cannot bear it, or it was charged and its bytes are lost.
         Stopped
             If that was asked for while it was computed; nothing is charged then.
         """
@@ -62,6 +62,9 @@ class Releasing:
             known = self.ledger.find(terms, order.nonce)
         except NonceConflict as error:
             raise Refusal(pb.REFUSAL_REASON_CONFLICT, error.what) from error
+        except BytesLost as error:
+            # For good: the charge stays, and noise that is drawn again would be another release.
+            raise Refusal(pb.REFUSAL_REASON_DATA_UNAVAILABLE, error.what) from error
         if known:
             phase("known")
             self.ledger.remember(terms, order.nonce)

@@ -64,6 +64,35 @@ def gone(ledger: Path, witness: Path) -> LedgerProblem:
     )
 
 
+def copy_forked(sequence: int) -> LedgerProblem:
+    """Return the error of a copy at the hub that does not go on from where a ledger ends."""
+    return LedgerProblem(
+        f"the hub's copy goes another way than this ledger at entry {sequence}",
+        means="it was restored and used before its charges were back, or another node has a ledger of its own; "
+        "nothing was changed",
+        todo="keep ledger and witness as evidence; look for a ledger or a backup that the hub's copy continues, and "
+        "run this command with that one",
+    )
+
+
+def copy_lacks(sequence: int) -> LedgerProblem:
+    """Return the error of a copy at the hub that does not have the entry that comes next."""
+    return LedgerProblem(
+        f"the hub's copy does not have entry {sequence}, which comes next in this ledger",
+        means="an entry was left out, or the ledger was pruned before it was published first; nothing was changed",
+        todo="go back to a newer backup or witness, which has this entry",
+    )
+
+
+def copy_broken(what: str) -> LedgerProblem:
+    """Return the error of a copy at the hub with an entry that does not hold."""
+    return LedgerProblem(
+        f"the hub's copy of the ledger does not hold: {what}",
+        means="it is not what this operator published; nothing was changed",
+        todo="report it to the hub operator",
+    )
+
+
 def no_witness(witness: Path) -> UsageProblem:
     """Return the error of a restore without anything to restore from."""
     return UsageProblem(

@@ -11,7 +11,7 @@ from privacy.ledger.anchor import SignedAnchor, carried_beyond
 from privacy.ledger.cut import Progress, no_progress
 from privacy.ledger.entry import Entry
 from privacy.ledger.files import locked, reporting
-from privacy.ledger.forfeit import record_of
+from privacy.ledger.forfeit import Record, record_of
 from privacy.ledger.keeper import Keeper
 from privacy.ledger.running import Running
 from privacy.ledger.witness_file import Line, Numbered
@@ -50,22 +50,23 @@ def restore(
     """
     if not keeper.witness.exists():
         raise problems.no_witness(keeper.witness)
-    with (
-        locked(path, identity) as db,
-        reporting(path),
-        closing(Held(keeper.witness)) as kept,
-        witness_file.reading(keeper.witness) as items,
-    ):
-        kept.take()
+    with locked(path, identity) as db, reporting(path), closing(Held(keeper.witness)) as kept:
         anchoring.require_own(db, identity, keeper)
-        if witness_file.is_torn(keeper.witness):
-            raise problems.damaged(1)
         before = rows.head_of(db)[0]
         cut.overwrite_deleted(db)
         with rows.transaction(db):
-            _follow(db, _counted(items, progress), identity, keeper)
+            follow(db, identity, keeper, kept, progress)
         cut.clean(db, progress)
         return rows.head_of(db)[0] - before
+
+
+def follow(db: sqlite3.Connection, identity: str, keeper: Keeper, kept: Held, progress: Progress) -> None:
+    """Adopt what a witness has beyond a ledger, inside a transaction, after locking the witness (LedgerProblem)."""
+    kept.take()
+    if witness_file.is_torn(keeper.witness):
+        raise problems.damaged(1)
+    with witness_file.reading(keeper.witness) as items:
+        _follow(db, _counted(items, progress), identity, keeper)
 
 
 def _counted(items: Numbered, progress: Progress) -> Numbered:
@@ -85,18 +86,22 @@ def _follow(db: sqlite3.Connection, items: Numbered, identity: str, keeper: Keep
                 begin, held = rows.begin_of(db), rows.head_of(db)
         elif position[0] > held[0]:
             witness.require_signed(item, position, identity, keeper, number)
-            _adopt(db, item, number, charged)
+            _adopt_line(db, item, number, charged)
         elif position[0] >= begin[0]:
             witness.require_same(db, position)
     rows.add_totals(db, charged.totals().items())
 
 
-def _adopt(db: sqlite3.Connection, line: Line, number: int, charged: Running) -> None:
-    """Add an entry without its bytes, which are gone; what it costs is added up in `charged`."""
+def _adopt_line(db: sqlite3.Connection, line: Line, number: int, charged: Running) -> None:
     try:
         record = record_of(line.entry)
     except ValueError:
         raise problems.damaged(number) from None
+    adopt(db, record, line, charged)
+
+
+def adopt(db: sqlite3.Connection, record: Record, line: Line, charged: Running) -> None:
+    """Add an entry without its bytes, which are gone; what it costs is added up in `charged`."""
     rows.put(db, record, line)
     if isinstance(record, Entry):
         db.execute("INSERT INTO lost VALUES (?)", (record.release_id,))

@@ -35,6 +35,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def undone(db: sqlite3.Connection) -> Iterator[None]:
+    """Run everything inside, and leave nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
 # --- the chain --------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import RLock
 
 from privacy.calculus import Budgets, Charge, require_room
-from privacy.errors import BudgetExhausted, LedgerProblem, NonceConflict
+from privacy.errors import BudgetExhausted, BytesLost, LedgerProblem, NonceConflict
 from privacy.ledger import rows, witness
 from privacy.ledger.anchor import Anchor, Position
 from privacy.ledger.entry import Entry, head_after
@@ -116,7 +116,7 @@ class Ledger:
         ------
         NonceConflict
             If the nonce was used for other terms.
-        LedgerProblem
+        BytesLost
             If these terms were charged, but their bytes are lost.
         """
         release_id = terms.release_id()
@@ -128,7 +128,7 @@ class Ledger:
                 (release_id,),
             ).fetchone()
         if lost:
-            raise LedgerProblem(
+            raise BytesLost(
                 "this release was charged, but its bytes were lost with a restored backup",
                 means="it cannot be sent again, and drawing new noise for it would cost a new charge",
                 todo="the hub may have the bytes; otherwise ask for a revision of the release",

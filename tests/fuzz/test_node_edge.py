@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.evidence import Evidence
 from node.release.policy import Refusal, require_agreed
+from node.restoring import HubsCopy
 from node.statistics.registry import algorithms
-from privacy.errors import SignatureProblem, UsageProblem
+from node.uplink import Uplink
+from privacy.errors import LedgerProblem, Refused, SignatureProblem, UsageProblem
+from privacy.ledger.anchor import Position
+from privacy.ledger.cut import no_progress
+from privacy.ledger.entry import GENESIS, head_after
+from privacy.ledger.rows import START
 from quorate.contract.order import ORDER_TYPE, TaskOrder
 from quorate.contract.signing import countersigned, from_json, to_json, verified
 from quorate.contract.statements import Receipt
 from quorate.v1 import federation_pb2 as fed
 from tests.fuzz.mutation import chance, mutated, mutated_document, nested
 from tests.fuzz.strategies import messages
-from tests.support_node import LAST_DAY, agreement, order_of
+from tests.keys import HUB, key_for
+from tests.support_hub import entry_for
+from tests.support_node import LAST_DAY, NAME, agreement, order_of
 from tests.wire.examples import KEYS, documents, message_class, message_types, parties, statement
 
 OWN, CODE = agreement(), algorithms()
 ORDER = order_of(OWN, "presence", (LAST_DAY, LAST_DAY)).to_bytes()
 DOCUMENTS = documents()
 STATEMENT = statement(DOCUMENTS["order"])
+EVIDENCE = Evidence(NAME, OWN.charter, key_for(NAME))
+
+
+def ledger_of(length: int) -> list[bytes]:
+    """Return the entries of a ledger of the operator's, a revision each."""
+    found, previous = list[bytes](), GENESIS
+    for number in range(length):
+        terms = order_of(OWN, "presence", (LAST_DAY, LAST_DAY), number).terms
+        found.append(entry_for(terms, b"noised", sequence=number + 1, previous=previous).to_bytes())
+        previous = head_after(found[-1])
+    return found
+
+
+LEDGER = ledger_of(3)
 
 
 def changed(data: bytes, rng: random.Random) -> bytes:
@@ -89,10 +113,45 @@ def a_kept_statement(rng: random.Random) -> bool:
     return True
 
 
+class Pages:
+    """A hub that has one page of the operator's ledger, and says which head is at its end."""
+
+    def __init__(self, page: bytes, end: Position) -> None:
+        self._page, self._end = page, end
+
+    def hello(self, _version: str, _head: Position, _patience: float) -> fed.HeartbeatResponse:
+        sequence, head = self._end
+        return fed.HeartbeatResponse(ledger_sequence=sequence, ledger_head=bytes.fromhex(head))
+
+    def ledger_after(self, _sequence: int, _patience: float) -> fed.FetchLedgerResponse:
+        return fed.FetchLedgerResponse.FromString(self._page)
+
+
+def a_page_of_its_ledger(rng: random.Random) -> bool:
+    entries, end = LEDGER[:], (len(LEDGER), head_after(LEDGER[-1]))
+    head = countersigned(EVIDENCE.head(end), key_for(HUB))
+    if rng.random() < 0.6:
+        place = rng.randrange(len(entries))
+        entries[place] = changed(entries[place], rng)
+        end = len(entries), head_after(entries[-1])
+    page = fed.FetchLedgerResponse(entries=entries, head=head).SerializeToString()
+    honest = entries == LEDGER and rng.random() < 0.1
+    if entries == LEDGER and not honest:
+        page = mutated(page, rng)
+    copy = HubsCopy(cast("Uplink", Pages(page, end)), EVIDENCE, 0, no_progress)
+    try:
+        found = copy.beyond(START, lambda _sequence: None)
+    except (DecodeError, LedgerProblem, Refused):
+        assert not honest
+        return False
+    assert list(found.entries) == LEDGER
+    return True
+
+
 @pytest.mark.parametrize("count", [1_500, pytest.param(70_000, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     "target",
-    [an_order, an_order_of_another_product, a_receipt, a_statement, a_kept_statement],
+    [an_order, an_order_of_another_product, a_receipt, a_statement, a_kept_statement, a_page_of_its_ledger],
     ids=lambda target: target.__name__,
 )
 def test_changed_documents_are_refused_with_a_typed_error_or_are_the_same(

@@ -75,5 +75,5 @@ def test_a_computation_whose_lease_is_lost_is_given_up_and_charges_nothing(net: 
         assert not worker.is_running()
         assert net.ledger_results("mno1") == []
         take_away(net, until=0)
-        wait_until(lambda: net.contributions(), "the contribution")
+        wait_until(net.contributions, "the contribution")
     assert list(net.contributions().values()) == net.ledger_results("mno1")

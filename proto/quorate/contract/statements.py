@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate
+
 from pydantic import Field
 
 from privacy.ledger.entry import Entry, head_after
@@ -12,8 +15,15 @@ from quorate.contract.order import TaskOrder
 HEAD_TYPE = "application/vnd.quorate.ledger-head+json"
 RECEIPT_TYPE = "application/vnd.quorate.receipt+json"
 REFUSAL_TYPE = "application/vnd.quorate.refusal+json"
-#: Most entries that are published at a time, and their bytes, so that a message stays below 4 MiB.
+#: Most entries of a ledger in a message, and their bytes, so that it stays below 4 MiB.
 MOST_ENTRIES, MOST_BYTES = 500, 3 << 20
+#: Largest number of an entry.
+LAST_ENTRY = 2**53
+
+
+def fitting(lengths: Iterable[int]) -> int:
+    """Return how many of the first entries fit into a message, by their lengths; at least one, so that it goes on."""
+    return max(sum(size <= MOST_BYTES for size in accumulate(lengths)), 1)
 
 
 class Head(Document):

@@ -494,6 +494,58 @@ class PublishHeadResponse(_message.Message):
 Global___PublishHeadResponse: _TypeAlias = PublishHeadResponse  # noqa: Y015
 
 @_typing.final
+class FetchLedgerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    after: _builtins.int
+    """Number of the entry after which the page begins; 0 for the first that the hub holds."""
+    most: _builtins.int
+    """At most so many entries, 0 for as many as a page can have."""
+    def __init__(
+        self,
+        *,
+        after: _builtins.int = ...,
+        most: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "most", b"most"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchLedgerRequest: _TypeAlias = FetchLedgerRequest  # noqa: Y015
+
+@_typing.final
+class FetchLedgerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Entries as they were published, in order; at most 500, below 4 MiB. None if the hub holds none after that."""
+
+    @_builtins.property
+    def head(self) -> Global___Envelope:
+        """The head after the last of them with both signatures; absent if no head was published there."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[_builtins.bytes] | None = ...,
+        head: Global___Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchLedgerResponse: _TypeAlias = FetchLedgerResponse  # noqa: Y015
+
+@_typing.final
 class PutChunkRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

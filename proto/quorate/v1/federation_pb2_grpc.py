@@ -69,6 +69,11 @@ class FederationServiceStub:
                 request_serializer=quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.FromString,
                 _registered_method=True)
+        self.FetchLedger = channel.unary_unary(
+                '/quorate.v1.FederationService/FetchLedger',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerResponse.FromString,
+                _registered_method=True)
         self.PutChunk = channel.stream_unary(
                 '/quorate.v1.FederationService/PutChunk',
                 request_serializer=quorate_dot_v1_dot_federation__pb2.PutChunkRequest.SerializeToString,
@@ -136,6 +141,14 @@ class FederationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchLedger(self, request, context):
+        """Returns what the hub holds of the caller's own ledger after an entry, a page at a time: a node that was restored
+        from a backup raises its charges from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutChunk(self, request_iterator, context):
         """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
         changes nothing. What came before a call broke off is kept.
@@ -188,6 +201,11 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.PublishHead,
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.SerializeToString,
+            ),
+            'FetchLedger': grpc.unary_unary_rpc_method_handler(
+                    servicer.FetchLedger,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerResponse.SerializeToString,
             ),
             'PutChunk': grpc.stream_unary_rpc_method_handler(
                     servicer.PutChunk,
@@ -389,6 +407,33 @@ class FederationService:
             '/quorate.v1.FederationService/PublishHead',
             quorate_dot_v1_dot_federation__pb2.PublishHeadRequest.SerializeToString,
             quorate_dot_v1_dot_federation__pb2.PublishHeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchLedger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/FetchLedger',
+            quorate_dot_v1_dot_federation__pb2.FetchLedgerRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.FetchLedgerResponse.FromString,
             options,
             channel_credentials,
             insecure,

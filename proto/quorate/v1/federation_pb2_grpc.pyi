@@ -56,6 +56,10 @@ class FederationServiceStub:
     """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
     the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
     """
+    FetchLedger: _grpc.UnaryUnaryMultiCallable[_federation_pb2.FetchLedgerRequest, _federation_pb2.FetchLedgerResponse]
+    """Returns what the hub holds of the caller's own ledger after an entry, a page at a time: a node that was restored
+    from a backup raises its charges from it.
+    """
     PutChunk: _grpc.StreamUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]
     """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
     changes nothing. What came before a call broke off is kept.
@@ -84,6 +88,10 @@ class FederationServiceAsyncStub(FederationServiceStub):
     PublishHead: _aio.UnaryUnaryMultiCallable[_federation_pb2.PublishHeadRequest, _federation_pb2.PublishHeadResponse]  # type: ignore[assignment]
     """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
     the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
+    """
+    FetchLedger: _aio.UnaryUnaryMultiCallable[_federation_pb2.FetchLedgerRequest, _federation_pb2.FetchLedgerResponse]  # type: ignore[assignment]
+    """Returns what the hub holds of the caller's own ledger after an entry, a page at a time: a node that was restored
+    from a backup raises its charges from it.
     """
     PutChunk: _aio.StreamUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]  # type: ignore[assignment]
     """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
@@ -152,6 +160,16 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_federation_pb2.PublishHeadResponse, _abc.Awaitable[_federation_pb2.PublishHeadResponse]]:
         """Publishes the head of the operator's ledger, with the entries since the last one. No piece is accepted before
         the head that carries its charge. The hub refuses a ledger that does not continue what it was told before.
+        """
+
+    @_abc_1.abstractmethod
+    def FetchLedger(
+        self,
+        request: _federation_pb2.FetchLedgerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.FetchLedgerResponse, _abc.Awaitable[_federation_pb2.FetchLedgerResponse]]:
+        """Returns what the hub holds of the caller's own ledger after an entry, a page at a time: a node that was restored
+        from a backup raises its charges from it.
         """
 
     @_abc_1.abstractmethod

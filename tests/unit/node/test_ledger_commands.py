@@ -337,7 +337,7 @@ def test_a_backup_that_does_not_hold_or_is_in_use_changes_nothing(used: Home, tm
 
 @pytest.mark.parametrize("word", ["--yes", "--dry-run"])
 def test_an_ordinary_restoration_asks_nothing_and_is_never_dry(used: Home, word: str) -> None:
-    with pytest.raises(UsageError, match="go with --without-witness"):
+    with pytest.raises(UsageError, match="with --without-witness"):
         quorate_node(used, "ledger", "restore", word)
 
 
@@ -379,7 +379,7 @@ def test_where_nobody_can_be_asked_a_yes_is_needed(bereft: Home) -> None:
 @pytest.mark.parametrize("answer", ["n\n", "\n", "y\n"])
 def test_a_person_at_a_terminal_is_asked(bereft: Home, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     before = state(bereft)
-    monkeypatch.setattr("node.cli_ledger.at_a_terminal", lambda: True)
+    monkeypatch.setattr("node.cli_restore.at_a_terminal", lambda: True)
     words = ("ledger", "restore", "--without-witness")
     result = CliRunner().invoke(commands, [*words, "--dir", str(bereft.root)], input=answer)
     assert "Give these budgets up? [y/N]" in result.output
