@@ -38,7 +38,7 @@ class Hub(FederationServiceServicer):
 def uplink() -> Iterator[Uplink]:
     with ThreadPoolExecutor() as threads:
         server = grpc.server(threads)
-        add_FederationServiceServicer_to_server(Hub(), server)
+        add_FederationServiceServicer_to_server(Hub(), server)  # type: ignore[abstract]
         port = server.add_insecure_port("localhost:0")
         server.start()
         with Line(grpc.insecure_channel(f"localhost:{port}")) as line:
