@@ -96,5 +96,9 @@ class _Method:
         call.add_done_callback(lambda _call: self._line.end(channel))
         return call
 
+    def with_call(self, request: Any, **how: Any) -> tuple[Any, Any]:
+        call = self.future(request, **how)
+        return call.result(), call
+
     def __call__(self, request: Any, **how: Any) -> Any:
-        return self.future(request, **how).result()
+        return self.with_call(request, **how)[0]
