@@ -72,7 +72,7 @@ class Federation(FederationServiceServicer):
             network=self._own.charter.network,
             charter_version=self._own.charter.version,
             charter_digest=bytes.fromhex(self._own.charter_digest),
-            clock_seconds=int(time.time()),
+            clock_seconds=int(self._store.clock()),
             ledger_sequence=sequence,
             ledger_head=bytes.fromhex(head),
         )

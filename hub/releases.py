@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
 from collections.abc import Sequence
 from datetime import date
 
@@ -48,7 +47,7 @@ def open_release(
         last_day=terms.last_day,
         revision=revision,
         state=COLLECTING,
-        deadline=time.time() + own.charter.publication.collect_seconds,
+        deadline=store.clock() + own.charter.publication.collect_seconds,
     )
     store.open_release(release, [_task(own, operator, terms) for operator in own.charter.operators])
     return release_id

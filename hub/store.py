@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -81,19 +80,19 @@ class Store(Tasks):
         """Return the releases that wait for operators, each with the seconds by which its time is over."""
         with self._session(reading=True) as session:
             rows = session.scalars(select(Release).where(Release.state == COLLECTING)).all()
-            return [(_view(session, row), time.time() - row.deadline) for row in rows]
+            now = self.clock()
+            return [(_view(session, row, now), now - row.deadline) for row in rows]
 
     def view(self, release_id: str) -> ReleaseView:
         """Return a release (NotFound if there is none)."""
         with self._session(reading=True) as session:
-            return _view(session, release_of(session, release_id))
+            return _view(session, release_of(session, release_id), self.clock())
 
     def releases(self) -> list[ReleaseView]:
         """Return every release, oldest first."""
         with self._session(reading=True) as session:
-            return [
-                _view(session, row) for row in session.scalars(select(Release).order_by(Release.deadline))
-            ]
+            rows, now = session.scalars(select(Release).order_by(Release.deadline)), self.clock()
+            return [_view(session, row, now) for row in rows]
 
     def contributions(self, release_id: str) -> list[tuple[bytes, bytes]]:
         """Return (order, contribution) of every operator that answered, by operator."""
@@ -148,16 +147,16 @@ def store_of(home: Home, database: str | None = None, *, migrate: bool = True) -
     return Store(address, Objects(config.objects or home.objects), migrate=migrate)
 
 
-def _view(session: Session, release: Release) -> ReleaseView:
+def _view(session: Session, release: Release, now: float) -> ReleaseView:
     tasks = session.scalars(select(Task).where(Task.release_id == release.release_id).order_by(Task.operator))
     return ReleaseView(
         release.release_id,
         release.product,
         release.state,
-        tuple((task.operator, _state(task), task.refusal) for task in tasks),
+        tuple((task.operator, _state(task, now), task.refusal) for task in tasks),
     )
 
 
-def _state(task: Task) -> str:
+def _state(task: Task, now: float) -> str:
     """Return the state of a task as it is now: one that somebody works at is leased."""
-    return LEASED if is_live(task, time.time()) else task.state
+    return LEASED if is_live(task, now) else task.state

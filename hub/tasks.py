@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from sqlalchemy import select
+from sqlalchemy import URL, select
 from sqlalchemy.orm import Session
 
 from hub import leases
@@ -14,11 +14,31 @@ from hub.leases import Leased
 from hub.ledgers import Ledgers
 from hub.life import ANSWERED, COLLECTING, OFFERED, REFUSED
 from hub.models import Release, Task
+from hub.objects import Objects
 from hub.pieces import lock_task, own_task
 
 
 class Tasks(Ledgers):
-    """The orders, beside what operators publish and upload."""
+    """The orders, beside what operators publish and upload.
+
+    Parameters
+    ----------
+    database, objects, migrate
+        As of `Uploads`.
+    clock
+        Returns seconds since the epoch; leases and deadlines go by it.
+    """
+
+    def __init__(
+        self,
+        database: str | URL,
+        objects: Objects,
+        *,
+        migrate: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(database, objects, migrate=migrate)
+        self.clock = clock
 
     def acquire(
         self, operator: str, node: int, seconds: float, holding: Collection[str] = ()
@@ -43,8 +63,8 @@ class Tasks(Ledgers):
             for order_digest in found:
                 lock_task(session, order_digest)
                 task = session.get(Task, order_digest, populate_existing=True)
-                if task is not None and leases.is_free(task, node, time.time()):
-                    return leases.take(task, node, time.time(), seconds)
+                if task is not None and leases.is_free(task, node, self.clock()):
+                    return leases.take(task, node, self.clock(), seconds)
         return None
 
     def _free(self, session: Session, operator: str, node: int, holding: Collection[str]) -> list[str]:
@@ -54,7 +74,7 @@ class Tasks(Ledgers):
             .where(Task.operator == operator, Task.state == OFFERED, Release.state == COLLECTING)
             .order_by(Release.deadline, Task.order_digest)
         )
-        now = time.time()
+        now = self.clock()
         return [
             task.order_digest
             for task in session.scalars(query)
@@ -76,7 +96,7 @@ class Tasks(Ledgers):
             task = own_task(session, operator, order_digest)
             if task.state != OFFERED:
                 raise Conflict(f"this order is {task.state} already", todo="acquire the next one")
-            leases.renew(task, token, phase, time.time(), seconds)
+            leases.renew(task, token, phase, self.clock(), seconds)
 
     def refuse(self, operator: str, order_digest: str, token: bytes, reason: str, statement: bytes) -> None:
         """Note that an operator said no; a second time changes nothing.
