@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Self
 
 
@@ -20,10 +21,18 @@ class Balancer:
         Where to listen.
     seed
         Of the choice of the target.
+    rate
+        Most bytes a second towards a target; as many as come if it is not given.
+
+    Attributes
+    ----------
+    passed
+        Bytes that were passed on to targets.
     """
 
-    def __init__(self, targets: Sequence[int], port: int, seed: int) -> None:
-        self._targets, self._chance = list(targets), random.Random(seed)
+    def __init__(self, targets: Sequence[int], port: int, seed: int, rate: int | None = None) -> None:
+        self._targets, self._chance, self._rate = list(targets), random.Random(seed), rate
+        self.passed = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -54,28 +63,43 @@ class Balancer:
                 far, out = await asyncio.open_connection("127.0.0.1", target)
             except OSError:
                 continue  # this one is down; another may answer
-            await self._pass(near, back, far, out)
+            with suppress(
+                asyncio.CancelledError
+            ):  # at the end of the block; asyncio would log it as an error
+                await self._pass(near, back, far, out)
             return
         back.transport.abort()
 
-    @staticmethod
     async def _pass(
+        self,
         near: asyncio.StreamReader,
         back: asyncio.StreamWriter,
         far: asyncio.StreamReader,
         out: asyncio.StreamWriter,
     ) -> None:
         try:
-            await asyncio.gather(_pump(near, out), _pump(far, back))
+            await asyncio.gather(_pump(near, out, self._count), _pump(far, back, _nothing))
         finally:
             for writer in (out, back):
                 writer.transport.abort()
 
+    async def _count(self, size: int) -> None:
+        self.passed += size
+        if self._rate:
+            await asyncio.sleep(size / self._rate)
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Pass bytes on until either side is gone."""
+
+async def _nothing(_size: int) -> None:
+    """Wait for nothing."""
+
+
+async def _pump(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, told: Callable[[int], Awaitable[None]]
+) -> None:
+    """Pass bytes on until either side is gone; what is told of each part may take its time."""
     try:
         while data := await source.read(1 << 16):
+            await told(len(data))
             sink.write(data)
             await sink.drain()
     except OSError:
