@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from grpc import aio
 
@@ -174,20 +174,18 @@ class Federation(FederationServiceServicer):
     ) -> fed.PutChunkResponse:
         """Keep pieces of a contribution, each as soon as it can be."""
         received, operator = 0, caller.get().name
-        async for requests in batches(_well_formed(request_iterator), BATCH):
-            received = await asyncio.to_thread(self._put, operator, requests)
+        async for pieces in batches(_well_formed(request_iterator), BATCH):
+            received = await asyncio.to_thread(self._put, operator, pieces)
         return fed.PutChunkResponse(received=received)
 
-    def _put(self, operator: str, requests: Sequence[fed.PutChunkRequest]) -> int:
-        order, token = _hex(requests[0].order_digest), requests[0].token
-        if any(
-            (request.order_digest, request.token) != (requests[0].order_digest, token) for request in requests
-        ):
+    def _put(self, operator: str, pieces: Sequence[_Piece]) -> int:
+        order, token = pieces[0].order, pieces[0].token
+        if any((piece.order, piece.token) != (order, token) for piece in pieces):
             raise Malformed("the pieces of one call are of one order and lease")
-        pieces = [_piece(request) for request in requests]
-        if max(piece.offset + len(piece.data) for piece in pieces) > self._largest(operator, order):
+        put = [piece.checked() for piece in pieces]
+        if max(piece.offset + len(piece.data) for piece in put) > self._largest(operator, order):
             raise Malformed("the contribution is larger than its cells can be")
-        return self._store.put_pieces(operator, order, token, pieces)
+        return self._store.put_pieces(operator, order, token, put)
 
     async def CommitContribution(
         self, request: fed.CommitContributionRequest, context: Context
@@ -227,23 +225,34 @@ class Federation(FederationServiceServicer):
         return receipt
 
 
-async def _well_formed(requests: AsyncIterator[fed.PutChunkRequest]) -> AsyncIterator[fed.PutChunkRequest]:
+async def _well_formed(requests: AsyncIterator[fed.PutChunkRequest]) -> AsyncIterator[_Piece]:
     """Let pieces through that have a size and a place that pieces have, before more of them are waited for."""
     async for request in requests:
         if request.offset % CHUNK:
             raise Malformed(
                 f"a piece starts at a multiple of {CHUNK}", todo="send full pieces, only the last is shorter"
             )
-        if not 0 < len(request.data) <= CHUNK:
+        data = request.data
+        if not 0 < len(data) <= CHUNK:
             raise _no_piece()
-        yield request
+        yield _Piece(_hex(request.order_digest), request.token, request.offset, data, request.sha256)
 
 
-def _piece(request: fed.PutChunkRequest) -> Put:
-    digest = hashlib.sha256(request.data)
-    if digest.digest() != request.sha256:
-        raise _no_piece()
-    return Put(request.offset, request.data, digest.hexdigest())
+class _Piece(NamedTuple):
+    """A piece as it came; a message gives another copy of its bytes each time it is asked for them."""
+
+    order: str
+    token: bytes
+    offset: int
+    data: bytes
+    sha256: bytes
+
+    def checked(self) -> Put:
+        """Return the piece if it is what its digest says (Malformed)."""
+        digest = hashlib.sha256(self.data)
+        if digest.digest() != self.sha256:
+            raise _no_piece()
+        return Put(self.offset, self.data, digest.hexdigest())
 
 
 def _no_piece() -> Malformed:

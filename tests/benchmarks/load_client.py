@@ -59,11 +59,12 @@ class Node:
             self._order, self._token = response.task_order.payload, response.lease.token
         return time.monotonic()
 
-    async def send(self) -> tuple[float, float]:
-        """Send its contribution; return when the last piece was taken, and when the receipt came."""
+    async def send(self) -> tuple[float, float, float]:
+        """Send its contribution; return when its charge was published, all pieces taken, and its receipt there."""
         name = hashlib.sha256(self._order).digest()
         order = TaskOrder.from_bytes(self._order, "the order")
         entry = await self._publish(order)
+        published = time.monotonic()
         place, pace = 0, Pace()
         while place < len(self._data):
             # As `node.uplink` does.
@@ -84,7 +85,7 @@ class Node:
             timeout=CALL_SECONDS,
         )
         self._order = b""
-        return put, time.monotonic()
+        return published, put, time.monotonic()
 
     async def _publish(self, order: TaskOrder) -> bytes:
         """Publish the ledger entry that charges an order, as the next one of this operator; return it."""
@@ -165,7 +166,7 @@ class Nodes:
         return await self._waiting
 
     async def _send(self) -> list[Any]:
-        async def send(node: Node) -> tuple[float, float]:
+        async def send(node: Node) -> tuple[float, float, float]:
             moments = await node.send()
             self._idle.append(asyncio.create_task(node.idle()))
             return moments

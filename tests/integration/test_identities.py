@@ -97,6 +97,24 @@ def test_an_operator_cannot_touch_the_order_of_another(served: Network) -> None:
         assert status(stub.RefuseTask, refusal) is grpc.StatusCode.NOT_FOUND
 
 
+def test_a_stream_of_nothing_or_of_several_orders_is_refused(served: Network) -> None:
+    with served.office() as office:
+        office.request("presence", START, START)
+    with channel_of(served, "mno1") as channel:
+        stub = FederationServiceStub(channel)
+        order = stub.AcquireTask(fed.AcquireTaskRequest(), timeout=5).task_order
+        digest, data = hashlib.sha256(order.payload).digest(), b"data"
+        chunk = fed.PutChunkRequest(order_digest=digest, data=data, sha256=hashlib.sha256(data).digest())
+        other = fed.PutChunkRequest(order_digest=bytes(32), data=data, sha256=chunk.sha256)
+        assert status(stub.PutChunk, iter([])) is grpc.StatusCode.INVALID_ARGUMENT
+        # They may come in one batch or in two; either way the first order has no published charge.
+        assert status(stub.PutChunk, iter([chunk, other])) in {
+            grpc.StatusCode.INVALID_ARGUMENT,
+            grpc.StatusCode.FAILED_PRECONDITION,
+        }
+    assert served.hub_rows("SELECT count(*) FROM piece") == [(0,)]
+
+
 def test_an_operator_cannot_act_as_an_office_nor_an_office_as_an_operator(served: Network) -> None:
     with channel_of(served, "mno1") as channel:
         stub = StatisticsServiceStub(channel)
