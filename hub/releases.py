@@ -10,7 +10,7 @@ from datetime import date
 import pyarrow as pa
 
 from hub.config import Agreement
-from hub.errors import Malformed
+from hub.errors import HubRefusal, Malformed
 from hub.estimation.table import estimate
 from hub.failures import Failures
 from hub.life import COLLECTING, ESTIMATED, next_state
@@ -33,13 +33,23 @@ def open_release(
 ) -> str:
     """Open a release and one task for each operator; return its id. One that is there already is returned.
 
+    What was published stays as it is: a revision is a release of its own, which corrects the revision before it.
+
     Raises
     ------
     UsageProblem
         If the charter does not allow this product, period or revision.
+    HubRefusal
+        If there is no revision before this one.
     """
     terms = terms_of(own.charter, own.zoning, product_id, days, revision)
-    release_id = f"{product_id}-{terms.first_day}-{terms.last_day}-r{revision}"
+    release_id, corrected = _names(terms)
+    if corrected and not store.knows(corrected):
+        raise HubRefusal(
+            f"there is no release {corrected}",
+            means=f"revision {revision} would correct it; nothing was asked for and nothing was charged",
+            todo=f"ask for revision {revision - 1} first",
+        )
     release = Release(
         release_id=release_id,
         product=product_id,
@@ -51,6 +61,12 @@ def open_release(
     )
     store.open_release(release, [_task(own, operator, terms) for operator in own.charter.operators])
     return release_id
+
+
+def _names(terms: Terms) -> tuple[str, str]:
+    """Return the id of a release and that of the one that it corrects; nothing if it is the first."""
+    name = f"{terms.product}-{terms.first_day}-{terms.last_day}-r"
+    return f"{name}{terms.revision}", f"{name}{terms.revision - 1}" if terms.revision else ""
 
 
 def _task(own: Agreement, operator: str, terms: Terms) -> NewTask:
@@ -161,6 +177,8 @@ def _estimates(own: Agreement, contributions: Sequence[tuple[bytes, bytes]]) -> 
     terms = TaskOrder.from_bytes(contributions[0][0], "the stored order").terms
     cells = keyset_for(own.charter, own.zoning, terms).size
     table = estimate(own, terms, [decode(data, cells) for _order, data in contributions])
+    release_id, corrected = _names(terms)
+    table = table.replace_schema_metadata({"release": release_id, "corrects": corrected})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(table)

@@ -88,6 +88,11 @@ class Store(Tasks):
         with self._session(reading=True) as session:
             return _view(session, release_of(session, release_id), self.clock())
 
+    def knows(self, release_id: str) -> bool:
+        """Return whether there is a release."""
+        with self._session(reading=True) as session:
+            return session.get(Release, release_id) is not None
+
     def releases(self) -> list[ReleaseView]:
         """Return every release, oldest first."""
         with self._session(reading=True) as session:

@@ -242,11 +242,23 @@ def test_a_file_for_estimates_that_cannot_be_written_is_told_before_anything_is_
 def test_operators_that_do_not_answer_in_time(shared: Network, tmp_path: Path) -> None:
     if "hub" not in shared.running:
         shared.start_hub()
-    words = ("request", "presence", "--from", START, "--revision", 9, "--timeout", 1)
+    words = ("request", "presence", "--from", START, "--timeout", 1)
     office = ("--dir", shared.parties.office.root, "--hub", shared.address, "--out", tmp_path / "p.csv")
     code, said = run("hub.client.cli", *words, *office)
     assert code == ExitCode.NOT_QUORATE
     assert "which costs nothing" in said
+
+
+def test_a_revision_of_what_was_never_asked_for(shared: Network, tmp_path: Path) -> None:
+    if "hub" not in shared.running:
+        shared.start_hub()
+    words = ("request", "presence", "--from", START, "--revision", 9, "--timeout", 1)
+    office = ("--dir", shared.parties.office.root, "--hub", shared.address, "--out", tmp_path / "p.csv")
+    code, said = run("hub.client.cli", *words, *office)
+    assert code == ExitCode.REFUSED
+    assert f"there is no release presence-{START}-{START}-r8" in said
+    assert "ask for revision 8 first" in said
+    assert not (tmp_path / "p.csv").exists()
 
 
 def test_a_product_in_the_policy_that_the_charter_does_not_have(home: NodeHome) -> None:

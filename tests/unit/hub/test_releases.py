@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pytest
 
+from hub.errors import HubRefusal
 from hub.estimation.table import SCHEMA
 from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, LATE, OFFERED, REFUSED
 from hub.releases import advance, open_release
@@ -106,6 +107,24 @@ def test_opening_an_ended_release_again_does_not_measure_again(store: Store) -> 
     assert store.view(ID).state == ESTIMATED
     assert store.estimates(ID) == before
     assert [next_order(store, operator) for operator in OPERATORS] == [None] * 3
+
+
+def test_a_revision_corrects_the_one_before_it_and_names_it(store: Store) -> None:
+    with pytest.raises(HubRefusal, match="there is no release presence-2026-05-04-2026-05-04-r0"):
+        open_day(store, revision=1)
+    assert store.releases() == []
+    told = []
+    for revision in (0, 1):
+        release = open_day(store, revision=revision)
+        for operator in OPERATORS:
+            answer(OWN, store, operator)
+        advance(OWN, store)
+        told.append(estimates(store, release).schema.metadata)
+    second = ID.replace("r0", "r1")
+    assert told[0] == {b"release": ID.encode(), b"corrects": b""}
+    assert told[1] == {b"release": second.encode(), b"corrects": ID.encode()}
+    with pytest.raises(HubRefusal, match="there is no release presence-2026-05-04-2026-05-04-r2"):
+        open_day(store, revision=3)
 
 
 def test_another_revision_day_or_product_is_another_release(store: Store) -> None:
