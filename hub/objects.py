@@ -6,6 +6,7 @@ disk, or not at all; an object store promises that itself.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from privacy.errors import ResourceProblem, UsageProblem
 
@@ -86,13 +88,14 @@ class Objects:
         return data if _digest(data) == digest else None
 
     def drop_pieces(self, upload: str) -> None:
-        """Give up every piece of an upload."""
+        """Give up every piece of an upload; one that another hub puts or drops now may be left for the next sweep."""
         try:
             self._files.rm(posixpath.join(self._root, "pieces", upload), recursive=True)
         except FileNotFoundError:
             return
         except OSError as error:
-            raise _unusable() from error
+            if error.errno != errno.ENOTEMPTY:
+                raise _unusable() from error
 
     def uploads(self) -> list[str]:
         """Return the uploads that have pieces."""
@@ -131,11 +134,15 @@ class Objects:
     def _write(self, path: str, data: bytes, *, durable: bool = True) -> None:
         try:
             if self._local:
-                _write_local(Path(path), data, durable=durable)
+                # Another hub may drop the directory between two steps.
+                _again(_write_local, Path(path), data, durable=durable)
             else:
                 self._files.pipe_file(path, data)
         except OSError as error:
             raise _unusable() from error
+
+
+_again = Retrying(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(10), reraise=True)
 
 
 def _digest(data: bytes) -> str:

@@ -195,7 +195,7 @@ def reporting(path: Path) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError as error:
         raise LedgerProblem(
-            f"the privacy ledger {path} is closed, or used by another thread than the one that opened it",
+            f"the privacy ledger {path} is closed",
             means="nothing was charged and nothing was sent; the file itself may well hold",
             todo="start the node again; if it comes again, report it as a defect",
         ) from error

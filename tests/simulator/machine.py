@@ -89,8 +89,9 @@ class FederationMachine(RuleBasedStateMachine):
     # --- what goes on -------------------------------------------------------------------------------------
 
     @rule(asked=st.sampled_from(ASKED), revision=st.integers(0, 2))
-    def ask(self, asked: tuple[str, date, date], revision: int) -> None:
-        self.world.open(*asked, revision)
+    def ask_with_what_comes_before(self, asked: tuple[str, date, date], revision: int) -> None:
+        for number in range(revision + 1):
+            self.world.open(*asked, number)
 
     @rule(who=WHO, fault=FAULTS)
     def go_one_step(self, who: str, fault: Fault) -> None:

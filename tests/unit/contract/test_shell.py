@@ -30,6 +30,7 @@ CODES = {
     "SignatureProblem": 7,
     "ResourceProblem": 8,
     "LedgerProblem": 9,
+    "BytesLost": 9,
     "NonceConflict": 9,
     "PrivacyProblem": 10,
     "BudgetExhausted": 10,

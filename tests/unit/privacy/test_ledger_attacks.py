@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -372,26 +373,32 @@ def test_a_null_character_in_a_path_is_a_wrong_path(
 def test_a_closed_ledger_is_not_called_damaged(path: Path) -> None:
     ledger = opened(path, None)
     ledger.close()
-    with pytest.raises(LedgerProblem, match="is closed, or used by another thread") as caught:
+    with pytest.raises(LedgerProblem, match="is closed") as caught:
         ledger.commit(asked(0), TODAY)
     assert "backup" not in caught.value.explain()
 
 
-def test_another_thread_is_not_called_damage(path: Path) -> None:
-    caught: list[QuorateError] = []
-    with closing(opened(path, None)) as ledger:
+def test_threads_take_turns(path: Path) -> None:
+    """Every release is charged once and has the bytes of one of those that asked for it; the chain holds."""
+    threads, releases = 4, 6
 
-        def use() -> None:
-            try:
-                ledger.totals(1)
-            except QuorateError as error:
-                caught.append(error)
+    def use(thread: int) -> list[bytes]:
+        together.wait()
+        found = []
+        for number in range(releases):
+            request = request_for(
+                presence(DAY, 1, revision=number), f"nonce-{number}", b"of thread %d" % thread
+            )
+            found.append(ledger.commit(request, TODAY).result)
+            ledger.totals(1)
+        return found
 
-        thread = threading.Thread(target=use)
-        thread.start()
-        thread.join()
-    assert isinstance(caught[0], LedgerProblem)
-    assert "another thread" in caught[0].what
+    together = threading.Barrier(threads)
+    with closing(opened(path, None)) as ledger, ThreadPoolExecutor(threads) as pool:
+        first, *others = pool.map(use, range(threads))
+        assert ledger.head[0] == releases
+    assert others == [first] * (threads - 1)
+    assert verify(path)[0] == releases
 
 
 def test_a_release_that_is_too_long_is_not_called_damage(path: Path) -> None:
