@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from sqlalchemy import ColumnElement, or_, select, text
+from sqlalchemy import ColumnElement, Row, bindparam, exists, or_, select, text
 from sqlalchemy.orm import Session
 
 from hub.database import Database, in_utc
@@ -25,6 +25,21 @@ from quorate.contract.identity import OPERATOR, Identity, certificate_identity, 
 
 SIGNED, ENROLLED, RENEWED, OWN, SEEN = "signed", "enrolled", "renewed", "own", "seen"
 _LEAST_SERIAL = 16
+_LISTED = exists().where(Issued.serial == bindparam("serial"))
+#: Whether a certificate is on the list, and whether it was revoked; put together once, because every call asks it.
+_STANDING = select(
+    _LISTED.label("listed"),
+    exists()
+    .where(
+        or_(
+            Revocation.serial == bindparam("serial"),
+            ~_LISTED
+            & Revocation.identity.in_((bindparam("identity"), bindparam("whole")))
+            & (Revocation.at >= bindparam("issued")),
+        )
+    )
+    .label("revoked"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,9 +92,11 @@ class Certificates:
     def require_standing(self, certificate: x509.Certificate) -> bool:
         """Refuse a certificate that was revoked (NotValid); return whether it was new to the list."""
         with self._session(reading=True) as session:
-            require_not_revoked(session, certificate)
-            if session.get(Issued, serial_of(certificate)) is not None:
-                return False
+            found = _standing(session, certificate)
+        if found.revoked:
+            raise _was_revoked(certificate)
+        if found.listed:
+            return False
         self.record(certificate, SEEN, after=certificate)
         return True
 
@@ -156,16 +173,29 @@ def lock_revocations(session: Session) -> None:
 
 def require_not_revoked(session: Session, certificate: x509.Certificate) -> None:
     """Refuse a certificate that was revoked (NotValid)."""
-    serial, identity = serial_of(certificate), certificate_identity(certificate).uri
-    wanted = [Revocation.serial == serial]
-    if session.get(Issued, serial) is None:
-        whole = identity.rsplit("/", 1)[0] + "/"
-        wanted.append(Revocation.identity.in_((identity, whole)) & (Revocation.at >= issued_at(certificate)))
-    if session.scalars(select(Revocation.number).where(or_(*wanted)).limit(1)).first() is not None:
-        raise NotValid(
-            f"the certificate {serial} of {identity} was revoked",
-            todo="ask the hub operator why; a new one comes with a new token, or a request that is signed again",
-        )
+    if _standing(session, certificate).revoked:
+        raise _was_revoked(certificate)
+
+
+def _standing(session: Session, certificate: x509.Certificate) -> Row[bool, bool]:
+    """Return whether a certificate is on the list, and whether it was revoked."""
+    identity = certificate_identity(certificate).uri
+    return session.execute(
+        _STANDING,
+        {
+            "serial": serial_of(certificate),
+            "identity": identity,
+            "whole": identity.rsplit("/", 1)[0] + "/",
+            "issued": issued_at(certificate),
+        },
+    ).one()
+
+
+def _was_revoked(certificate: x509.Certificate) -> NotValid:
+    return NotValid(
+        f"the certificate {serial_of(certificate)} of {certificate_identity(certificate).uri} was revoked",
+        todo="ask the hub operator why; a new one comes with a new token, or a request that is signed again",
+    )
 
 
 def add_certificate(session: Session, certificate: x509.Certificate, origin: str) -> None:

@@ -43,7 +43,8 @@ def greeted(database: Database, node: Identity, software_version: str, clock_sec
 
 
 def _note(database: Database, node: Identity, software_version: str, offset: int | None) -> None:
-    with database.session() as session:
+    # It is of use for as long as the machine runs.
+    with database.session(passing=True) as session:
         found = session.get(Contact, (node.name, node.node))
         if found is None:
             found = Contact(operator=node.name, node=node.node)
@@ -59,5 +60,6 @@ def seen(database: Database, node: Identity) -> None:
         found = session.get(Contact, (node.name, node.node))
         if found is None or now - in_utc(found.at) < NOTED_EVERY:
             return
-    with database.session() as session:
+    # It is of use for as long as the machine runs.
+    with database.session(passing=True) as session:
         session.get_one(Contact, (node.name, node.node)).at = now

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
@@ -21,12 +20,11 @@ from hub.config import Agreement
 from hub.contacts import greeted, seen
 from hub.errors import Conflict, HubRefusal, Malformed
 from hub.pieces import Put
-from hub.quota import Lines
 from hub.releases import judge, largest_contribution
 from hub.renewal import Renewals
 from hub.store import Store
-from hub.trail import about
 from privacy.errors import UsageProblem
+from quorate.contract.identity import Identity
 from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, TaskOrder
 from quorate.contract.signing import countersigned, from_json, signed, to_json, verified
 from quorate.contract.statements import HEAD_TYPE, MOST_ENTRIES, REFUSAL_TYPE, Head, Refusal
@@ -37,7 +35,7 @@ log = logging.getLogger("quorate.hub")
 Context = aio.ServicerContext[Any, Any]
 LONGEST_POLL = 30
 #: Pieces that are kept at once.
-BATCH = 4
+BATCH = 8
 
 
 class Federation(FederationServiceServicer):
@@ -48,7 +46,7 @@ class Federation(FederationServiceServicer):
     ) -> None:
         self._own, self._store, self._bell = own, store, bell
         self._renewals, self._seconds = renewals, lease_seconds
-        self._lines, self._judging = Lines(), asyncio.Lock()
+        self._judging = asyncio.Lock()
         # An order never changes, so what it allows is worked out once and not for every piece.
         self._largest = lru_cache(maxsize=4096)(self._largest_of)
 
@@ -131,10 +129,7 @@ class Federation(FederationServiceServicer):
         if self._stated(request.refusal, REFUSAL_TYPE, "the refusal") != expected.to_bytes():
             raise Malformed("the signed refusal is not of this order and reason")
         statement = to_json(request.refusal)
-        await asyncio.to_thread(self._store.refuse, operator, order, request.token, reason, statement)
-        if self._lines.take((caller.get().uri, order), time.monotonic()) is not None:
-            what, on = f"refused an order: {reason}", about(request)
-            await asyncio.to_thread(self._store.audit, caller.get().uri, what, "", on)
+        await asyncio.to_thread(self._store.refuse, caller.get(), order, request.token, reason, statement)
         self._bell.ring()
         return fed.RefuseTaskResponse()
 
@@ -193,12 +188,12 @@ class Federation(FederationServiceServicer):
         """Accept a contribution once; the same again gets the same receipt."""
         # A large one takes several times its size in memory while it is judged, so they come one after the other.
         async with self._judging if request.length > CHUNK else nullcontext():
-            receipt = await asyncio.to_thread(self._accept, caller.get().name, request)
+            receipt = await asyncio.to_thread(self._accept, caller.get(), request)
         self._bell.ring()
         return fed.CommitContributionResponse(receipt=from_json(receipt, "the stored receipt"))
 
-    def _accept(self, operator: str, request: fed.CommitContributionRequest) -> bytes:
-        order = _hex(request.order_digest)
+    def _accept(self, node: Identity, request: fed.CommitContributionRequest) -> bytes:
+        operator, order = node.name, _hex(request.order_digest)
         before = self._store.accepted(operator, order)
         if before is not None:
             if before[0] != request.sha256.hex():
@@ -219,10 +214,7 @@ class Federation(FederationServiceServicer):
         if self._store.entry_of(operator, release_id) != entry:
             raise Malformed("the ledger entry is not the one that was published")
         contribution = judge(self._own, held.payload, held.data, entry, request.receipt)
-        receipt = self._store.accept(operator, request.token, contribution)
-        what = f"{request.length} bytes, SHA-256 {request.sha256.hex()}"
-        self._store.audit(caller.get().uri, "accepted a contribution", what, about(request))
-        return receipt
+        return self._store.accept(node, request.token, contribution)
 
 
 async def _well_formed(requests: AsyncIterator[fed.PutChunkRequest]) -> AsyncIterator[_Piece]:

@@ -16,6 +16,8 @@ from hub.life import ANSWERED, COLLECTING, OFFERED, REFUSED
 from hub.models import Release, Task
 from hub.objects import Objects
 from hub.pieces import lock_task, own_task
+from hub.trail import About, write
+from quorate.contract.identity import Identity
 
 
 class Tasks(Ledgers):
@@ -59,7 +61,8 @@ class Tasks(Ledgers):
             found = self._free(session, operator, node, holding)
         if not found:
             return None
-        with self._session() as session:
+        # A lease that is lost with the machine is as one that has run out.
+        with self._session(passing=True) as session:
             for order_digest in found:
                 lock_task(session, order_digest)
                 task = session.get(Task, order_digest, populate_existing=True)
@@ -91,15 +94,15 @@ class Tasks(Ledgers):
         Conflict
             If it was answered or refused.
         """
-        with self._session() as session:
+        with self._session(passing=True) as session:
             lock_task(session, order_digest)
             task = own_task(session, operator, order_digest)
             if task.state != OFFERED:
                 raise Conflict(f"this order is {task.state} already", todo="acquire the next one")
             leases.renew(task, token, phase, self.clock(), seconds)
 
-    def refuse(self, operator: str, order_digest: str, token: bytes, reason: str, statement: bytes) -> None:
-        """Note that an operator said no; a second time changes nothing.
+    def refuse(self, node: Identity, order_digest: str, token: bytes, reason: str, statement: bytes) -> None:
+        """Note that a node's operator said no, with its line in the audit trail; a second time changes nothing.
 
         Raises
         ------
@@ -110,10 +113,12 @@ class Tasks(Ledgers):
         """
         with self._session() as session:
             lock_task(session, order_digest)
-            task = own_task(session, operator, order_digest)
+            task = own_task(session, node.name, order_digest)
             if task.state in ANSWERED:
                 raise Conflict("this order was answered with a contribution before")
             if task.state == REFUSED:
                 return
             leases.require(task, token)
             task.state, task.refusal, task.statement = REFUSED, reason, statement
+            on = About(order_digest=order_digest)
+            write(session, node.uri, f"refused an order: {reason}", "", on)

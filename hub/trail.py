@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, event, select
+from sqlalchemy.orm import Session
 
 from hub.database import Database
 from hub.metrics import AUDIT_LINES
@@ -60,23 +61,29 @@ def about(request: Any) -> About:
 
 
 def append(database: Database, who: str, what: str, detail: str, on: About) -> None:
-    """Append a line, with the request id of the call that it is written in."""
+    """Append a line in a transaction of its own."""
     with database.session() as session:
-        task = session.get(Task, on.order_digest) if on.order_digest else None
-        session.add(
-            AuditLine(
-                at=datetime.now(UTC),
-                who=who[:200],
-                what=what[:100],
-                # PostgreSQL has no place for a null character.
-                detail=detail.replace("\0", "\\0")[:500],
-                release_id=on.release_id or (task.release_id if task else ""),
-                order_digest=on.order_digest,
-                request_id=current_request_id(),
-            )
+        write(session, who, what, detail, on)
+
+
+def write(session: Session, who: str, what: str, detail: str, on: About) -> None:
+    """Append a line, with the request id of the call that it is written in, if this transaction ends well."""
+    task = session.get(Task, on.order_digest) if on.order_digest else None
+    session.add(
+        AuditLine(
+            at=datetime.now(UTC),
+            who=who[:200],
+            what=what[:100],
+            # PostgreSQL has no place for a null character.
+            detail=detail.replace("\0", "\\0")[:500],
+            release_id=on.release_id or (task.release_id if task else ""),
+            order_digest=on.order_digest,
+            request_id=current_request_id(),
         )
+    )
     first = what.split(" ", 1)[0]
-    AUDIT_LINES.labels(first if first in KINDS else "other").inc()
+    counter = AUDIT_LINES.labels(first if first in KINDS else "other")
+    event.listen(session, "after_commit", lambda _session: counter.inc(), once=True)
 
 
 def lines(database: Database, wanted: Wanted) -> list[dict[str, str]]:

@@ -11,6 +11,8 @@ from hub.errors import Conflict
 from hub.life import COMMITTED, ENDED, LATE, REFUSED
 from hub.models import Contribution, Piece
 from hub.pieces import Pieces, lock_task, own_task, refused, release_of
+from hub.trail import About, write
+from quorate.contract.identity import Identity
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Uploads(Pieces):
             contribution = session.get(Contribution, order_digest)
             return (contribution.result_sha256, contribution.receipt) if contribution else None
 
-    def accept(self, operator: str, token: bytes, given: Given) -> bytes:
-        """Store a contribution once; return the receipt that holds (the first one's, if it came twice).
+    def accept(self, node: Identity, token: bytes, given: Given) -> bytes:
+        """Store a contribution of a node's operator once, with its line in the audit trail.
+
+        Returns the receipt that holds: the first one's, if it came twice.
 
         Raises
         ------
@@ -45,7 +49,7 @@ class Uploads(Pieces):
         self._objects.put(given.data)
         with self._session() as session:
             lock_task(session, row.order_digest)
-            task = own_task(session, operator, row.order_digest)
+            task = own_task(session, node.name, row.order_digest)
             before = session.get(Contribution, row.order_digest)
             if before is not None:
                 if before.result_sha256 != row.result_sha256:
@@ -59,5 +63,7 @@ class Uploads(Pieces):
             # What comes after the end is kept and receipted, but is in no estimate.
             ended = release_of(session, task.release_id, lock=True).state in ENDED
             task.state = LATE if ended else COMMITTED
+            what = f"{row.length} bytes, SHA-256 {row.result_sha256}"
+            write(session, node.uri, "accepted a contribution", what, About(order_digest=row.order_digest))
         self._objects.drop_pieces(row.order_digest)
         return row.receipt

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 #: Pieces of the first call, most pieces of a call, and the seconds that one may take if the next is to have twice as
 #: many.
-FIRST, MOST, QUICK_SECONDS = 4, 32, 2.0
+FIRST, MOST, QUICK_SECONDS = 16, 32, 2.0
 
 
 class Pace:

@@ -32,7 +32,7 @@ from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from privacy.terms import Level, LevelTerms, Terms
 from quorate.contract.canonical import digest
 from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
-from quorate.contract.identity import Identity, signing_request
+from quorate.contract.identity import OPERATOR, Identity, signing_request
 from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.order import TaskOrder, keyset_for, terms_of
 from quorate.contract.payload import encode
@@ -263,14 +263,19 @@ def put_under(  # noqa: PLR0917 - what is put, where, by whom
     return store.put_pieces(operator, order_digest, token, [piece])
 
 
+def node_of(operator: str) -> Identity:
+    """Return the identity of an operator's first node."""
+    return Identity(NETWORK, OPERATOR, operator, 0)
+
+
 def accept(store: Store, operator: str, given: Given) -> bytes:
     """Have a contribution accepted under the newest lease."""
-    return store.accept(operator, token_for(store, operator, given.row.order_digest), given)
+    return store.accept(node_of(operator), token_for(store, operator, given.row.order_digest), given)
 
 
 def refuse_order(store: Store, operator: str, order_digest: str, reason: str) -> None:
     """Refuse an order under the newest lease."""
-    store.refuse(operator, order_digest, token_for(store, operator, order_digest), reason, b"{}")
+    store.refuse(node_of(operator), order_digest, token_for(store, operator, order_digest), reason, b"{}")
 
 
 def judged(own: Agreement, order_bytes: bytes, data: bytes, entry: bytes) -> Given:

@@ -43,7 +43,7 @@ class Node:
         self._stub, self._data = FederationServiceStub(channel), data
         self._wait: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/bench/Wait")
         self._echo: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/bench/Echo")
-        self._order = self._token = b""
+        self._order = self._token = self._entry = b""
 
     async def hello(self) -> float:
         """Say that it is there; return how long the answer took."""
@@ -59,19 +59,43 @@ class Node:
             self._order, self._token = response.task_order.payload, response.lease.token
         return time.monotonic()
 
-    async def send(self) -> tuple[float, float, float]:
-        """Send its contribution; return when its charge was published, all pieces taken, and its receipt there."""
-        name = hashlib.sha256(self._order).digest()
+    async def send(self) -> float:
+        """Send its contribution; return when its receipt was there."""
+        await self.charge()
+        await self.put()
+        return await self.commit()
+
+    async def charge(self) -> None:
+        """Publish the ledger entry that charges the order, as the next one of this operator."""
         order = TaskOrder.from_bytes(self._order, "the order")
-        entry = await self._publish(order)
-        published = time.monotonic()
-        place, pace = 0, Pace()
+        known = await self._stub.Heartbeat(pb.HeartbeatRequest(), timeout=CALL_SECONDS)
+        place = {"sequence": known.ledger_sequence + 1, "previous": known.ledger_head.hex()}
+        self._entry = entry_for(order.terms, self._data, **place).to_bytes()
+        head = Head(
+            network=order.network,
+            operator=order.operator,
+            sequence=known.ledger_sequence + 1,
+            head=head_after(self._entry),
+        )
+        statement = signed(HEAD_TYPE, head.to_bytes(), key_for(order.operator))
+        await self._stub.PublishHead(
+            pb.PublishHeadRequest(head=statement, entries=[self._entry]), timeout=CALL_SECONDS
+        )
+
+    async def put(self) -> tuple[float, float]:
+        """Send every piece, as `node.uplink` does; return when that began and when it ended."""
+        began = time.monotonic()
+        name, place, pace = hashlib.sha256(self._order).digest(), 0, Pace()
         while place < len(self._data):
-            # As `node.uplink` does.
             pieces = pieces_of(name, self._token, self._data, place, pace.next())
             place = (await self._stub.PutChunk(pieces, timeout=CALL_SECONDS)).received
             pace.done()
-        put = time.monotonic()
+        return began, time.monotonic()
+
+    async def commit(self) -> float:
+        """Complete the contribution; return when its receipt was there."""
+        name, entry = hashlib.sha256(self._order).digest(), self._entry
+        order = TaskOrder.from_bytes(self._order, "the order")
         said = receipt_for(order, name.hex(), Entry.model_validate_json(entry), entry).to_bytes()
         await self._stub.CommitContribution(
             pb.CommitContributionRequest(
@@ -85,24 +109,7 @@ class Node:
             timeout=CALL_SECONDS,
         )
         self._order = b""
-        return published, put, time.monotonic()
-
-    async def _publish(self, order: TaskOrder) -> bytes:
-        """Publish the ledger entry that charges an order, as the next one of this operator; return it."""
-        known = await self._stub.Heartbeat(pb.HeartbeatRequest(), timeout=CALL_SECONDS)
-        place = {"sequence": known.ledger_sequence + 1, "previous": known.ledger_head.hex()}
-        entry = entry_for(order.terms, self._data, **place).to_bytes()
-        head = Head(
-            network=order.network,
-            operator=order.operator,
-            sequence=known.ledger_sequence + 1,
-            head=head_after(entry),
-        )
-        statement = signed(HEAD_TYPE, head.to_bytes(), key_for(order.operator))
-        await self._stub.PublishHead(
-            pb.PublishHeadRequest(head=statement, entries=[entry]), timeout=CALL_SECONDS
-        )
-        return entry
+        return time.monotonic()
 
     async def idle(self) -> None:
         """Ask for the next order, as a node does; the answer is not waited for."""
@@ -114,12 +121,11 @@ class Node:
         await self._wait(b"?", timeout=CALL_SECONDS)
         return time.monotonic()
 
-    async def echo(self) -> tuple[float, float]:
+    async def echo(self) -> float:
         """Send the contribution's bytes to the bare server, which answers with the digest of each piece."""
         for offset in range(0, len(self._data), CHUNK):
             await self._echo(self._data[offset : offset + CHUNK], timeout=CALL_SECONDS)
-        now = time.monotonic()
-        return now, now
+        return time.monotonic()
 
 
 class Nodes:
@@ -136,7 +142,7 @@ class Nodes:
             for operator in operators
         ]
         self._idle: list[asyncio.Task[None]] = []
-        self._beats: list[tuple[float, float]] = []
+        self._beats: list[float] = []
         self._beating: asyncio.Task[None] | None = None
         self._waiting: asyncio.Future[list[Any]] | None = None
         self.commands: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
@@ -144,7 +150,10 @@ class Nodes:
             "poll": lambda: self._begin(Node.hold),
             "wait": lambda: self._begin(Node.wait),
             "held": self._end,
-            "send": self._send,
+            "send": lambda: self._then_idle(Node.send),
+            "charge": lambda: self._each(Node.charge),
+            "put": lambda: self._each(Node.put),
+            "commit": lambda: self._then_idle(Node.commit),
             "echo": lambda: self._each(Node.echo),
             "size": self._size,
             "beat": self._beat,
@@ -165,30 +174,29 @@ class Nodes:
         assert self._waiting is not None
         return await self._waiting
 
-    async def _send(self) -> list[Any]:
-        async def send(node: Node) -> tuple[float, float, float]:
-            moments = await node.send()
+    async def _then_idle(self, act: Callable[[Node], Coroutine[Any, Any, float]]) -> list[float]:
+        async def one(node: Node) -> float:
+            moment = await act(node)
             self._idle.append(asyncio.create_task(node.idle()))
-            return moments
+            return moment
 
-        return await self._each(send)
+        return await self._each(one)
 
     async def _size(self) -> int:
         return sum(len(node._data) for node in self._nodes)
 
     async def _beat(self) -> bool:
-        """Begin to measure heartbeats: (moment, seconds) of each."""
+        """Begin to measure heartbeats."""
 
         async def forever() -> None:
             while True:
-                started = time.monotonic()
-                self._beats.append((started, await self._nodes[0].hello()))
+                self._beats.append(await self._nodes[0].hello())
                 await asyncio.sleep(BEAT_SECONDS)
 
         self._beats, self._beating = [], asyncio.create_task(forever())
         return True
 
-    async def _beaten(self) -> list[tuple[float, float]]:
+    async def _beaten(self) -> list[float]:
         assert self._beating is not None
         self._beating.cancel()
         return self._beats

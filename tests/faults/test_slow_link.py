@@ -71,7 +71,7 @@ def test_an_upload_over_a_slow_link_goes_on_where_it_was(
             receipt = delivered(uplink, task, order, recorded, monkeypatch)
             passed = link.passed
     assert len(receipt.signatures) == 2
-    assert warnings, "four pieces take longer than a call may"
+    assert warnings, "the first call takes longer than a call may"
     assert passed < 2 * len(data), "what the hub has is not sent again"
 
 
@@ -82,7 +82,7 @@ def delivered(
     recorded: Recorded,
     monkeypatch: pytest.MonkeyPatch,
 ) -> pb.Envelope:
-    """Send a contribution under deadlines that four pieces do not keep; return its receipt."""
+    """Send a contribution under deadlines that the first call does not keep; return its receipt."""
     digest = hashlib.sha256(task.task_order.payload)
     entry = Entry.model_validate_json(recorded.entry)
     said = receipt_for(order, digest.hexdigest(), entry, recorded.entry).to_bytes()

@@ -28,6 +28,7 @@ from tests.support_hub import (
     accept,
     answer,
     given_by,
+    node_of,
     put_under,
     small_agreement,
     token_for,
@@ -172,7 +173,7 @@ def test_hubs_that_get_one_contribution_accept_it_once_with_one_receipt(kept: Ke
         put_under(hub, "east", EAST, token, 0, b"the data")
         given = contribution()
         given.row.receipt = b"receipt of hub %d" % number
-        return hub.accept("east", token, given)
+        return hub.accept(node_of("east"), token, given)
 
     found = together(kept, deliver)
     assert len(set(found)) == 1, "everybody tells the receipt that holds"
@@ -184,7 +185,9 @@ def test_of_two_different_contributions_one_is_a_conflict(kept: Kept, store: Sto
     token = token_for(store, "east", EAST)
     found = together(
         kept,
-        lambda number, hub: hub.accept("east", token, contribution(data=b"result %d" % (number % 2))),
+        lambda number, hub: hub.accept(
+            node_of("east"), token, contribution(data=b"result %d" % (number % 2))
+        ),
     )
     conflicts = sum(isinstance(one, Conflict) for one in found)
     assert 1 <= conflicts <= HUBS - 1

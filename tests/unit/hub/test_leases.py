@@ -13,7 +13,7 @@ from hub.errors import Conflict, LeaseLost, NotFound
 from hub.leases import Leased
 from hub.life import COMMITTED, LEASED, OFFERED, REFUSED
 from hub.store import Store
-from tests.support_hub import Kept, put_under
+from tests.support_hub import Kept, node_of, put_under
 from tests.unit.hub.test_store import EAST, WEST, contribution, orders, release, tasks
 
 LONG = 3600.0
@@ -61,14 +61,14 @@ def test_an_order_whose_node_is_silent_is_taken_over(store: Store) -> None:
     for call in (
         lambda: store.renew("east", EAST, slow.token, "computing", LONG),
         lambda: put_under(store, "east", EAST, slow.token, 0, b"the data"),
-        lambda: store.accept("east", slow.token, contribution()),
-        lambda: store.refuse("east", EAST, slow.token, "POLICY", b"{}"),
+        lambda: store.accept(node_of("east"), slow.token, contribution()),
+        lambda: store.refuse(node_of("east"), EAST, slow.token, "POLICY", b"{}"),
     ):
         with pytest.raises(LeaseLost) as caught:
             call()
         assert "acquire a task again" in caught.value.todo
-    assert store.accept("east", quick.token, contribution()) == b"receipt of the data"
-    assert store.accept("east", slow.token, contribution()) == b"receipt of the data", (
+    assert store.accept(node_of("east"), quick.token, contribution()) == b"receipt of the data"
+    assert store.accept(node_of("east"), slow.token, contribution()) == b"receipt of the data", (
         "a retry gets its receipt"
     )
 
@@ -78,7 +78,7 @@ def test_who_was_slow_and_not_replaced_may_go_on(store: Store) -> None:
     assert put_under(store, "east", EAST, slow.token, 0, b"the data") == 8
     store.renew("east", EAST, slow.token, "uploading", LONG)
     assert store.acquire("east", 1, LONG) is None, "the lease is in force again"
-    store.accept("east", slow.token, contribution())
+    store.accept(node_of("east"), slow.token, contribution())
     assert state(store) == COMMITTED
 
 
@@ -105,7 +105,7 @@ def test_a_node_that_works_at_an_order_may_ask_for_another(store: Store) -> None
 
 def test_an_answered_order_has_no_lease_to_renew(store: Store) -> None:
     token = leased(store).token
-    store.refuse("east", EAST, token, "POLICY", b"{}")
+    store.refuse(node_of("east"), EAST, token, "POLICY", b"{}")
     with pytest.raises(Conflict, match="refused already"):
         store.renew("east", EAST, token, "computing", LONG)
     assert state(store) == REFUSED

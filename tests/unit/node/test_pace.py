@@ -16,9 +16,9 @@ def test_quick_calls_grow_slow_ones_shrink_and_a_failed_one_begins_again() -> No
         pace.done()
         return pieces
 
-    assert [call(0.1) for _ in range(5)] == [FIRST, 8, 16, 32, MOST]
+    assert [call(0.125) for _ in range(3)] == [FIRST, MOST, MOST]
     assert [call(QUICK_SECONDS) for _ in range(3)] == [MOST, MOST // 2, MOST // 4]
-    assert pace.next() == 4
+    assert pace.next() == MOST // 8
     assert pace.next() == 1, "the call before did not end well"
     pace.done()
     assert pace.next() == 2
