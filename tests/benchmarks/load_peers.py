@@ -13,6 +13,7 @@ import ssl
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -66,37 +67,40 @@ def sink(root: Path, port: int) -> None:
 def _drain(context: ssl.SSLContext, connection: socket.socket) -> None:
     room = bytearray(CHUNK)
     with context.wrap_socket(connection, server_side=True) as secure:
-        left = int.from_bytes(secure.recv(8), "big")
-        while left:
-            left -= secure.recv_into(room, min(left, CHUNK))
-        secure.sendall(b".")
+        while size := secure.recv(8):
+            left = int.from_bytes(size, "big")
+            while left:
+                left -= secure.recv_into(room, min(left, CHUNK))
+            secure.sendall(b".")
 
 
 def source(root: Path, port: int, size: int, operators: list[str]) -> None:
-    """At each line send so many bytes over a connection of each operator, all at once; tell when all were taken."""
-    print(json.dumps("ready"), flush=True)
-    while sys.stdin.readline():
-        threads = [threading.Thread(target=_send, args=(root, port, size, name)) for name in operators]
-        start = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        print(json.dumps([start, time.monotonic()]), flush=True)
+    """At each line send so many bytes over each operator's connection, all at once; tell when all were taken."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(_connected(root, port, name)) for name in operators]
+        piece = memoryview(hashlib.shake_256(b"bytes").digest(CHUNK))
+        print(json.dumps("ready"), flush=True)
+        while sys.stdin.readline():
+            threads = [threading.Thread(target=_send, args=(secure, size, piece)) for secure in connections]
+            start = time.monotonic()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            print(json.dumps([start, time.monotonic()]), flush=True)
 
 
-def _send(root: Path, port: int, size: int, operator: str) -> None:
+def _connected(root: Path, port: int, operator: str) -> ssl.SSLSocket:
     own = (root / f"{operator}.pem", root / f"{operator}.key")
     context = _context(ssl.PROTOCOL_TLS_CLIENT, root / "hub-root.pem", own)
-    piece = memoryview(hashlib.shake_256(operator.encode()).digest(CHUNK))
-    with (
-        socket.create_connection(("127.0.0.1", port)) as connection,
-        context.wrap_socket(connection, server_hostname="localhost") as secure,
-    ):
-        secure.sendall(size.to_bytes(8, "big"))
-        for offset in range(0, size, CHUNK):
-            secure.sendall(piece[: min(CHUNK, size - offset)])
-        assert secure.recv(1) == b"."
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+
+
+def _send(secure: ssl.SSLSocket, size: int, piece: memoryview) -> None:
+    secure.sendall(size.to_bytes(8, "big"))
+    for offset in range(0, size, CHUNK):
+        secure.sendall(piece[: min(CHUNK, size - offset)])
+    assert secure.recv(1) == b"."
 
 
 def _context(protocol: int, root: Path, own: tuple[Path, Path]) -> ssl.SSLContext:
