@@ -80,6 +80,10 @@ class Piece(Base):
     """Of its first byte in the whole."""
     length: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
+    file: Mapped[str]
+    """What the file is called that it is in, among those of its upload."""
+    at: Mapped[int] = mapped_column(BigInteger)
+    """Of its first byte in that file."""
 
 
 class Contribution(Base):

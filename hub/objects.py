@@ -11,6 +11,7 @@ import hashlib
 import os
 import posixpath
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import fsspec
@@ -56,7 +57,7 @@ class Objects:
             If they cannot be kept.
         """
         digest = _digest(data)
-        self._write(self._of(digest), data)
+        self._write(self._of(digest), [data])
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -69,23 +70,22 @@ class Objects:
         """
         return self._checked(self._of(digest), digest)
 
-    def put_piece(self, upload: str, offset: int, data: bytes, digest: str) -> None:
-        """Keep a piece of an upload and its SHA-256; the same again changes nothing, other bytes are another file.
+    def put_pieces(self, upload: str, name: str, pieces: Sequence[bytes]) -> None:
+        """Keep pieces of an upload that follow each other as one file; the name tells their bytes from all others.
 
-        It outlives this process, but the disk is not waited for: a piece that was lost with the machine is found out
-        when the upload is put together, and is sent again. What was accepted is never lost: see `put`.
+        They outlive this process, but the disk is not waited for: what was lost with the machine is found out when the
+        upload is put together, and is sent again. What was accepted is never lost: see `put`.
         """
-        self._write(self._piece(upload, offset, digest), data, durable=False)
+        self._write(self._pieces(upload, name), pieces, durable=False)
 
-    def find_piece(self, upload: str, offset: int, digest: str) -> bytes | None:
-        """Return a piece of an upload, or None if it is gone or is not what it was."""
+    def find_pieces(self, upload: str, name: str) -> bytes:
+        """Return a file of pieces as far as it is there: after a failure of the machine not all of it may be."""
         try:
-            data = bytes(self._files.cat_file(self._piece(upload, offset, digest)))
+            return bytes(self._files.cat_file(self._pieces(upload, name)))
         except FileNotFoundError:
-            return None
+            return b""
         except OSError as error:
             raise _unusable() from error
-        return data if _digest(data) == digest else None
 
     def drop_pieces(self, upload: str) -> None:
         """Give up every piece of an upload; one that another hub puts or drops now may be left for the next sweep."""
@@ -108,8 +108,8 @@ class Objects:
     def _of(self, digest: str) -> str:
         return posixpath.join(self._root, "sha256", digest[:2], digest)
 
-    def _piece(self, upload: str, offset: int, digest: str) -> str:
-        return posixpath.join(self._root, "pieces", upload, f"{offset:012d}-{digest}")
+    def _pieces(self, upload: str, name: str) -> str:
+        return posixpath.join(self._root, "pieces", upload, name)
 
     def _checked(self, path: str, digest: str) -> bytes:
         data = self._read(path)
@@ -131,13 +131,13 @@ class Objects:
         except OSError as error:
             raise _unusable() from error
 
-    def _write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+    def _write(self, path: str, parts: Sequence[bytes], *, durable: bool = True) -> None:
         try:
             if self._local:
                 # Another hub may drop the directory between two steps.
-                _again(_write_local, Path(path), data, durable=durable)
+                _again(_write_local, Path(path), parts, durable=durable)
             else:
-                self._files.pipe_file(path, data)
+                self._files.pipe_file(path, b"".join(parts))
         except OSError as error:
             raise _unusable() from error
 
@@ -149,13 +149,13 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _write_local(path: Path, data: bytes, *, durable: bool) -> None:
+def _write_local(path: Path, parts: Sequence[bytes], *, durable: bool) -> None:
     """Write a file as a whole; a durable one is on the disk then, with its name."""
     _make_directory(path.parent)
     fresh = path.with_name(f".{uuid.uuid4().hex}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
+            file.writelines(parts)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

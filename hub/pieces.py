@@ -6,6 +6,7 @@ decided about is locked first, so that several hubs can work on one database.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,8 @@ _ADD = insert(Piece).values(
     position=bindparam("offset"),
     length=bindparam("length"),
     sha256=bindparam("sha256"),
+    file=bindparam("file"),
+    at=bindparam("at"),
 )
 
 
@@ -151,11 +154,10 @@ class Pieces:
             if upload.state in ANSWERED:
                 return self._again(session.get_one(Contribution, order_digest), pieces)
             new = _missing(session, order_digest, upload, pieces)
-        # Also of those that are held already: their files may have been lost.
-        for piece in pieces:
-            self._objects.put_piece(order_digest, piece.offset, piece.data, piece.sha256)
         if not new:
             return int(upload.held)
+        file, first = _file_of(new), new[0].offset
+        self._objects.put_pieces(order_digest, file, [piece.data for piece in new])
         with self._session(passing=True) as session:
             lock_task(session, order_digest)
             upload = _upload(session, operator, order_digest, token)
@@ -163,7 +165,7 @@ class Pieces:
                 return self._again(session.get_one(Contribution, order_digest), pieces)
             new = _missing(session, order_digest, upload, pieces)
             if new:
-                session.execute(_ADD, [_row(order_digest, piece) for piece in new])
+                session.execute(_ADD, [_row(order_digest, piece, file, first) for piece in new])
             return int(upload.held) + sum(len(piece.data) for piece in new)
 
     def _again(self, contribution: Contribution, pieces: Sequence[Put]) -> int:
@@ -180,16 +182,15 @@ class Pieces:
             pieces = session.scalars(
                 select(Piece).where(Piece.order_digest == order_digest).order_by(Piece.position)
             ).all()
-        found = list[bytes]()
-        for piece in pieces:
-            data = self._objects.find_piece(order_digest, piece.position, piece.sha256)
-            if data is None:
+        files = {name: self._objects.find_pieces(order_digest, name) for name in {piece.file for piece in pieces}}
+        found = [memoryview(files[piece.file])[piece.at : piece.at + piece.length] for piece in pieces]
+        for piece, data in zip(pieces, found, strict=True):
+            if hashlib.sha256(data).hexdigest() != piece.sha256:
                 self._give_up_from(order_digest, piece.position)
                 raise HubRefusal(
                     "a piece of this contribution was lost with the hub's machine",
                     todo="put the pieces again",
                 )
-            found.append(data)
         return Held(task.payload, b"".join(found))
 
     def _give_up_from(self, order_digest: str, position: int) -> None:
@@ -233,12 +234,20 @@ def _missing(
     return missing(pieces, upload.held, {row.position: (row.length, row.sha256) for row in rows})
 
 
-def _row(order_digest: str, piece: Put) -> dict[str, object]:
+def _file_of(pieces: Sequence[Put]) -> str:
+    """Name a file by the place and the digests of the pieces in it: other bytes are another file."""
+    digests = hashlib.sha256("".join(piece.sha256 for piece in pieces).encode()).hexdigest()
+    return f"{pieces[0].offset:012d}-{digests}"
+
+
+def _row(order_digest: str, piece: Put, file: str, first: int) -> dict[str, object]:
     return {
         "order": order_digest,
         "offset": piece.offset,
         "length": len(piece.data),
         "sha256": piece.sha256,
+        "file": file,
+        "at": piece.offset - first,
     }
 
 

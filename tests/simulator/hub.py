@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -40,8 +40,8 @@ class Files(Objects):
         self._seam("file kept")
         return digest
 
-    def put_piece(self, upload: str, offset: int, data: bytes, digest: str) -> None:
-        super().put_piece(upload, offset, data, digest)
+    def put_pieces(self, upload: str, name: str, pieces: Sequence[bytes]) -> None:
+        super().put_pieces(upload, name, pieces)
         self._seam("file kept")
 
     def drop_pieces(self, upload: str) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from hub.errors import HubRefusal
 from hub.objects import Objects
+from hub.pieces import Put
 from hub.store import Store
 from privacy.errors import ResourceProblem, UsageProblem
-from tests.support_hub import Kept, accept, put_chunk
+from tests.support_hub import Kept, accept, put_chunk, token_for
 from tests.unit.hub.test_store import EAST, WEST, contribution, orders, release
 
 DATA = b"noised" * 1000
@@ -39,14 +40,14 @@ def test_what_is_not_there_is_told(objects: Objects) -> None:
 
 def test_pieces_are_kept_until_they_are_given_up(objects: Objects) -> None:
     assert objects.uploads() == []
-    for upload, offset, data in (("b", 0, b"abc"), ("a", 3, b"def"), ("a", 3, b"other")):
-        objects.put_piece(upload, offset, data, hashlib.sha256(data).hexdigest())
+    for upload, name, pieces in (("b", "x", [b"abc"]), ("a", "y", [b"de", b"f"]), ("a", "z", [b"other"])):
+        objects.put_pieces(upload, name, pieces)
     assert objects.uploads() == ["a", "b"]
-    assert objects.find_piece("a", 3, hashlib.sha256(b"def").hexdigest()) == b"def", "others are other files"
+    assert objects.find_pieces("a", "y") == b"def"
     objects.drop_pieces("a")
     objects.drop_pieces("a")
     assert objects.uploads() == ["b"]
-    assert objects.find_piece("a", 3, hashlib.sha256(b"def").hexdigest()) is None
+    assert objects.find_pieces("a", "y") == b""
 
 
 def test_an_address_that_nothing_here_can_reach_is_refused_without_its_password() -> None:
@@ -88,22 +89,24 @@ def test_pieces_that_a_dead_hub_left_behind_are_swept(kept: Kept, store: Store) 
     for operator, order in (("east", EAST), ("west", WEST)):
         put_chunk(store, operator, order, 0, b"the data")
     accept(store, "east", contribution())
-    Objects(kept.objects).put_piece(EAST, 0, b"left behind", DIGEST)
+    Objects(kept.objects).put_pieces(EAST, "0", [b"left behind"])
     assert store.sweep() == 1
     assert Objects(kept.objects).uploads() == [WEST]
     assert store.held("west", WEST).data == b"the data"
 
 
+@pytest.mark.parametrize("left", [b"", b"b", b"bX"], ids=["nothing", "its beginning", "something else"])
 def test_pieces_that_were_lost_with_the_machine_are_asked_for_again_from_there(
-    kept: Kept, store: Store
+    kept: Kept, store: Store, left: bytes
 ) -> None:
     store.open_release(release("r"), orders())
-    for offset, data in enumerate((b"a", b"b", b"c")):
-        put_chunk(store, "east", EAST, offset, data)
+    put_chunk(store, "east", EAST, 0, b"a")
+    several = [Put(offset, data, hashlib.sha256(data).hexdigest()) for offset, data in ((1, b"b"), (2, b"c"))]
+    assert store.put_pieces("east", EAST, token_for(store, "east", EAST), several) == 3
     (lost,) = (kept.objects / "pieces" / EAST).glob("000000000001-*")
-    lost.write_bytes(b"")  # as a file system leaves a file that it had no time for
+    lost.write_bytes(left)  # as a file system leaves a file that it had no time for
     with pytest.raises(HubRefusal, match="was lost with the hub's machine"):
         store.held("east", EAST)
-    assert put_chunk(store, "east", EAST, 0, b"a") == 1, "what comes after the first loss is sent again"
+    assert put_chunk(store, "east", EAST, 0, b"a") == (2 if left else 1), "what follows the loss is sent again"
     assert [put_chunk(store, "east", EAST, 1, b"b"), put_chunk(store, "east", EAST, 2, b"c")] == [2, 3]
     assert store.held("east", EAST).data == b"abc"
