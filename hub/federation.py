@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,7 +27,7 @@ from hub.renewal import Renewals
 from hub.store import Store
 from privacy.errors import UsageProblem
 from quorate.contract.identity import Identity
-from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE, TaskOrder
+from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE
 from quorate.contract.signing import countersigned, from_json, signed, to_json, verified
 from quorate.contract.statements import HEAD_TYPE, MOST_ENTRIES, REFUSAL_TYPE, Head, Refusal
 from quorate.v1 import federation_pb2 as fed
@@ -36,6 +38,8 @@ Context = aio.ServicerContext[Any, Any]
 LONGEST_POLL = 30
 #: Pieces that are kept at once.
 BATCH = 8
+#: Threads that keep pieces: whoever waits for a disk leaves its turn to one more than there are cores.
+KEEPERS = (os.cpu_count() or 1) + 1
 
 
 class Federation(FederationServiceServicer):
@@ -47,15 +51,13 @@ class Federation(FederationServiceServicer):
         self._own, self._store, self._bell = own, store, bell
         self._renewals, self._seconds = renewals, lease_seconds
         self._judging = asyncio.Lock()
+        self._keeping = ThreadPoolExecutor(KEEPERS, "keeps pieces")
         # An order never changes, so what it allows is worked out once and not for every piece.
         self._largest = lru_cache(maxsize=4096)(self._largest_of)
 
     def _largest_of(self, operator: str, order: str) -> int:
         """Return how many bytes a contribution to an order can have (HubRefusal before its charge is published)."""
-        payload = self._store.order(operator, order)
-        terms = TaskOrder.from_bytes(payload, "the stored order").terms
-        self._store.entry_of(operator, terms.release_id())
-        return largest_contribution(self._own, terms)
+        return largest_contribution(self._own, self._store.charged(operator, order).terms)
 
     async def Heartbeat(self, request: fed.HeartbeatRequest, context: Context) -> fed.HeartbeatResponse:
         """Answer with the charter that the hub works by, and what it knows of the operator's ledger."""
@@ -168,9 +170,9 @@ class Federation(FederationServiceServicer):
         self, request_iterator: AsyncIterator[fed.PutChunkRequest], context: Context
     ) -> fed.PutChunkResponse:
         """Keep pieces of a contribution, each as soon as it can be."""
-        received, operator = 0, caller.get().name
+        received, operator, loop = 0, caller.get().name, asyncio.get_running_loop()
         async for pieces in batches(_well_formed(request_iterator), BATCH):
-            received = await asyncio.to_thread(self._put, operator, pieces)
+            received = await loop.run_in_executor(self._keeping, self._put, operator, pieces)
         return fed.PutChunkResponse(received=received)
 
     def _put(self, operator: str, pieces: Sequence[_Piece]) -> int:
@@ -210,8 +212,7 @@ class Federation(FederationServiceServicer):
         if request.ledger_entry.payload_type != ENTRY_TYPE:
             raise Malformed("the contribution comes without its ledger entry")
         entry = request.ledger_entry.payload
-        release_id = TaskOrder.from_bytes(held.payload, "the stored order").terms.release_id()
-        if self._store.entry_of(operator, release_id) != entry:
+        if self._store.charged(operator, order).entry != entry:
             raise Malformed("the ledger entry is not the one that was published")
         contribution = judge(self._own, held.payload, held.data, entry, request.receipt)
         return self._store.accept(node, request.token, contribution)

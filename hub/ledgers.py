@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -11,10 +12,21 @@ from sqlalchemy.orm import Session
 from hub.chain import Link, forked, unknown
 from hub.errors import HubRefusal
 from hub.models import LedgerEntry, LedgerHead
+from hub.pieces import own_task
 from hub.uploads import Uploads
 from privacy.ledger.anchor import Position
 from privacy.ledger.entry import GENESIS
+from privacy.terms import Terms
+from quorate.contract.order import TaskOrder
 from quorate.contract.statements import LAST_ENTRY, Head, fitting
+
+
+@dataclass(frozen=True)
+class Charged:
+    """What an order asks for, and the ledger entry that charges it, as it was hashed."""
+
+    terms: Terms
+    entry: bytes
 
 
 class Ledgers(Uploads):
@@ -59,17 +71,21 @@ class Ledgers(Uploads):
             found = session.get(LedgerHead, (operator, sequence))
             return found.statement if found else None
 
-    def entry_of(self, operator: str, release_id: str) -> bytes:
-        """Return the published entry that charges a release.
+    def charged(self, operator: str, order_digest: str) -> Charged:
+        """Return what an order of this operator asks for, with the published entry that charges it.
 
         Raises
         ------
+        NotFound
+            If this operator has no such order.
         HubRefusal
-            If there is none yet: nothing is accepted before its charge is published.
+            If there is no such entry yet: nothing is accepted before its charge is published.
         """
         with self._session(reading=True) as session:
+            payload = own_task(session, operator, order_digest).payload
+            terms = TaskOrder.from_bytes(payload, "the stored order").terms
             query = select(LedgerEntry.entry).where(
-                LedgerEntry.operator == operator, LedgerEntry.release_id == release_id
+                LedgerEntry.operator == operator, LedgerEntry.release_id == terms.release_id()
             )
             found = session.scalars(query).first()
         if found is None:
@@ -78,7 +94,7 @@ class Ledgers(Uploads):
                 means="the hub takes nothing before the ledger's head that carries its charge",
                 todo="publish the head of the ledger first",
             )
-        return found
+        return Charged(terms, found)
 
     def publish(self, head: Head, links: Sequence[Link], statement: bytes) -> bytes:
         """Keep a head and the entries since the last one; return the statement that is kept of this head.

@@ -73,8 +73,8 @@ class Objects:
     def put_pieces(self, upload: str, name: str, pieces: Sequence[bytes]) -> None:
         """Keep pieces of an upload that follow each other as one file; the name tells their bytes from all others.
 
-        They outlive this process, but the disk is not waited for: what was lost with the machine is found out when the
-        upload is put together, and is sent again. What was accepted is never lost: see `put`.
+        They outlive this process, but the disk is not waited for: what was lost with the machine is found out when
+        the upload is put together, and is sent again. What was accepted is never lost: see `put`.
         """
         self._write(self._pieces(upload, name), pieces, durable=False)
 

@@ -182,7 +182,9 @@ class Pieces:
             pieces = session.scalars(
                 select(Piece).where(Piece.order_digest == order_digest).order_by(Piece.position)
             ).all()
-        files = {name: self._objects.find_pieces(order_digest, name) for name in {piece.file for piece in pieces}}
+        files = {
+            name: self._objects.find_pieces(order_digest, name) for name in {piece.file for piece in pieces}
+        }
         found = [memoryview(files[piece.file])[piece.at : piece.at + piece.length] for piece in pieces]
         for piece, data in zip(pieces, found, strict=True):
             if hashlib.sha256(data).hexdigest() != piece.sha256:

@@ -23,7 +23,7 @@ CELLS = 10**4
 LARGE = 10**7
 SENDERS = 4
 #: How often large contributions are sent, and the same bytes over bare TLS.
-DAYS = 9
+DAYS = 15
 _CLIENTS = 2
 _MIB = 2**20
 Say = Callable[[str], None]

@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.chain import Link, links_of, unknown
-from hub.errors import Conflict, HubRefusal, Malformed
+from hub.errors import Conflict, HubRefusal, Malformed, NotFound
+from hub.ledgers import Charged
+from hub.releases import open_release
 from hub.store import Store
 from privacy.ledger.entry import GENESIS, head_after
+from quorate.contract.canonical import digest
 from quorate.contract.statements import Head
-from tests.support_hub import DAY, Kept, entry_for, small_agreement, terms_in
+from tests.support_hub import DAY, Kept, entry_for, next_order, small_agreement, terms_in
 
 OWN = small_agreement()
 
@@ -141,13 +144,16 @@ def test_the_first_that_is_ever_published_may_begin_after_what_was_pruned(store:
 
 
 def test_nothing_is_accepted_before_its_charge_is_published(store: Store) -> None:
-    release = terms_in(OWN, "presence", DAY).release_id()
+    open_release(OWN, store, "presence", (DAY, DAY), 0)
+    east, west = (digest(next_order(store, operator) or b"") for operator in ("east", "west"))
     with pytest.raises(HubRefusal, match="the charge of this release was not published"):
-        store.entry_of("east", release)
+        store.charged("east", east)
     publish(store, WHOLE, 0, 1)
-    assert store.entry_of("east", release) == WHOLE[0]
-    with pytest.raises(HubRefusal):
-        store.entry_of("west", release)
+    assert store.charged("east", east) == Charged(terms_in(OWN, "presence", DAY), WHOLE[0])
+    with pytest.raises(HubRefusal, match="was not published"):
+        store.charged("west", west)
+    with pytest.raises(NotFound):
+        store.charged("west", east)
 
 
 def test_of_two_ledgers_that_are_published_at_once_one_is_kept(kept: Kept, store: Store) -> None:

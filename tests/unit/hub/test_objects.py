@@ -107,6 +107,8 @@ def test_pieces_that_were_lost_with_the_machine_are_asked_for_again_from_there(
     lost.write_bytes(left)  # as a file system leaves a file that it had no time for
     with pytest.raises(HubRefusal, match="was lost with the hub's machine"):
         store.held("east", EAST)
-    assert put_chunk(store, "east", EAST, 0, b"a") == (2 if left else 1), "what follows the loss is sent again"
+    assert put_chunk(store, "east", EAST, 0, b"a") == (2 if left else 1), (
+        "what follows the loss is sent again"
+    )
     assert [put_chunk(store, "east", EAST, 1, b"b"), put_chunk(store, "east", EAST, 2, b"c")] == [2, 3]
     assert store.held("east", EAST).data == b"abc"
