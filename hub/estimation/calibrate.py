@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from hub.config import Register
 from hub.estimation.combine import Combined, membership_of
+from hub.estimation.drift import drift_factor
 from quorate.contract.charter import Calibration
 
 Z_95 = NormalDist().inv_cdf(0.975)
@@ -64,9 +65,8 @@ def share_drift(answered: int, operators: int, share_sd: float) -> float:
     share_sd
         Standard deviation over zones of the logarithm of a market share.
     """
-    share, present = 1.0 / operators, answered / operators
-    spread = answered * share**2 * (1.0 - present) ** 2 + present**2 * (operators - answered) * share**2
-    return share_sd**2 * spread / present**2
+    shares = np.full((operators, 1), 1.0 / operators)
+    return share_sd**2 * float(drift_factor(shares, np.arange(operators) < answered)[0])
 
 
 def calibrate(

@@ -1,0 +1,137 @@
+r"""Empirical best linear unbiased prediction of one value for each area, with known variances of its measurements.
+
+    y_z = x_z'β + u_z + e_z,    Var(u_z) = τ²,    Var(e_z) = D_z known,
+    θ̂_z = γ_z·y_z + (1 − γ_z)·x_z'β̂,    γ_z = τ²/(τ² + D_z)
+
+(Fay and Herriot 1979, JASA 74, 269-277). Its mean squared error has three parts (Prasad and Rao 1990, JASA 85,
+163-171; with restricted maximum likelihood Datta and Lahiri 2000, Statistica Sinica 10, 613-627): what remains if all
+parameters are known, γD; that of β̂; and that of τ̂², counted twice because the first part is estimated too low.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The model, fitted.
+
+    Attributes
+    ----------
+    tau
+        Standard deviation between areas beside their covariates.
+    beta, covariance
+        Coefficients, shape (p,), and their covariance, shape (p, p).
+    tau_variance
+        Asymptotic variance of τ̂²; zero if τ was given.
+    """
+
+    tau: float
+    beta: Values
+    covariance: Values
+    tau_variance: float
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions of all areas.
+
+    Attributes
+    ----------
+    value, mse
+        Prediction and its mean squared error, shape (areas,).
+    gamma
+        Weight of the area's own measurement, from 0 to 1.
+    """
+
+    value: Values
+    mse: Values
+    gamma: Values
+
+
+def fit(measured: Values, variance: Values, covariates: Values, tau: float | None = None) -> Fit:
+    """Fit the model to the areas that were measured.
+
+    Parameters
+    ----------
+    measured, variance
+        y and D, float64 of shape (areas,).
+    covariates
+        float64 of shape (areas, p), of full rank.
+    tau
+        If it is known, for example from the history of a register.
+
+    Raises
+    ------
+    ValueError
+        If there are not more areas than covariates.
+    """
+    areas, count = covariates.shape
+    if areas <= count:
+        raise ValueError("more areas than covariates are needed")
+    given = tau
+    if tau is None:
+        tau = _tau(measured, variance, covariates)
+    weights = 1.0 / (tau**2 + variance)
+    covariance = np.linalg.inv((covariates.T * weights) @ covariates)
+    beta = covariance @ (covariates.T * weights) @ measured
+    spread = 0.0 if given is not None else 2.0 / float((weights**2).sum())
+    return Fit(tau, np.asarray(beta), np.asarray(covariance), spread)
+
+
+def _tau(measured: Values, variance: Values, covariates: Values) -> float:
+    """Estimate τ by restricted maximum likelihood; zero if nothing differs by more than its own error."""
+
+    def negative(tau: float) -> float:
+        weights = 1.0 / (tau**2 + variance)
+        information = (covariates.T * weights) @ covariates
+        score = (covariates.T * weights) @ measured
+        left = (weights * measured**2).sum() - score @ np.linalg.solve(information, score)
+        return float(0.5 * (-np.log(weights).sum() + np.linalg.slogdet(information)[1] + left))
+
+    largest = float(np.sqrt(10.0 * measured.var() + np.finfo(np.float64).tiny))
+    found = minimize_scalar(negative, bounds=(0.0, largest), method="bounded", options={"xatol": 1e-9})
+    return float(found.x) if found.fun < negative(0.0) else 0.0
+
+
+def predict(fitted: Fit, measured: Values, variance: Values, covariates: Values) -> Predicted:
+    """Predict every area; one with an infinite variance was not measured and gets the model's value alone.
+
+    Parameters
+    ----------
+    fitted
+        From those areas that were measured.
+    measured, variance, covariates
+        As of `fit`, for any areas.
+    """
+    tau2 = fitted.tau**2
+    seen = np.isfinite(variance)
+    noise = np.where(seen, variance, 1.0)
+    # Where nothing varies, nothing is learnt from a measurement.
+    gamma = np.where(
+        seen & (tau2 + noise > 0), tau2 / np.maximum(tau2 + noise, np.finfo(np.float64).tiny), 0.0
+    )
+    synthetic = covariates @ fitted.beta
+    value = synthetic + gamma * (np.where(seen, measured, 0.0) - synthetic)
+    of_beta = ((covariates @ fitted.covariance) * covariates).sum(axis=1)
+    of_tau = np.where(seen, noise**2 / np.maximum(tau2 + noise, np.finfo(np.float64).tiny) ** 3, 0.0)
+    known = np.where(seen, gamma * noise, tau2)
+    mse = known + (1.0 - gamma) ** 2 * of_beta + 2.0 * of_tau * fitted.tau_variance
+    return Predicted(np.asarray(value), np.asarray(mse), np.asarray(gamma))
+
+
+def excess(fitted: Fit, measured: Values, variance: Values, covariates: Values) -> tuple[float, int]:
+    """Return the weighted sum of squared residuals and its degrees of freedom.
+
+    If τ and D are right it is chi-square distributed with them; more says that something varies undeclared.
+    """
+    residual = measured - covariates @ fitted.beta
+    areas, count = covariates.shape
+    return float((residual**2 / (fitted.tau**2 + variance)).sum()), areas - count
