@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import pytest
 from hypothesis import given
@@ -89,3 +91,51 @@ def test_of_pieces_with_a_wrong_one_none_is_kept(store: Store, wrong: Put) -> No
     with pytest.raises(HubRefusal):
         put(store, [pieces[1], wrong])
     assert store.held("east", EAST).data == b"abc"
+
+
+LONG = random.Random(1).randbytes(1024)
+
+
+def put_in_runs(store: Store, token: bytes, most: int) -> None:
+    """Put everything, so many pieces at a time; where another call left a gap, from the beginning again."""
+    pieces, held = cut(LONG, [64] * 16), 0
+    while held < len(LONG):
+        try:
+            held = store.put_pieces("east", EAST, token, pieces[held // 64 :][:most])
+        except Malformed:
+            held = 0
+
+
+def test_hubs_that_cut_the_same_pieces_differently_hold_them_once(kept: Kept, store: Store) -> None:
+    token, runs = token_for(store, "east", EAST), (3, 5, 8, 1)
+    with ExitStack() as stack:
+        hubs = [stack.enter_context(closing(kept.store())) for _ in runs]
+        pool = stack.enter_context(ThreadPoolExecutor(len(runs)))
+        list(pool.map(put_in_runs, hubs, [token] * len(runs), runs))
+    assert store.held("east", EAST).data == LONG
+
+
+def test_files_that_were_exchanged_are_found_out_and_everything_is_sent_again(
+    kept: Kept, store: Store
+) -> None:
+    token = token_for(store, "east", EAST)
+    put_in_runs(store, token, 8)
+    first, second = sorted((kept.objects / "pieces" / EAST).iterdir())
+    was = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(was)
+    with pytest.raises(HubRefusal, match="was lost"):
+        store.held("east", EAST)
+    put_in_runs(store, token, 8)
+    assert store.held("east", EAST).data == LONG
+
+
+def test_pieces_that_an_earlier_version_kept_are_sent_again(kept: Kept, store: Store) -> None:
+    put(store, cut(LONG, [64] * 16)[:8])
+    for column in ("file", "at"):
+        kept.execute(f"ALTER TABLE piece DROP COLUMN {column}")
+    kept.execute("UPDATE alembic_version SET version_num = '0004'")
+    with closing(kept.store()) as opened:
+        assert opened.held("east", EAST).data == b""
+        put_in_runs(opened, token_for(opened, "east", EAST), 8)
+        assert opened.held("east", EAST).data == LONG
