@@ -1,9 +1,9 @@
 r"""Empirical best linear unbiased prediction of one value for each area, with known variances of its measurements.
 
-    y_z = x_z'β + u_z + e_z,    Var(u_z) = τ²,    Var(e_z) = D_z known,
-    θ̂_z = γ_z·y_z + (1 − γ_z)·x_z'β̂,    γ_z = τ²/(τ² + D_z)
+    y_z = x_z'β + u_z + e_z,    Var(u_z) = τ² + ω_z,    ω_z and Var(e_z) = D_z known,
+    θ̂_z = γ_z·y_z + (1 − γ_z)·x_z'β̂,    γ_z = (τ² + ω_z)/(τ² + ω_z + D_z)
 
-(Fay and Herriot 1979, JASA 74, 269-277). Its mean squared error has three parts (Prasad and Rao 1990, JASA 85,
+(ω = 0: Fay and Herriot 1979, JASA 74, 269-277). Its mean squared error has three parts (Prasad and Rao 1990, JASA 85,
 163-171; with restricted maximum likelihood Datta and Lahiri 2000, Statistica Sinica 10, 613-627): what remains if all
 parameters are known, γD; that of β̂; and that of τ̂², counted twice because the first part is estimated too low.
 """
@@ -56,15 +56,39 @@ class Predicted:
     gamma: Values
 
 
-def fit(measured: Values, variance: Values, covariates: Values, tau: float | None = None) -> Fit:
+@dataclass(frozen=True)
+class Areas:
+    """What the model is told of areas, each float64 of shape (areas,) or (areas, p).
+
+    Attributes
+    ----------
+    measured, variance
+        y and D; an infinite variance where nothing was measured.
+    covariates
+        Of full rank.
+    scatter
+        ω: variance between areas that is known beside τ².
+    """
+
+    measured: Values
+    variance: Values
+    covariates: Values
+    scatter: Values
+
+    def of(self, chosen: NDArray[np.bool_]) -> Areas:
+        """Return some of the areas."""
+        return Areas(
+            self.measured[chosen], self.variance[chosen], self.covariates[chosen], self.scatter[chosen]
+        )
+
+
+def fit(areas: Areas, tau: float | None = None) -> Fit:
     """Fit the model to the areas that were measured.
 
     Parameters
     ----------
-    measured, variance
-        y and D, float64 of shape (areas,).
-    covariates
-        float64 of shape (areas, p), of full rank.
+    areas
+        Those that were measured.
     tau
         If it is known, for example from the history of a register.
 
@@ -73,15 +97,15 @@ def fit(measured: Values, variance: Values, covariates: Values, tau: float | Non
     ValueError
         If there are not more areas than covariates.
     """
-    areas, count = covariates.shape
-    if areas <= count:
+    covariates = areas.covariates
+    if covariates.shape[0] <= covariates.shape[1]:
         raise ValueError("more areas than covariates are needed")
     given = tau
     if tau is None:
-        tau = _tau(measured, variance, covariates)
-    weights = 1.0 / (tau**2 + variance)
+        tau = _tau(areas.measured, areas.variance + areas.scatter, covariates)
+    weights = 1.0 / (tau**2 + areas.scatter + areas.variance)
     covariance = np.linalg.inv((covariates.T * weights) @ covariates)
-    beta = covariance @ (covariates.T * weights) @ measured
+    beta = covariance @ (covariates.T * weights) @ areas.measured
     spread = 0.0 if given is not None else 2.0 / float((weights**2).sum())
     return Fit(tau, np.asarray(beta), np.asarray(covariance), spread)
 
@@ -101,37 +125,35 @@ def _tau(measured: Values, variance: Values, covariates: Values) -> float:
     return float(found.x) if found.fun < negative(0.0) else 0.0
 
 
-def predict(fitted: Fit, measured: Values, variance: Values, covariates: Values) -> Predicted:
+def predict(fitted: Fit, areas: Areas) -> Predicted:
     """Predict every area; one with an infinite variance was not measured and gets the model's value alone.
 
     Parameters
     ----------
     fitted
         From those areas that were measured.
-    measured, variance, covariates
-        As of `fit`, for any areas.
+    areas
+        Any areas.
     """
-    tau2 = fitted.tau**2
-    seen = np.isfinite(variance)
-    noise = np.where(seen, variance, 1.0)
+    between, seen = fitted.tau**2 + areas.scatter, np.isfinite(areas.variance)
+    noise = np.where(seen, areas.variance, 1.0)
     # Where nothing varies, nothing is learnt from a measurement.
-    gamma = np.where(
-        seen & (tau2 + noise > 0), tau2 / np.maximum(tau2 + noise, np.finfo(np.float64).tiny), 0.0
-    )
-    synthetic = covariates @ fitted.beta
-    value = synthetic + gamma * (np.where(seen, measured, 0.0) - synthetic)
-    of_beta = ((covariates @ fitted.covariance) * covariates).sum(axis=1)
-    of_tau = np.where(seen, noise**2 / np.maximum(tau2 + noise, np.finfo(np.float64).tiny) ** 3, 0.0)
-    known = np.where(seen, gamma * noise, tau2)
+    whole = np.maximum(between + noise, np.finfo(np.float64).tiny)
+    gamma = np.where(seen, between / whole, 0.0)
+    synthetic = areas.covariates @ fitted.beta
+    value = synthetic + gamma * (np.where(seen, areas.measured, 0.0) - synthetic)
+    of_beta = ((areas.covariates @ fitted.covariance) * areas.covariates).sum(axis=1)
+    of_tau = np.where(seen, noise**2 / whole**3, 0.0)
+    known = np.where(seen, gamma * noise, between)
     mse = known + (1.0 - gamma) ** 2 * of_beta + 2.0 * of_tau * fitted.tau_variance
     return Predicted(np.asarray(value), np.asarray(mse), np.asarray(gamma))
 
 
-def excess(fitted: Fit, measured: Values, variance: Values, covariates: Values) -> tuple[float, int]:
+def excess(fitted: Fit, areas: Areas) -> tuple[float, int]:
     """Return the weighted sum of squared residuals and its degrees of freedom.
 
     If τ and D are right it is chi-square distributed with them; more says that something varies undeclared.
     """
-    residual = measured - covariates @ fitted.beta
-    areas, count = covariates.shape
-    return float((residual**2 / (fitted.tau**2 + variance)).sum()), areas - count
+    residual = areas.measured - areas.covariates @ fitted.beta
+    free = areas.covariates.shape[0] - areas.covariates.shape[1]
+    return float((residual**2 / (fitted.tau**2 + areas.scatter + areas.variance)).sum()), free

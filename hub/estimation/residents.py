@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 from scipy.stats import t as student
 
-from hub.estimation.blup import Fit, Predicted, excess, fit, predict
+from hub.estimation.blup import Areas, Fit, Predicted, excess, fit, predict
 from hub.estimation.drift import Drift, drift_factor, national_drift, zone_drift
 
 Values = NDArray[np.float64]
@@ -72,6 +72,9 @@ class Assumed:
     tau
         Standard deviation of zones' growth beside the covariates, from the register's history; None if it is to be
         estimated from the counts, which cannot be told from a drift of coverage then.
+    scatter
+        What is added to τ² in a zone, times its registered persons: births, deaths and moves are counts, so that the
+        growth of a small zone varies more. From the register's history too; zero if all zones vary alike.
     """
 
     kappa_zone: float
@@ -79,6 +82,7 @@ class Assumed:
     share_zone: float
     share_nation: Drift
     tau: float | None = None
+    scatter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,8 +182,10 @@ def residents(
     share = _zone_drift(before, now, both, assumed)
     moved = share.sd**2 * drift_factor(shares, both)
     variance = np.where(measured, chance + noise + moved + assumed.kappa_zone**2, np.inf)
-    fitted = fit(growth[measured], variance[measured], covariates[measured], assumed.tau)
-    found = predict(fitted, growth, variance, covariates)
+    # In a zone without registered persons the growth does not matter.
+    areas = Areas(growth, variance, covariates, assumed.scatter / np.maximum(register, 1.0))
+    fitted = fit(areas.of(measured), assumed.tau)
+    found = predict(fitted, areas)
     nation, common, freedom = _common(before, now, market, share.sd, assumed)
     estimate = register * np.exp(found.value)
     weights = estimate / estimate.sum()
@@ -202,7 +208,7 @@ def residents(
         tau=fitted.tau,
         share_sd=share,
         share_sd_nation=nation,
-        warnings=_warnings(fitted, growth[measured], variance[measured], covariates[measured], assumed),
+        warnings=_warnings(fitted, areas.of(measured), assumed),
     )
 
 
@@ -300,12 +306,10 @@ def _freedom(variance: Values, common: float, freedom: float) -> Values:
     return np.asarray(freedom * (variance / common) ** 2)
 
 
-def _warnings(
-    fitted: Fit, growth: Values, variance: Values, covariates: Values, assumed: Assumed
-) -> list[str]:
+def _warnings(fitted: Fit, areas: Areas, assumed: Assumed) -> list[str]:
     if assumed.tau is None:
         return []
-    squares, free = excess(fitted, growth, variance, covariates)
+    squares, free = excess(fitted, areas)
     if chi2.sf(squares, free) >= _FALSE_ALARM:
         return []
     return [

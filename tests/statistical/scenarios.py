@@ -34,6 +34,8 @@ _GAINS = np.array([0.97, 1.00, 1.05])
 _SECOND_SUBSCRIPTIONS = 1.12
 #: Spread of the growth of municipalities, from the register's history.
 TAU = 0.0185
+#: The same where it depends on size, τ² + scatter / persons: maximum likelihood, register of 2011 and 2015.
+BY_SIZE = (0.0137, 1.17)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Scenario:
         Whether the national population of now is known.
     kappa
         True drift of coverage by zone; `declared` is what the estimator is told.
+    by_size
+        Whether the estimator is told that small zones' growth varies more, as it does in the register.
     heavy
         Drifts have heavy tails (Student's t with 4 degrees of freedom), half of their variance common to a district.
     """
@@ -86,16 +90,19 @@ class Scenario:
     kappa: float = 0.005
     declared: float = 0.005
     heavy: bool = False
+    by_size: bool = False
     share_sd: float = field(default=0.05, kw_only=True)
 
     def assumed(self) -> Assumed:
         """Return what the estimator is told."""
+        tau, scatter = BY_SIZE if self.by_size else (TAU, 0.0)
         return Assumed(
             kappa_zone=self.declared,
             kappa_nation=0.0,
             share_zone=0.05,
             share_nation=Drift(0.03, 4.0),
-            tau=TAU,
+            tau=tau,
+            scatter=scatter,
         )
 
 
@@ -104,6 +111,8 @@ SCENARIOS = (
     Scenario("three operators"),
     Scenario("two operators", _FIRST_TWO),
     Scenario("two smaller operators", _LAST_TWO),
+    Scenario("three operators, spread of growth by size", by_size=True),
+    Scenario("two operators, spread of growth by size", _FIRST_TWO, by_size=True),
     Scenario("one operator", (True, False, False)),
     Scenario("three operators, σ = 200", sigma=200.0),
     Scenario("two operators, σ = 200", _FIRST_TWO, sigma=200.0),

@@ -6,19 +6,32 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from hub.estimation.blup import excess, fit, predict
+from hub.estimation.blup import Areas, excess, fit, predict
 
-ONES = np.ones((4, 1))
 MEASURED = np.array([1.0, 2.0, 4.0, 9.0])
+
+
+def areas(measured: object, variance: object, covariates: object = None, scatter: object = 0.0) -> Areas:
+    y = np.asarray(measured, dtype=np.float64)
+    x = np.ones((y.size, 1)) if covariates is None else np.asarray(covariates, dtype=np.float64)
+    return Areas(
+        y,
+        np.broadcast_to(np.asarray(variance, dtype=np.float64), y.shape),
+        x,
+        np.broadcast_to(np.asarray(scatter, dtype=np.float64), y.shape),
+    )
+
+
 values = st.lists(st.floats(-10, 10), min_size=3, max_size=30)
 
 
 def test_with_equal_variances_the_mean_and_the_measurement_share_as_the_fractions_say() -> None:
     # τ² = 1, D = 3: γ = 1/4, β̂ = mean = 4, Var(β̂) = (1 + 3)/4 = 1, MSE = 3/4 + (3/4)²·1 = 21/16.
     variance = np.full(4, 3.0)
-    fitted = fit(MEASURED, variance, ONES, tau=1.0)
-    found = predict(fitted, MEASURED, variance, ONES)
+    fitted = fit(areas(MEASURED, variance), tau=1.0)
+    found = predict(fitted, areas(MEASURED, variance))
     assert fitted.beta == pytest.approx([4.0])
     assert found.gamma == pytest.approx(np.full(4, 0.25))
     assert found.value == pytest.approx([3.25, 3.5, 4.0, 5.25])
@@ -28,19 +41,27 @@ def test_with_equal_variances_the_mean_and_the_measurement_share_as_the_fraction
 def test_with_different_variances_the_mean_is_weighted() -> None:
     # τ² = 1, D = (0, 1, 3): weights 1, 1/2, 1/4, so β̂ = (0 + 3/2 + 7/4)/(7/4) = 13/7, Var(β̂) = 4/7.
     measured, variance = np.array([0.0, 3.0, 7.0]), np.array([0.0, 1.0, 3.0])
-    fitted = fit(measured, variance, np.ones((3, 1)), tau=1.0)
-    found = predict(fitted, measured, variance, np.ones((3, 1)))
+    fitted = fit(areas(measured, variance), tau=1.0)
+    found = predict(fitted, areas(measured, variance))
     assert fitted.beta == pytest.approx([13 / 7])
     assert found.value == pytest.approx([0, 17 / 7, 22 / 7])
     assert found.mse == pytest.approx([0, 1 / 2 + 1 / 4 * 4 / 7, 3 / 4 + 9 / 16 * 4 / 7])
 
 
 def test_an_area_that_was_not_measured_has_the_model_alone() -> None:
-    fitted = fit(MEASURED[:3], np.full(3, 3.0), ONES[:3], tau=1.0)
-    found = predict(fitted, np.array([np.nan]), np.array([np.inf]), ONES[:1])
+    fitted = fit(areas(MEASURED[:3], 3.0), tau=1.0)
+    found = predict(fitted, areas([np.nan], np.inf))
     assert found.value == pytest.approx([7 / 3])
     assert found.gamma.tolist() == [0.0]
     assert found.mse == pytest.approx([1 + 4 / 3])
+
+
+def test_what_is_known_to_scatter_weighs_as_tau_does() -> None:
+    # τ² = 1/2, ω = (1/2, 5/2), D = 1: γ = 1/2, 3/4; weights 1/2, 1/4, so β̂ = (0 + 3/2)/(3/4) = 2.
+    told = areas([0.0, 6.0], 1.0, scatter=[0.5, 2.5])
+    found = predict(fit(told, tau=0.5**0.5), told)
+    assert found.gamma == pytest.approx([1 / 2, 3 / 4])
+    assert found.value == pytest.approx([1.0, 5.0])
 
 
 @given(values, st.floats(0.01, 50))
@@ -48,29 +69,30 @@ def test_with_equal_variances_tau_is_what_the_sample_variance_leaves(
     found: list[float], variance: float
 ) -> None:
     measured = np.array(found)
-    fitted = fit(measured, np.full(measured.size, variance), np.ones((measured.size, 1)))
+    fitted = fit(areas(measured, variance))
     assert fitted.tau**2 == pytest.approx(max(measured.var(ddof=1) - variance, 0.0), rel=1e-3, abs=1e-3)
 
 
 @given(values, st.floats(0.1, 5))
 def test_a_prediction_lies_between_the_model_and_the_measurement(found: list[float], tau: float) -> None:
     measured = np.array(found)
-    variance, ones = np.linspace(0.1, 10, measured.size), np.ones((measured.size, 1))
-    fitted = fit(measured, variance, ones, tau)
-    predicted, synthetic = predict(fitted, measured, variance, ones).value, fitted.beta[0]
+    told = areas(measured, np.linspace(0.1, 10, measured.size))
+    fitted = fit(told, tau)
+    predicted, synthetic = predict(fitted, told).value, fitted.beta[0]
     low, high = np.minimum(measured, synthetic), np.maximum(measured, synthetic)
     assert np.all((low - 1e-9 <= predicted) & (predicted <= high + 1e-9))
 
 
-def test_what_the_mean_squared_error_promises_is_what_comes() -> None:
-    chance, areas = np.random.default_rng(5), 60
-    variance = np.linspace(0.2, 5.0, areas)
-    covariates = np.stack([np.ones(areas), np.linspace(-1, 1, areas)], axis=1)
+@pytest.mark.parametrize("scatter", [np.zeros(60), np.linspace(3.0, 0.0, 60)], ids=["alike", "scattered"])
+def test_what_the_mean_squared_error_promises_is_what_comes(scatter: NDArray[np.float64]) -> None:
+    chance, count = np.random.default_rng(5), 60
+    variance = np.linspace(0.2, 5.0, count)
+    covariates = np.stack([np.ones(count), np.linspace(-1, 1, count)], axis=1)
     errors, promised = [], []
     for _ in range(400):
-        truth = covariates @ np.array([3.0, 2.0]) + chance.normal(0, 1.2, areas)
-        measured = truth + chance.normal(0, np.sqrt(variance))
-        found = predict(fit(measured, variance, covariates), measured, variance, covariates)
+        truth = covariates @ np.array([3.0, 2.0]) + chance.normal(0, np.sqrt(1.2**2 + scatter))
+        told = areas(truth + chance.normal(0, np.sqrt(variance)), variance, covariates, scatter)
+        found = predict(fit(told), told)
         errors.append((found.value - truth) ** 2)
         promised.append(found.mse)
     # 400 × 60 squared errors: their mean has a standard error of about 1 %.
@@ -79,13 +101,12 @@ def test_what_the_mean_squared_error_promises_is_what_comes() -> None:
 
 def test_too_few_areas_are_no_model() -> None:
     with pytest.raises(ValueError, match="more areas than covariates"):
-        fit(MEASURED[:1], np.ones(1), ONES[:1])
+        fit(areas(MEASURED[:1], 1.0))
 
 
 def test_excess_is_one_for_each_degree_of_freedom_if_all_is_declared() -> None:
-    chance, areas = np.random.default_rng(7), 2000
-    measured = chance.normal(0, np.sqrt(1.0 + 0.5), areas)
-    ones, variance = np.ones((areas, 1)), np.full(areas, 0.5)
-    squares, free = excess(fit(measured, variance, ones, tau=1.0), measured, variance, ones)
-    assert free == areas - 1
+    chance, count = np.random.default_rng(7), 2000
+    told = areas(chance.normal(0, np.sqrt(1.0 + 0.5), count), 0.5)
+    squares, free = excess(fit(told, tau=1.0), told)
+    assert free == count - 1
     assert squares / free == pytest.approx(1.0, abs=0.1)
