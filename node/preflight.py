@@ -107,7 +107,16 @@ def preflight(home: Home, hub: str | None) -> list[Finding]:
         The node's directory.
     hub
         host:port, or None for the address in node.toml.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such directory: nothing would be tried.
     """
+    if not home.root.is_dir():
+        raise UsageProblem(
+            f"there is no node in {home.root}", todo="run quorate-node init first, or correct --dir"
+        )
     trials = Trials()
     own: list[Agreement] = []
     trials.attempt("documents", lambda: _documents(home, own))

@@ -17,7 +17,7 @@ import pytest
 from hub.config import Home as HubHome
 from node.config import Home
 from node.preflight import Finding, exit_code, preflight
-from privacy.errors import ExitCode
+from privacy.errors import ExitCode, UsageProblem
 from tests.harness import ROOT, free_port
 from tests.keys import HUB, pem_for
 from tests.support_hub import write_hub_home
@@ -96,6 +96,11 @@ def test_a_node_that_is_not_enrolled_is_told_so_and_the_rest_is_tried(tmp_path: 
     assert "quorate-node enrol" in found["documents"].fix
     assert found["disk"].result == "ok"
     assert found["ledger and witness"].result == "skipped"
+
+
+def test_a_directory_that_is_not_there_is_no_node(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match="there is no node in"):
+        preflight(Home(tmp_path / "nowhere"), None)
 
 
 def test_everything_is_tried_against_a_real_hub_and_found_in_order(tmp_path: Path) -> None:
