@@ -51,8 +51,7 @@ ROLES: Mapping[str, str] = {
     _HEALTH + "Watch": ANY_ROLE,
 }
 
-#: Calls that may take their time: whether the caller is still let in is looked up again before they answer, unless it
-#: was a moment ago.
+#: Calls that take their time: whether the caller is still let in is looked up again before they answer.
 LONG = frozenset({_FEDERATION + "AcquireTask", _FEDERATION + "PutChunk"})
 
 Audit = Callable[[str, str, str, About], Awaitable[None]]
@@ -137,10 +136,9 @@ class AccessInterceptor(aio.ServerInterceptor):
             on, who = NOTHING, stated_names(context)
             try:
                 with self._places.one((await self.admit(method, context), method), AT_ONCE):
-                    admitted = time.monotonic()
                     request, on = await opened(request)
                     answer = await behaviour(request, context)
-                    if method in LONG and time.monotonic() - admitted > LOOK_AGAIN:
+                    if method in LONG:
                         await self._standing(shown.get())
                     return answer
             except QuorateError as error:

@@ -163,7 +163,8 @@ class Pieces:
             upload = _upload(session, operator, order_digest, token)
             if upload.state in ANSWERED:
                 return self._again(session.get_one(Contribution, order_digest), pieces)
-            new = _missing(session, order_digest, upload, pieces)
+            # Of those in the file alone: what was held before may have been given up since.
+            new = _missing(session, order_digest, upload, new)
             if new:
                 session.execute(_ADD, [_row(order_digest, piece, file, first) for piece in new])
             return int(upload.held) + sum(len(piece.data) for piece in new)

@@ -139,3 +139,23 @@ def test_pieces_that_an_earlier_version_kept_are_sent_again(kept: Kept, store: S
         assert opened.held("east", EAST).data == b""
         put_in_runs(opened, token_for(opened, "east", EAST), 8)
         assert opened.held("east", EAST).data == LONG
+
+
+def test_what_is_given_up_while_the_next_piece_is_kept_is_asked_for_and_not_taken_as_held(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = cut(b"abcdefgh", [3, 3, 2])
+    put(store, pieces[:2])
+    keep = store._objects.put_pieces
+
+    def kept_while_another_is_lost(upload: str, name: str, parts: list[bytes]) -> None:
+        keep(upload, name, parts)
+        store._give_up_from(EAST, 3)
+
+    with monkeypatch.context() as context:
+        context.setattr(store._objects, "put_pieces", kept_while_another_is_lost)
+        with pytest.raises(Malformed, match="must start at 3"):
+            put(store, pieces[1:])
+    assert store.held("east", EAST).data == b"abc"
+    assert put(store, pieces[1:]) == 8
+    assert store.held("east", EAST).data == b"abcdefgh"
