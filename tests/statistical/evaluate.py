@@ -1,123 +1,41 @@
-"""How good estimates of residents are, scenario by scenario: python -m tests.statistical.evaluate."""
+"""How good estimates are, scenario by scenario: python -m tests.statistical.evaluate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from hub.estimation.residents import Residents, residents
 from tests.benchmarks.figures import machine
-from tests.statistical.scenarios import MARKET, SCENARIOS, Country, Scenario, belgium, generate
+from tests.statistical import score_presence, score_residents
+from tests.statistical.presence_world import WORLDS
+from tests.statistical.scenarios import SCENARIOS
 
-Values = NDArray[np.float64]
 RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
-DECILES = 10
 
 
 @dataclass(frozen=True)
-class Score:
-    """Means over zones and replications; errors in percent of the truth.
+class Subject:
+    """What is estimated: its scenarios, how one is scored, and the table of scores."""
 
-    Attributes
-    ----------
-    skill
-        Part of the error of the register, carried forward and scaled to the total, that is gone.
-    interval_score
-        Of the 95 % interval (Gneiting and Raftery 2007, JASA 102, 359-378), in percent of the truth.
-    coverage_by_size
-        Of the 95 % interval, by tenth of the zones from small to large.
-    total_error, total_inside
-        Largest error of the national sum, and how often its 95 % interval held.
-    warned
-        How often a warning was given.
-    """
-
-    scenario: str
-    mape: float
-    wmape: float
-    bias: float
-    coverage_80: float
-    coverage_95: float
-    interval_score: float
-    skill: float
-    coverage_by_size: tuple[float, ...]
-    total_error: float
-    total_inside: float
-    warned: float
-    imputed: float
+    scenarios: Sequence[Any]
+    evaluate: Callable[[Any, int, int], Any]
+    markdown: Callable[[Sequence[Any]], str]
 
 
-def evaluate(scenario: Scenario, replications: int, seed: int = 1) -> Score:
-    """Estimate again and again, and hold the estimates against the truth."""
-    country, chance = belgium(), np.random.default_rng(seed)
-    found = [_once(scenario, country, chance) for _ in range(replications)]
-    return _score(scenario, country, found)
-
-
-def _once(scenario: Scenario, country: Country, chance: np.random.Generator) -> Residents:
-    before, now = generate(scenario, country, chance)
-    return residents(
-        country.then,
-        before,
-        now,
-        np.ones((country.then.size, 1)),
-        scenario.assumed(),
-        market=MARKET,
-        total=float(country.now.sum()) if scenario.total_known else None,
-    )
-
-
-def _score(scenario: Scenario, country: Country, found: Sequence[Residents]) -> Score:
-    truth = country.now
-    error = np.stack([one.estimate / truth - 1 for one in found])
-    inside = {
-        level: np.stack([_inside(one.interval(level), truth) for one in found]) for level in (0.80, 0.95)
-    }
-    scaled = country.then * truth.sum() / country.then.sum()
-    mape = float(np.abs(error).mean())
-    totals = [float(one.estimate.sum() / truth.sum() - 1) for one in found]
-    tenths = np.array_split(np.argsort(truth), DECILES)
-    return Score(
-        scenario=scenario.name,
-        mape=100 * mape,
-        wmape=100 * float((np.abs(error) * truth).sum() / truth.sum() / len(found)),
-        bias=100 * float(error.mean()),
-        coverage_80=100 * float(inside[0.80].mean()),
-        coverage_95=100 * float(inside[0.95].mean()),
-        interval_score=100 * float(np.mean([_interval_score(one.interval(0.95), truth) for one in found])),
-        skill=1 - mape / float(np.abs(scaled / truth - 1).mean()),
-        coverage_by_size=tuple(100 * float(inside[0.95][:, zones].mean()) for zones in tenths),
-        total_error=100 * max(map(abs, totals)),
-        total_inside=100 * float(np.mean([_total_inside(one, truth) for one in found])),
-        warned=100 * float(np.mean([bool(one.warnings) for one in found])),
-        imputed=100 * float(np.mean([one.imputed.mean() for one in found])),
-    )
-
-
-def _inside(interval: tuple[Values, Values], truth: Values) -> NDArray[np.bool_]:
-    lower, upper = interval
-    return np.asarray((lower <= truth) & (truth <= upper))
-
-
-def _total_inside(found: Residents, truth: Values) -> bool:
-    lower, upper = found.total_interval(0.95)
-    return bool(lower * (1 - 1e-9) <= truth.sum() <= upper * (1 + 1e-9))
-
-
-def _interval_score(interval: tuple[Values, Values], truth: Values, alpha: float = 0.05) -> float:
-    lower, upper = interval
-    outside = np.maximum(lower - truth, 0) + np.maximum(truth - upper, 0)
-    return float(((upper - lower + 2 / alpha * outside) / truth).mean())
+SUBJECTS = {
+    "residents": Subject(SCENARIOS, score_residents.evaluate, score_residents.markdown),
+    "presence": Subject(WORLDS, score_presence.evaluate, score_presence.markdown),
+}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--of", "subjects", type=click.Choice(list(SUBJECTS)), multiple=True, help="[default: all]")
 @click.option("--replications", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
@@ -125,67 +43,45 @@ def _interval_score(interval: tuple[Values, Values], truth: Values, alpha: float
 )
 @click.option("--write", is_flag=True, help="Write a dated table to docs/results/.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(replications: int, seed: int, wanted: tuple[str, ...], write: bool, as_json: bool) -> None:
-    """Estimate residents of Belgium in every scenario, and print how far off that was."""
-    chosen = [one for one in SCENARIOS if not wanted or any(part in one.name for part in wanted)]
-    if not chosen:
+def main(
+    subjects: tuple[str, ...],
+    replications: int,
+    seed: int,
+    wanted: tuple[str, ...],
+    write: bool,
+    as_json: bool,
+) -> None:
+    """Estimate over Belgium in every scenario, and print how far off that was."""
+    found, tables = {}, []
+    for name in subjects or SUBJECTS:
+        subject = SUBJECTS[name]
+        chosen = [one for one in subject.scenarios if not wanted or any(part in one.name for part in wanted)]
+        if not chosen:
+            continue
+        scores = []
+        for scenario in chosen:
+            click.echo(f"  {name}: {scenario.name} ...", err=True)
+            scores.append(subject.evaluate(scenario, replications, seed))
+        found[name] = [asdict(score) for score in scores]
+        tables.append(subject.markdown(scores))
+    if not found:
         raise click.UsageError(f"no scenario has {' or '.join(wanted)} in its name")
-    scores = []
-    for scenario in chosen:
-        click.echo(f"  {scenario.name} ...", err=True)
-        scores.append(evaluate(scenario, replications, seed))
-    table = markdown(scores, replications)
-    click.echo(
-        json.dumps([asdict(score) for score in scores], indent=1, ensure_ascii=False) if as_json else table
-    )
+    table = "\n".join([_head(replications, subjects), *tables])
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table)
     if write:
         (RESULTS / f"{datetime.now(UTC).date()}-evaluate.md").write_text(table, encoding="utf-8")
 
 
-def markdown(scores: Iterable[Score], replications: int) -> str:
-    """Return the scores as tables."""
-    scores = list(scores)
-    carried, country = belgium().then, belgium()
-    plain = 100 * float(np.abs(carried / country.now - 1).mean())
-    scaled = 100 * float(np.abs(carried * country.now.sum() / carried.sum() / country.now - 1).mean())
+def _head(replications: int, subjects: Sequence[str]) -> str:
+    chosen = "".join(f"--of {name} " for name in subjects)
     return "\n".join(
         [
-            f"# Estimates of residents, {datetime.now(UTC).date()}",
+            f"# How good estimates are, {datetime.now(UTC).date()}",
             "",
-            f"Command: `python -m tests.statistical.evaluate --replications {replications} --write`.",
+            f"Command: `python -m tests.statistical.evaluate {chosen}--replications {replications} --write`.",
             f"Machine: {machine()}.",
             "",
-            f"589 municipalities, register of 2011 to 2015. The register carried forward has a MAPE of {plain:.2f}",
-            f"%, scaled to the national total {scaled:.2f} %. Errors are in percent of the truth.",
-            "",
-            f"| {' | '.join(_COLUMNS)} |",
-            f"|{'---|' * len(_COLUMNS)}",
-            *(_row(score) for score in scores),
-            "",
-            "Coverage of the 95 % interval by size of the zone, from the smallest tenth to the largest:",
-            "",
-            f"| scenario | {' | '.join(str(tenth + 1) for tenth in range(DECILES))} |",
-            f"|---|{'---|' * DECILES}",
-            *(
-                f"| {s.scenario} | {' | '.join(f'{part:.1f}' for part in s.coverage_by_size)} |"
-                for s in scores
-            ),
-            "",
         ]
-    )
-
-
-_COLUMNS = (
-    *("scenario", "MAPE", "WMAPE", "bias", "80 %", "95 %", "interval score", "skill"),
-    *("largest national error", "inside", "warned", "imputed"),
-)
-
-
-def _row(score: Score) -> str:
-    return (
-        f"| {score.scenario} | {score.mape:.2f} | {score.wmape:.2f} | {score.bias:+.2f} | {score.coverage_80:.1f} "
-        f"| {score.coverage_95:.1f} | {score.interval_score:.2f} | {score.skill:.2f} | {score.total_error:.2f} "
-        f"| {score.total_inside:.0f} | {score.warned:.0f} | {score.imputed:.1f} |"
     )
 
 

@@ -1,0 +1,248 @@
+r"""Presence by hour, in which everybody counts with the weight of their anchor zone: two rounds of one day.
+
+The night zones of a date (anchors) say how many subscribers y_ka of operator k live in zone a. The hub gives operator k
+alone the weights
+
+    w_ka = O_a / ŷ_ka,      O = phone owners,  ŷ_ka = O_a·exp(θ̂_ka),
+
+with θ̂ the empirical best linear unbiased prediction of log(y/O) around the operator's mean, so that the noise of small
+zones is smoothed; weights above the agreed maximum are cut. The operator's answer to the second round, P_kzh = Σ w over
+its subscribers that are in z at h, and U_krh = Σ w over those of anchor region r that are silent then, is an estimate of
+all phone owners by itself:
+
+    P̂_kzh = P_kzh·(1 + U_krh / Σ_{z∈r} P_kzh) + what the cut weights of zone z lack.
+
+Answers are averaged, each operator with one weight by hour (so that sums stay sums). With two or more of them their
+disagreement tells how much more than its noise an answer varies, φ_h·w̄·P + c_h²·P² by hour: the sampling of
+subscribers, and operators whose subscribers behave otherwise. Persons without a phone are added where they live.
+
+Calibration of weights by strata: Deville and Särndal 1992, JASA 87, 376-382.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from hub.estimation.blup import Areas, fit, predict
+
+Values = NDArray[np.float64]
+#: A count below so many standard deviations of its noise says nothing about the operator's share.
+GATE = 5.0
+#: Fewest cells of an hour from which the disagreement of operators is learnt.
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What one operator's subscribers count, arrays of shape (zones,).
+
+    Attributes
+    ----------
+    value
+        Persons for each subscriber of an anchor zone; also the operator's calibration factors.
+    sd
+        Standard deviation of its logarithm.
+    lacking
+        Phone owners for whom the largest weight leaves nobody to stand.
+    """
+
+    value: Values
+    sd: Values
+    lacking: Values
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One operator's answer to the second round, in persons.
+
+    Attributes
+    ----------
+    present
+        P, float64 of shape (zones, hours).
+    silent
+        U, float64 of shape (regions, hours).
+    noise
+        Variance of the noise in each cell.
+    weights
+        With which it was made.
+    """
+
+    present: Values
+    silent: Values
+    noise: float
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Phone owners who are present, arrays of shape (zones, hours).
+
+    Attributes
+    ----------
+    estimate
+        Not cut at zero.
+    noise, sampling
+        Variance that is noise (of the answers, and through the weights), and that by who is a subscriber.
+    assigned
+        Part of the estimate that stands for phones that were silent: they may have been elsewhere than the others.
+    relative
+        c: standard deviation of what operators disagree about beyond that, as a part of the estimate; shape (hours,).
+    disagreement
+        Root of the mean square of standardised differences between operators, by hour; 1 if they differ by what noise
+        and sampling alone explain. Not a number where only one answered.
+    """
+
+    estimate: Values
+    noise: Values
+    sampling: Values
+    assigned: Values
+    relative: Values
+    disagreement: Values
+
+    def variance(self, silent: float) -> Values:
+        """Return the variance of each cell; `silent` is the standard deviation of what was assigned, as a part of it."""
+        model = (self.relative * self.estimate) ** 2 + (silent * self.assigned) ** 2
+        return np.asarray(self.noise + self.sampling + model)
+
+
+def weights(owners: Values, anchors: Values, noise: Values, largest: float) -> Weights:
+    """Return the weights of one operator.
+
+    Parameters
+    ----------
+    owners
+        Phone owners who live in each zone, float64 of shape (zones,).
+    anchors, noise
+        The operator's noisy counts of anchored subscribers, and the variance of their noise, shape (zones,).
+    largest
+        No weight is larger.
+
+    Notes
+    -----
+    The subscribers were counted, not sampled, so only noise is smoothed. An operator with no zone above its noise has
+    no weights: all are zero, and it stands for nobody.
+    """
+    told = (anchors > GATE * np.sqrt(noise)) & (owners > 0) & (anchors > 0)
+    if not told.any():
+        return Weights(np.zeros_like(owners), np.full_like(owners, np.inf), owners.copy())
+    logarithm, spread = np.full_like(owners, np.nan), np.full_like(owners, np.inf)
+    logarithm[told], spread[told] = np.log(anchors[told] / owners[told]), noise[told] / anchors[told] ** 2
+    areas = Areas(logarithm, spread, np.ones((owners.size, 1)), np.zeros(owners.size))
+    if told.sum() > 1:
+        found = predict(fit(areas.of(told)), areas)
+        value, error = found.value, found.mse
+    else:
+        value, error = np.full_like(owners, logarithm[told][0]), np.full_like(owners, spread[told][0])
+    wanted = np.exp(-value)
+    given = np.minimum(wanted, largest)
+    return Weights(given, np.sqrt(error), owners * (1.0 - given / wanted))
+
+
+def in_fixed_point(value: Values, one: int) -> tuple[int, ...]:
+    """Return weights as whole numbers of 1/one person, then that of the unanchored: who stands for no zone counts zero."""
+    return (*np.rint(value * one).astype(np.int64).tolist(), 0)
+
+
+def national(answer: Answer, regions: NDArray[np.int64]) -> tuple[Values, Values]:
+    """Return phone owners present by one operator's answer, and those of them who were silent, shape (zones, hours).
+
+    Parameters
+    ----------
+    answer
+        Of the operator.
+    regions
+        Anchor region of each zone, shape (zones,); regions count from 0.
+    """
+    seen = np.zeros_like(answer.silent)
+    np.add.at(seen, regions, answer.present)
+    noise = np.sqrt(answer.noise * np.bincount(regions, minlength=seen.shape[0]))[:, None]
+    # A region in which nobody can be told from noise has nobody to stand for its silent phones.
+    told = seen > GATE * noise
+    factor = np.where(told, answer.silent / np.where(told, seen, 1.0), 0.0)
+    assigned = np.asarray(answer.present * factor[regions])
+    return answer.present + assigned + answer.weights.lacking[:, None], assigned
+
+
+def averaged(
+    answers: Sequence[Answer], regions: NDArray[np.int64], owners: Values, relative: float
+) -> Presence:
+    """Average the answers of the operators that gave one.
+
+    Parameters
+    ----------
+    answers
+        At least one.
+    regions
+        Anchor region of each zone.
+    owners
+        Phone owners who live in each zone.
+    relative
+        c where it cannot be learnt because one operator alone answered.
+    """
+    found = [national(answer, regions) for answer in answers]
+    each, silent = np.stack([one for one, _silent in found]), np.stack([one for _all, one in found])
+    noise = np.stack([_noise(answer, one, owners) for answer, one in zip(answers, each, strict=True)])
+    share = _shares(noise)
+    estimate = np.asarray((share[:, None, :] * each).sum(axis=0))
+    people = np.maximum(estimate, 0.0)
+    by_weight = np.stack([np.maximum(_mean_weight(answer, owners) - 1.0, 0.0) * people for answer in answers])
+    dispersion, spread = _learnt(each, noise, by_weight, people, share, relative)
+    expected = noise + by_weight
+    told = len(answers) > 1
+    return Presence(
+        estimate=estimate,
+        noise=(share[:, None, :] ** 2 * noise).sum(axis=0),
+        sampling=dispersion * (share[:, None, :] ** 2 * by_weight).sum(axis=0),
+        assigned=(share[:, None, :] * silent).sum(axis=0),
+        relative=spread * np.sqrt((share**2).sum(axis=0)),
+        disagreement=_disagreement(each, expected) if told else np.full(each.shape[2], np.nan),
+    )
+
+
+def _noise(answer: Answer, found: Values, owners: Values) -> Values:
+    """Return the variance of an answer by noise: its own, and that of the weights of those who stayed at home."""
+    at_home = np.minimum(np.maximum(found, 0.0), owners[:, None])
+    sd = np.where(np.isfinite(answer.weights.sd), answer.weights.sd, 0.0)[:, None]
+    return np.asarray(answer.noise + (at_home * sd) ** 2)
+
+
+def _shares(noise: Values) -> Values:
+    """Return the weight of each operator by hour, by the inverse of its mean variance, shape (operators, hours)."""
+    inverse = 1.0 / noise.mean(axis=1)
+    return np.asarray(inverse / inverse.sum(axis=0))
+
+
+def _mean_weight(answer: Answer, owners: Values) -> float:
+    return float(owners @ answer.weights.value / max(float(owners.sum()), 1.0))
+
+
+def _learnt(
+    each: Values, noise: Values, by_weight: Values, people: Values, share: Values, relative: float
+) -> tuple[Values, Values]:
+    """Return φ and c by hour: from the disagreement of operators, or 1 and what is declared."""
+    operators, zones, hours = each.shape
+    dispersion, spread = np.ones(hours), np.full(hours, relative)
+    if operators < 2 or zones < _FEWEST:
+        return dispersion, spread
+    for hour in range(hours):
+        rest = each[:, :, hour] - each[:, :, hour].mean(axis=0)
+        # E[Σ rest²] = (1 − 1/K)·Σ variance, for independent answers of about the same variance.
+        excess = (rest**2).sum(axis=0) - (1 - 1 / operators) * noise[:, :, hour].sum(axis=0)
+        known = (1 - 1 / operators) * by_weight[:, :, hour].sum(axis=0)
+        scale = 1.0 / np.maximum(known + noise[:, :, hour].sum(axis=0), 1.0)
+        design = np.stack([known * scale, (operators - 1) * people[:, hour] ** 2 * scale], axis=1)
+        (phi, square), _rest = nnls(design, excess * scale)
+        dispersion[hour], spread[hour] = min(phi, 1.0), np.sqrt(square)
+    return dispersion, spread
+
+
+def _disagreement(each: Values, expected: Values) -> Values:
+    weight = 1.0 / expected
+    middle = (weight * each).sum(axis=0) / weight.sum(axis=0)
+    squares = (weight * (each - middle) ** 2).sum(axis=(0, 1))
+    return np.asarray(np.sqrt(squares / ((each.shape[0] - 1) * each.shape[1])))
