@@ -1,14 +1,14 @@
 r"""Presence by hour, in which everybody counts with the weight of their anchor zone: two rounds of one day.
 
-The night zones of a date (anchors) say how many subscribers y_ka of operator k live in zone a. The hub gives operator k
-alone the weights
+The night zones of a date (anchors) say how many subscribers y_ka of operator k live in zone a. The hub gives
+operator k alone the weights
 
     w_ka = O_a / ŷ_ka,      O = phone owners,  ŷ_ka = O_a·exp(θ̂_ka),
 
-with θ̂ the empirical best linear unbiased prediction of log(y/O) around the operator's mean, so that the noise of small
-zones is smoothed; weights above the agreed maximum are cut. The operator's answer to the second round, P_kzh = Σ w over
-its subscribers that are in z at h, and U_krh = Σ w over those of anchor region r that are silent then, is an estimate of
-all phone owners by itself:
+with θ̂ the empirical best linear unbiased prediction of log(y/O) around the operator's mean, so that the noise of
+small zones is smoothed; weights above the agreed maximum are cut. The operator's answer to the second round,
+P_kzh = Σ w over its subscribers that are in z at h, and U_krh = Σ w over those of anchor region r that are silent
+then, is an estimate of all phone owners by itself:
 
     P̂_kzh = P_kzh·(1 + U_krh / Σ_{z∈r} P_kzh) + what the cut weights of zone z lack.
 
@@ -105,7 +105,13 @@ class Presence:
     disagreement: Values
 
     def variance(self, silent: float) -> Values:
-        """Return the variance of each cell; `silent` is the standard deviation of what was assigned, as a part of it."""
+        """Return the variance of each cell.
+
+        Parameters
+        ----------
+        silent
+            Standard deviation of what was assigned, as a part of it.
+        """
         model = (self.relative * self.estimate) ** 2 + (silent * self.assigned) ** 2
         return np.asarray(self.noise + self.sampling + model)
 
@@ -144,7 +150,7 @@ def weights(owners: Values, anchors: Values, noise: Values, largest: float) -> W
 
 
 def in_fixed_point(value: Values, one: int) -> tuple[int, ...]:
-    """Return weights as whole numbers of 1/one person, then that of the unanchored: who stands for no zone counts zero."""
+    """Return weights as whole numbers of 1/one person, then that of the unanchored, who stand for no zone: zero."""
     return (*np.rint(value * one).astype(np.int64).tolist(), 0)
 
 
@@ -191,7 +197,7 @@ def averaged(
     estimate = np.asarray((share[:, None, :] * each).sum(axis=0))
     people = np.maximum(estimate, 0.0)
     by_weight = np.stack([np.maximum(_mean_weight(answer, owners) - 1.0, 0.0) * people for answer in answers])
-    dispersion, spread = _learnt(each, noise, by_weight, people, share, relative)
+    dispersion, spread = _learnt(each, noise, by_weight, people, relative)
     expected = noise + by_weight
     told = len(answers) > 1
     return Presence(
@@ -222,7 +228,7 @@ def _mean_weight(answer: Answer, owners: Values) -> float:
 
 
 def _learnt(
-    each: Values, noise: Values, by_weight: Values, people: Values, share: Values, relative: float
+    each: Values, noise: Values, by_weight: Values, people: Values, relative: float
 ) -> tuple[Values, Values]:
     """Return φ and c by hour: from the disagreement of operators, or 1 and what is declared."""
     operators, zones, hours = each.shape

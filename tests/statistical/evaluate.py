@@ -43,7 +43,7 @@ SUBJECTS = {
 )
 @click.option("--write", is_flag=True, help="Write a dated table to docs/results/.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(
+def main(  # noqa: PLR0917 - options arrive as arguments
     subjects: tuple[str, ...],
     replications: int,
     seed: int,

@@ -35,8 +35,8 @@ def land() -> Land:
     with _COMMUTING.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
     return Land(
-        residents=np.bincount(country.district, country.then, districts),
-        owners=np.bincount(country.district, country.then * country.owners, districts),
+        residents=np.bincount(country.district, country.then, districts).astype(np.float64),
+        owners=np.bincount(country.district, country.then * country.owners, districts).astype(np.float64),
         commuters=np.array([[float(number) for number in row[1:]] for row in rows]),
     )
 

@@ -98,8 +98,9 @@ def markdown(scores: Sequence[Score]) -> str:
         [
             "## Presence",
             "",
-            "43 districts, commuting of the census of 2011, phone owners by age; everybody, also those without a phone.",
-            "Zone of presence: counts scaled by the residents of the zone in which they are. Errors in percent.",
+            "43 districts, commuting of the census of 2011, phone owners by age; everybody, also those without a",
+            "phone. Zone of presence: counts scaled by the residents of the zone in which they are. Errors in",
+            "percent of the truth.",
             "",
             f"| {' | '.join(_COLUMNS)} |",
             f"|{'---|' * len(_COLUMNS)}",
@@ -112,7 +113,7 @@ def markdown(scores: Sequence[Score]) -> str:
 def _row(score: Score) -> str:
     apart = "–" if np.isnan(score.disagreement) else f"{score.disagreement:.2f}"
     return (
-        f"| {score.scenario} | {score.wmape:.2f} | {score.wmape_night:.2f} | {score.bias:+.2f} | {score.baseline:.2f} "
-        f"| {score.times_below:.1f} | {score.coverage_80:.1f} | {score.coverage_95:.1f} "
+        f"| {score.scenario} | {score.wmape:.2f} | {score.wmape_night:.2f} | {score.bias:+.2f} "
+        f"| {score.baseline:.2f} | {score.times_below:.1f} | {score.coverage_80:.1f} | {score.coverage_95:.1f} "
         f"| {score.coverage_95_night:.1f} | {apart} |"
     )

@@ -9,8 +9,8 @@ import pytest
 
 from hub.estimation.drift import Drift
 from hub.estimation.residents import Assumed, Period, Residents, residents
-from tests.statistical.evaluate import evaluate
 from tests.statistical.scenarios import MARKET, SCENARIOS, belgium, generate
+from tests.statistical.score_residents import evaluate
 
 NAMED = {scenario.name: scenario for scenario in SCENARIOS}
 ASSUMED = NAMED["three operators"].assumed()
