@@ -42,6 +42,7 @@ ROLES: Mapping[str, str] = {
     _FEDERATION + "FetchLedger": OPERATOR,
     _FEDERATION + "PutChunk": OPERATOR,
     _FEDERATION + "CommitContribution": OPERATOR,
+    _FEDERATION + "FetchFactors": OPERATOR,
     _STATISTICS + "ListProducts": OFFICE,
     _STATISTICS + "RequestRelease": OFFICE,
     _STATISTICS + "WatchRelease": OFFICE,

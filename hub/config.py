@@ -14,18 +14,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hub.knowledge import NOTHING_KNOWN, Knowledge, read_knowledge
 from privacy.errors import UsageProblem
-from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from privacy.statistics import ANCHORS_BY_DAY, PRESENCE_BY_HOUR, RESIDENTS, WEIGHTED_PRESENCE
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
 from quorate.contract.identity import load_signing_key
 from quorate.contract.listener import PLACE
+from quorate.contract.rounds import first_round_of
 from quorate.contract.signing import public_key
 from quorate.contract.zoning import Zoning
 
 REGISTER_COLUMNS = ("zone", "population", "phone_owners")
 #: Statistics of which `hub.estimation` can make estimates.
-ESTIMABLE = (PRESENCE_BY_HOUR, RESIDENTS)
+ESTIMABLE = (PRESENCE_BY_HOUR, RESIDENTS, ANCHORS_BY_DAY, WEIGHTED_PRESENCE)
 
 
 class HubConfig(BaseModel):
@@ -69,6 +71,7 @@ class Home:
         self.charter = root / "charter.json"
         self.zoning = root / "zoning.json"
         self.register = root / "register.csv"
+        self.knowledge = root / "knowledge.toml"
         self.root_key = root / "root.key"
         self.root_certificate = root / "root.pem"
         self.authority_key = root / "authority.key"
@@ -108,6 +111,7 @@ class Agreement:
     register: Register
     key: Ed25519PrivateKey
     """The hub's own, with which it signs orders and countersigns statements."""
+    knowledge: Knowledge = NOTHING_KNOWN
 
 
 def load_config(home: Home) -> HubConfig:
@@ -133,7 +137,8 @@ def load_agreement(home: Home) -> Agreement:
     charter.require_levels(zoning)
     _require_estimators(charter)
     register = read_register(home.register, zoning.codes)
-    return Agreement(charter, charter.digest(), zoning, register, _signing_key(home, charter))
+    known = read_knowledge(home.knowledge, charter.operators)
+    return Agreement(charter, charter.digest(), zoning, register, _signing_key(home, charter), known)
 
 
 def _signing_key(home: Home, charter: Charter) -> Ed25519PrivateKey:
@@ -149,11 +154,12 @@ def _signing_key(home: Home, charter: Charter) -> Ed25519PrivateKey:
 
 def _require_estimators(charter: Charter) -> None:
     for product in charter.products:
+        first_round_of(charter, product)
         if product.statistic not in ESTIMABLE:
             raise UsageProblem(
                 f"product {product.product_id} is {product.statistic}, of which this hub cannot make estimates",
                 means="its releases would cost the operators budget, and nobody would get a figure",
-                todo=f"leave it out of the charter; this version estimates {' and '.join(ESTIMABLE)}",
+                todo=f"leave it out of the charter; this version estimates {', '.join(ESTIMABLE)}",
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import grpc
 
 from privacy.errors import QuorateError
@@ -69,3 +71,11 @@ class Busy(HubRefusal):
     """The caller has more going on at once than one caller may have."""
 
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def require_name(name: str) -> None:
+    """Refuse what cannot be the name of a product or release (Malformed)."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
+        raise Malformed(
+            "a product or release has a name of up to 100 lower-case letters, digits, '.', '_' and '-'"
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hub.metrics import END_FAILURES
 
@@ -24,6 +26,16 @@ class Failures:
         if count & (count - 1) == 0:
             again = f" (failure {count} in a row)" if count > 1 else ""
             log.error("%s%s", what, again, exc_info=error)
+
+    @contextmanager
+    def kept(self, name: str, what: str) -> Iterator[None]:
+        """Tell of an error inside, and go on after it; if there is none, note that it worked."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - it is told
+            self.tell(name, what, error)
+        else:
+            self.over(name)
 
     def over(self, name: str) -> None:
         """Note that it worked."""

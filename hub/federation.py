@@ -20,7 +20,7 @@ from hub.callers import caller, shown
 from hub.chain import links_of
 from hub.config import Agreement
 from hub.contacts import greeted, seen
-from hub.errors import Conflict, HubRefusal, Malformed
+from hub.errors import Conflict, HubRefusal, Malformed, require_name
 from hub.pieces import Put
 from hub.releases import judge, largest_contribution
 from hub.renewal import Renewals
@@ -165,6 +165,14 @@ class Federation(FederationServiceServicer):
         return fed.FetchLedgerResponse(
             entries=entries, head=from_json(head, "the stored head") if head else None
         )
+
+    async def FetchFactors(
+        self, request: fed.FetchFactorsRequest, context: Context
+    ) -> fed.FetchFactorsResponse:
+        """Give an operator the weights that a release has of it."""
+        require_name(request.release_id)
+        payload = await asyncio.to_thread(self._store.weighted_order, caller.get().name, request.release_id)
+        return fed.FetchFactorsResponse(task_order=signed(ORDER_TYPE, payload, self._own.key))
 
     async def PutChunk(
         self, request_iterator: AsyncIterator[fed.PutChunkRequest], context: Context

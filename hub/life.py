@@ -1,5 +1,8 @@
 """The life of a release, without I/O.
 
+planned → collecting      the first round is estimated, and the operators that answered it are asked for the second
+        ↘ inquorate       the first round is; only releases in two rounds are planned (`hub.estimation.rounds`)
+
 collecting → estimated    every operator answered, or the time is over and nobody works any more; enough contributed
            ↘ inquorate    too few contributed, or too few still can
 
@@ -21,7 +24,7 @@ from collections.abc import Collection
 OFFERED, LEASED, COMMITTED, REFUSED, LATE = "offered", "leased", "committed", "refused", "late"
 #: States of a task whose contribution the hub holds.
 ANSWERED = frozenset({COMMITTED, LATE})
-COLLECTING, ESTIMATED, INQUORATE = "collecting", "estimated", "inquorate"
+PLANNED, COLLECTING, ESTIMATED, INQUORATE = "planned", "collecting", "estimated", "inquorate"
 ENDED = frozenset({ESTIMATED, INQUORATE})
 #: A node that works is waited for up to so many times the time for answers.
 MOST_TIMES = 10
@@ -49,3 +52,8 @@ def next_state(tasks: Collection[str], min_operators: int, overdue: float, allow
     if committed + waiting < min_operators:
         return INQUORATE
     return COLLECTING if waiting else ESTIMATED
+
+
+def next_round(first: str) -> str:
+    """Return the state that a planned release is due to have, by that of the release of its first round."""
+    return {ESTIMATED: COLLECTING, INQUORATE: INQUORATE}.get(first, PLANNED)

@@ -1,85 +1,33 @@
-"""Opening releases, judging contributions, and ending releases: between store and mathematics."""
+"""Judging contributions, and ending releases: between store and mathematics."""
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 
 from hub.config import Agreement
-from hub.errors import HubRefusal, Malformed
+from hub.errors import Malformed
+from hub.estimation.question import Answer, Question
 from hub.estimation.table import estimate
 from hub.failures import Failures
-from hub.life import COLLECTING, ESTIMATED, next_state
-from hub.models import Contribution, Release
-from hub.store import NewTask, Store
+from hub.life import COLLECTING, ESTIMATED, PLANNED, next_state
+from hub.models import Contribution
+from hub.opening import answers_of, corrected_by, name_of, offer_planned
+from hub.store import ReleaseView, Store
 from hub.uploads import Given
 from privacy.errors import UsageProblem
 from privacy.ledger.entry import Entry
 from privacy.terms import Terms
 from quorate.contract.canonical import digest
-from quorate.contract.order import TaskOrder, keyset_for, terms_of
+from quorate.contract.order import TaskOrder, keyset_for
 from quorate.contract.payload import decode
 from quorate.contract.signing import countersigned, to_json, verified
 from quorate.contract.statements import RECEIPT_TYPE, receipt_for
 from quorate.v1.federation_pb2 import Envelope
-
-
-def open_release(
-    own: Agreement, store: Store, product_id: str, days: tuple[date, date], revision: int
-) -> str:
-    """Open a release and one task for each operator; return its id. One that is there already is returned.
-
-    What was published stays as it is: a revision is a release of its own, which corrects the revision before it.
-
-    Raises
-    ------
-    UsageProblem
-        If the charter does not allow this product, period or revision.
-    HubRefusal
-        If there is no revision before this one.
-    """
-    terms = terms_of(own.charter, own.zoning, product_id, days, revision)
-    release_id, corrected = _names(terms)
-    if corrected and not store.knows(corrected):
-        raise HubRefusal(
-            f"there is no release {corrected}",
-            means=f"revision {revision} would correct it; nothing was asked for and nothing was charged",
-            todo=f"ask for revision {revision - 1} first",
-        )
-    release = Release(
-        release_id=release_id,
-        product=product_id,
-        first_day=terms.first_day,
-        last_day=terms.last_day,
-        revision=revision,
-        state=COLLECTING,
-        deadline=store.clock() + own.charter.publication.collect_seconds,
-    )
-    store.open_release(release, [_task(own, operator, terms) for operator in own.charter.operators])
-    return release_id
-
-
-def _names(terms: Terms) -> tuple[str, str]:
-    """Return the id of a release and that of the one that it corrects; nothing if it is the first."""
-    name = f"{terms.product}-{terms.first_day}-{terms.last_day}-r"
-    return f"{name}{terms.revision}", f"{name}{terms.revision - 1}" if terms.revision else ""
-
-
-def _task(own: Agreement, operator: str, terms: Terms) -> NewTask:
-    order = TaskOrder(
-        network=own.charter.network,
-        operator=operator,
-        nonce=secrets.token_hex(16),
-        charter=own.charter_digest,
-        algorithm=own.charter.product(terms.product).algorithm,
-        terms=terms,
-    )
-    payload = order.to_bytes()
-    return NewTask(digest(payload), operator, payload)
 
 
 def largest_contribution(own: Agreement, terms: Terms) -> int:
@@ -157,28 +105,54 @@ def advance(own: Agreement, store: Store, failures: Failures | None = None) -> l
     """
     ended, failures = [], failures or Failures()
     for release, overdue in store.collecting():
-        states = [state for _operator, state, _refusal in release.tasks]
-        rules = own.charter.publication
-        state = next_state(states, rules.min_operators, overdue, rules.collect_seconds)
-        if state == COLLECTING:
-            continue
-        try:
-            contributions = store.contributions(release.release_id)
-            estimates = _estimates(own, contributions) if state == ESTIMATED else None
-            if store.end(release.release_id, state, estimates, len(contributions)):
+        with failures.kept(release.release_id, f"release {release.release_id} cannot be ended"):
+            if _end(own, store, release, overdue):
                 ended.append(release.release_id)
-            failures.over(release.release_id)
-        except Exception as error:  # noqa: BLE001 - told by `failures`
-            failures.tell(release.release_id, f"release {release.release_id} cannot be ended", error)
     return ended
 
 
-def _estimates(own: Agreement, contributions: Sequence[tuple[bytes, bytes]]) -> bytes:
-    terms = TaskOrder.from_bytes(contributions[0][0], "the stored order").terms
-    cells = keyset_for(own.charter, own.zoning, terms).size
-    table = estimate(own, terms, [decode(data, cells) for _order, data in contributions])
-    release_id, corrected = _names(terms)
-    table = table.replace_schema_metadata({"release": release_id, "corrects": corrected})
+def go_on(own: Agreement, store: Store, failures: Failures | None = None) -> list[str]:
+    """Offer every second round whose first has ended, or end it with it; return the ids of those releases.
+
+    As safe as `advance`.
+    """
+    changed, failures = [], failures or Failures()
+    for asked in store.planned():
+        with failures.kept(asked.release_id, f"release {asked.release_id} cannot go on"):
+            if offer_planned(own, store, asked) != PLANNED:
+                changed.append(asked.release_id)
+    return changed
+
+
+def _end(own: Agreement, store: Store, release: ReleaseView, overdue: float) -> bool:
+    """End a release if it is due; return whether this hub has ended it."""
+    states = [state for _operator, state, _refusal in release.tasks]
+    rules = own.charter.publication
+    state = next_state(states, rules.min_operators, overdue, rules.collect_seconds)
+    if state == COLLECTING:
+        return False
+    contributions = store.contributions(release.release_id)
+    estimates = _estimates(own, store, contributions) if state == ESTIMATED else None
+    return store.end(release.release_id, state, estimates, len(contributions))
+
+
+def _earlier(store: Store, product: str, days: tuple[date, date], revision: int | None) -> Sequence[Answer]:
+    """Return the answers that are in an estimated release, of a revision or of the last one; none without it."""
+    wanted = [store.newest(product, days)] if revision is None else [name_of(product, days, revision)]
+    return [
+        answer
+        for release_id in wanted
+        if release_id and store.knows(release_id) and store.view(release_id).state == ESTIMATED
+        for answer in answers_of(store.contributions(release_id))
+    ]
+
+
+def _estimates(own: Agreement, store: Store, contributions: Sequence[tuple[bytes, bytes]]) -> bytes:
+    question = Question(own, answers_of(contributions), partial(_earlier, store))
+    table, terms = estimate(question), question.terms
+    days = terms.first_day, terms.last_day
+    told = {"release": name_of(terms.product, days, terms.revision), "corrects": corrected_by(terms)}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **told})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(table)

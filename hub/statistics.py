@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import AsyncIterator
 from datetime import date
@@ -15,20 +14,23 @@ from grpc import aio
 from hub.bell import LOOK_AGAIN, ORDERS, Bell
 from hub.callers import caller
 from hub.config import Agreement
-from hub.errors import Malformed, NotFound
+from hub.errors import Malformed, NotFound, require_name
 from hub.failures import Failures
-from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE
+from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE, PLANNED
+from hub.opening import open_release
 from hub.quota import Lines
-from hub.releases import advance, open_release
+from hub.releases import advance, go_on
 from hub.store import ReleaseView, Store
 from hub.trail import About
-from quorate.contract.order import CHUNK, terms_of
+from quorate.contract.order import CHUNK, NO_WEIGHTS, terms_of
+from quorate.contract.rounds import first_round_of
 from quorate.v1 import statistics_pb2 as stat
 from quorate.v1.statistics_pb2_grpc import StatisticsServiceServicer
 
 log = logging.getLogger("quorate.hub")
 Context = aio.ServicerContext[Any, Any]
 _STATES = {
+    PLANNED: stat.RELEASE_STATE_PLANNED,
     COLLECTING: stat.RELEASE_STATE_COLLECTING,
     ESTIMATED: stat.RELEASE_STATE_ESTIMATED,
     INQUORATE: stat.RELEASE_STATE_INQUORATE,
@@ -54,7 +56,9 @@ class Statistics(StatisticsServiceServicer):
         charter = self._own.charter
         product, first = charter.product(product_id), charter.budgets.first_day
         last = min(date.fromordinal(first.toordinal() + product.max_days - 1), charter.budgets.last_day)
-        terms = terms_of(charter, self._own.zoning, product_id, (first, last), 0)
+        before = first_round_of(charter, product)
+        weights = None if before is None else NO_WEIGHTS
+        terms = terms_of(charter, self._own.zoning, product_id, (first, last), 0, weights=weights)
         cost = terms.charge()
         return stat.Product(
             product_id=product_id,
@@ -69,13 +73,14 @@ class Statistics(StatisticsServiceServicer):
             ],
             levels=charter.publication.levels,
             max_days=product.max_days,
+            requires=[] if before is None else [before.product_id],
         )
 
     async def RequestRelease(
         self, request: stat.RequestReleaseRequest, context: Context
     ) -> stat.RequestReleaseResponse:
         """Open a release, or return the one there is."""
-        _require_name(request.product_id)
+        require_name(request.product_id)
         if request.revision >= 2**31:
             raise Malformed("a revision is a number below 2147483648", todo="ask for the next revision")
         try:
@@ -96,7 +101,7 @@ class Statistics(StatisticsServiceServicer):
         self, request: stat.WatchReleaseRequest, context: Context
     ) -> AsyncIterator[stat.WatchReleaseResponse]:
         """Stream the state of a release until it has ended."""
-        _require_name(request.release_id)
+        require_name(request.release_id)
         shown: ReleaseView | None = None
         while shown is None or shown.state not in ENDED:
             view = await asyncio.to_thread(self._store.view, request.release_id)
@@ -110,7 +115,7 @@ class Statistics(StatisticsServiceServicer):
         self, request: stat.GetEstimatesRequest, context: Context
     ) -> AsyncIterator[stat.GetEstimatesResponse]:
         """Stream the estimates of a release."""
-        _require_name(request.release_id)
+        require_name(request.release_id)
         data = await asyncio.to_thread(self._store.estimates, request.release_id)
         if data is None:
             raise NotFound(
@@ -128,17 +133,14 @@ async def advance_forever(own: Agreement, store: Store, bell: Bell) -> None:
             for release_id in await asyncio.to_thread(advance, own, store, failures):
                 log.info("release %s has ended", release_id)
                 bell.ring()
+            for release_id in await asyncio.to_thread(go_on, own, store, failures):
+                log.info("the first round of release %s has ended", release_id)
+                bell.ring()
+                bell.ring(ORDERS)
             failures.over("")
         except Exception as error:  # noqa: BLE001 - told by `failures`
             failures.tell("", "ending releases failed; trying again", error)
         await bell.wait(1.0)
-
-
-def _require_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
-        raise Malformed(
-            "a product or release has a name of up to 100 lower-case letters, digits, '.', '_' and '-'"
-        )
 
 
 def _shown(view: ReleaseView) -> stat.WatchReleaseResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from hub.config import Home, load_config
 from hub.database import sqlite_at
 from hub.leases import is_live
-from hub.life import COLLECTING, COMMITTED, ENDED, LEASED, OFFERED
+from hub.life import COLLECTING, COMMITTED, ENDED, ESTIMATED, LEASED, OFFERED, PLANNED
 from hub.models import Contribution, Release, Task
 from hub.objects import Objects
 from hub.pieces import release_of
@@ -26,6 +27,17 @@ class NewTask:
     order_digest: str
     operator: str
     payload: bytes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an office asked for: a product, a period and a revision."""
+
+    release_id: str
+    product: str
+    first_day: date
+    last_day: date
+    revision: int
 
 
 @dataclass(frozen=True)
@@ -65,16 +77,28 @@ class Store(Tasks):
         with self._session() as session:
             session.add(release)
             session.flush()
-            session.add_all(
-                Task(
-                    order_digest=task.order_digest,
-                    release_id=release.release_id,
-                    operator=task.operator,
-                    payload=task.payload,
-                    state=OFFERED,
-                )
-                for task in tasks
-            )
+            _add_tasks(session, release.release_id, tasks)
+
+    def planned(self) -> list[Asked]:
+        """Return the releases that wait for their first round."""
+        with self._session(reading=True) as session:
+            rows = session.scalars(select(Release).where(Release.state == PLANNED)).all()
+            return [_asked(row) for row in rows]
+
+    def asked(self, release_id: str) -> Asked:
+        """Return what was asked for with a release (NotFound if there is none)."""
+        with self._session(reading=True) as session:
+            return _asked(release_of(session, release_id))
+
+    def offer(self, release_id: str, tasks: list[NewTask], seconds: float) -> bool:
+        """Ask the operators for a planned release, and wait so long for them; False if another hub was faster."""
+        with self._session() as session:
+            release = release_of(session, release_id, lock=True)
+            if release.state != PLANNED:
+                return False
+            release.state, release.deadline = COLLECTING, self.clock() + seconds
+            _add_tasks(session, release_id, tasks)
+            return True
 
     def collecting(self) -> list[tuple[ReleaseView, float]]:
         """Return the releases that wait for operators, each with the seconds by which its time is over."""
@@ -93,6 +117,21 @@ class Store(Tasks):
         with self._session(reading=True) as session:
             return session.get(Release, release_id) is not None
 
+    def newest(self, product: str, days: tuple[date, date]) -> str | None:
+        """Return the estimated release of a product and period with the highest revision, None without any."""
+        query = (
+            select(Release.release_id)
+            .where(
+                Release.product == product,
+                Release.first_day == days[0],
+                Release.last_day == days[1],
+                Release.state == ESTIMATED,
+            )
+            .order_by(Release.revision.desc())
+        )
+        with self._session(reading=True) as session:
+            return session.scalars(query).first()
+
     def releases(self) -> list[ReleaseView]:
         """Return every release, oldest first."""
         with self._session(reading=True) as session:
@@ -100,12 +139,12 @@ class Store(Tasks):
             return [_view(session, row, now) for row in rows]
 
     def contributions(self, release_id: str) -> list[tuple[bytes, bytes]]:
-        """Return (order, contribution) of every operator that answered, by operator."""
+        """Return (order, contribution) of every operator that answered in time, by operator."""
         with self._session(reading=True) as session:
             query = (
                 select(Task.payload, Contribution.result_sha256)
                 .join(Contribution, Contribution.order_digest == Task.order_digest)
-                .where(Task.release_id == release_id)
+                .where(Task.release_id == release_id, Task.state == COMMITTED)
                 .order_by(Task.operator)
             )
             found = [(payload, digest) for payload, digest in session.execute(query)]
@@ -135,6 +174,23 @@ class Store(Tasks):
         with self._session(reading=True) as session:
             digest = release_of(session, release_id).estimates_sha256
         return None if digest is None else self._objects.get(digest)
+
+
+def _add_tasks(session: Session, release_id: str, tasks: list[NewTask]) -> None:
+    session.add_all(
+        Task(
+            order_digest=task.order_digest,
+            release_id=release_id,
+            operator=task.operator,
+            payload=task.payload,
+            state=OFFERED,
+        )
+        for task in tasks
+    )
+
+
+def _asked(release: Release) -> Asked:
+    return Asked(release.release_id, release.product, release.first_day, release.last_day, release.revision)
 
 
 def store_of(home: Home, database: str | None = None, *, migrate: bool = True) -> Store:

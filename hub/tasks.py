@@ -9,7 +9,7 @@ from sqlalchemy import URL, select
 from sqlalchemy.orm import Session
 
 from hub import leases
-from hub.errors import Conflict
+from hub.errors import Conflict, NotFound
 from hub.leases import Leased
 from hub.ledgers import Ledgers
 from hub.life import ANSWERED, COLLECTING, OFFERED, REFUSED
@@ -18,6 +18,7 @@ from hub.objects import Objects
 from hub.pieces import lock_task, own_task
 from hub.trail import About, write
 from quorate.contract.identity import Identity
+from quorate.contract.order import TaskOrder
 
 
 class Tasks(Ledgers):
@@ -83,6 +84,18 @@ class Tasks(Ledgers):
             for task in session.scalars(query)
             if task.order_digest not in holding and leases.is_free(task, node, now)
         ]
+
+    def weighted_order(self, operator: str, release_id: str) -> bytes:
+        """Return the order that gave an operator its weights in a release (NotFound if there is none)."""
+        query = select(Task.payload).where(Task.operator == operator, Task.release_id == release_id)
+        with self._session(reading=True) as session:
+            payload = session.scalars(query).first()
+        if payload is None or TaskOrder.from_bytes(payload, "the stored order").weights is None:
+            raise NotFound(
+                f"no weights were made for operator {operator} in release {release_id}",
+                todo="name a weighted release that this operator was asked for",
+            )
+        return payload
 
     def renew(self, operator: str, order_digest: str, token: bytes, phase: str, seconds: float) -> None:
         """Note that the holder of an order still works at it.

@@ -8,6 +8,7 @@ from typing import IO
 
 import click
 
+from node.cli_factors import factors
 from node.cli_ledger import ledger, warn_of_doubt
 from node.cli_options import DAY, DIRECTORY, JSON, emit
 from node.config import Home
@@ -239,6 +240,7 @@ def plan(
         print_plan(found, Console(markup=False, emoji=False, highlight=False))
 
 
+commands.add_command(factors)
 commands.add_command(ledger)
 commands.add_command(source)
 

@@ -118,6 +118,7 @@ class Home:
         self.persons = root / "persons"
         self.quality = root / "quality"
         self.receipts = root / "receipts"
+        self.factors = root / "factors"
         self.progress = root / "status.json"
 
 

@@ -136,7 +136,9 @@ class Daemon:
         delivery = Delivery(uplink, evidence, ledger, home.receipts, version("quorate"), self._seam)
         self._greet(delivery)
         delivery.claim()
-        Serving(own, releasing, delivery, self._stopping, self._metrics, self._progress, self._seam).serve()
+        Serving(
+            own, releasing, delivery, self._stopping, self._metrics, self._progress, home.factors, self._seam
+        ).serve()
 
     def _greet(self, delivery: Delivery) -> None:
         answer = delivery.hello(self._patience)

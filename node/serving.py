@@ -6,10 +6,12 @@ import logging
 import math
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock, Thread
 
 from node.delivery import Delivery, name_of
 from node.enrolment import Agreement
+from node.factors import factors_in, keep
 from node.lease import KeptLease
 from node.metrics import NodeMetrics
 from node.progress import ProgressFile
@@ -40,6 +42,8 @@ class Serving:
         Asked when the daemon is to end.
     metrics, progress
         Where it is told what happens.
+    factors
+        Directory of the calibration factors that come with orders.
     seam
         Called with the name of each point that tests make fail.
     """
@@ -50,6 +54,7 @@ class Serving:
     stopping: Stopping
     metrics: NodeMetrics
     progress: ProgressFile
+    factors: Path
     seam: Seam = no_seam
     _polling: Lock = field(default_factory=Lock)
     _holding: set[bytes] = field(default_factory=set)
@@ -167,6 +172,8 @@ class Serving:
             self.metrics.ledger(self.releasing.ledger, self.own.budgets)
             lease.now(pb.PHASE_UPLOADING)
             sequence = self.delivery.deliver(payload, lease.token, recorded)
+            if (found := factors_in(order, self.own.zoning.codes)) is not None:
+                keep(self.factors, found)
         log.info("delivered %s, ledger entry %d", terms.product, sequence)
 
     def _wait_for_tick(self, came: float, at_least: float = 0.0) -> None:

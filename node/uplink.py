@@ -113,6 +113,13 @@ class Uplink:
         request = pb.FetchLedgerRequest(after=sequence)
         return self._call(lambda: self._stub.FetchLedger.future(request, timeout=CALL_SECONDS), patience)
 
+    def factors(self, release_id: str, patience: float | None = None) -> pb.Envelope:
+        """Return the order that has this operator's weights in a release; patience as of `hello`."""
+        request = pb.FetchFactorsRequest(release_id=release_id)
+        return self._call(
+            lambda: self._stub.FetchFactors.future(request, timeout=CALL_SECONDS), patience
+        ).task_order
+
     def upload(
         self, order_digest: bytes, token: bytes, recorded: Recorded, receipt: pb.Envelope
     ) -> pb.Envelope:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from numpy.typing import NDArray
 from sqlalchemy import URL, create_engine, text
 
+from deploy.demo.agreement import ASSUMED
 from hub.authority import found, sign
 from hub.chain import links_of
 from hub.config import Agreement, Home, Register
+from hub.estimation.question import Answer, Earlier, Question
 from hub.objects import Objects
 from hub.pieces import Put
 from hub.releases import judge
@@ -118,14 +120,23 @@ def small_charter(**changes: Any) -> Charter:
 
 def publication(**changes: Any) -> Publication:
     """Return the rules of publication: zones and districts, two operators, an hour."""
-    fields: dict[str, Any] = {"levels": (ZONE, "district"), "min_operators": 2, "collect_seconds": 3600}
+    fields: dict[str, Any] = {
+        "levels": (ZONE, "district"),
+        "min_operators": 2,
+        "collect_seconds": 3600,
+        "dominance_percent": 85,
+    }
     return Publication(**(fields | changes))
 
 
 def calibration(dispersion: int = 250, model_cv: int = 20, share_sd: int = 250) -> Calibration:
     """Return declared assumptions, in thousandths."""
-    return Calibration(
-        owner_dispersion_permille=dispersion, model_cv_permille=model_cv, share_sd_permille=share_sd
+    return ASSUMED.model_copy(
+        update={
+            "owner_dispersion_permille": dispersion,
+            "model_cv_permille": model_cv,
+            "share_sd_permille": share_sd,
+        }
     )
 
 
@@ -381,3 +392,37 @@ def issue(home: Home, identity: Identity) -> x509.Certificate:
     """Return a certificate for an identity, for a fresh key."""
     request = signing_request(ec.generate_private_key(ec.SECP256R1()), identity)
     return x509.load_pem_x509_certificate(sign(home, request, identity))
+
+
+# --- what is estimated ------------------------------------------------------------------------------------
+
+
+def nothing_earlier(_product: str, _days: tuple[date, date], _revision: int | None) -> list[Answer]:
+    """Say that there is no other release."""
+    return []
+
+
+def question(
+    own: Agreement, terms: Terms, vectors: Sequence[NDArray[np.int64]], earlier: Earlier = nothing_earlier
+) -> Question:
+    """Return a release that as many operators have answered as there are vectors, in the charter's order."""
+    answers = [
+        Answer(order_for(own, operator, terms), encode(vector))
+        for operator, vector in zip(own.charter.operators, vectors, strict=False)
+    ]
+    return Question(own, answers, earlier)
+
+
+def order_for(
+    own: Agreement, operator: str, terms: Terms, weights: tuple[int, ...] | None = None
+) -> TaskOrder:
+    """Return the order that asks an operator for a release."""
+    return TaskOrder(
+        network=own.charter.network,
+        operator=operator,
+        nonce=hashlib.sha256(operator.encode()).hexdigest()[:32],
+        charter=own.charter_digest,
+        algorithm=own.charter.product(terms.product).algorithm,
+        terms=terms,
+        weights=weights,
+    )

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deploy.demo.agreement import ASSUMED
 from hub.authority import found, sign
 from hub.config import Home as HubHome
 from node.config import Home, NodeConfig, Policy, parse_toml
@@ -22,7 +23,7 @@ from privacy.calculus import Budgets
 from privacy.errors import ExitCode, UsageProblem
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
 from privacy.terms import Level
-from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
+from quorate.contract.charter import Charter, PresenceRules, Product, Publication
 from quorate.contract.identity import OPERATOR, Identity
 from quorate.contract.order import TaskOrder, terms_of
 from quorate.contract.zoning import Zone, Zoning
@@ -123,10 +124,10 @@ def charter_of(zoning: Zoning, **changes: Any) -> Charter:
         "sigma_grid_milli": 10,
         "presence": PresenceRules(max_hold_minutes=120),
         "products": products_of(algorithms()),
-        "publication": Publication(levels=("zone", "district"), min_operators=2, collect_seconds=60),
-        "calibration": Calibration(
-            owner_dispersion_permille=250, model_cv_permille=20, share_sd_permille=250
+        "publication": Publication(
+            levels=("zone", "district"), min_operators=2, collect_seconds=60, dominance_percent=85
         ),
+        "calibration": ASSUMED,
     }
     fields |= changes
     return Charter(**({"keys": keys_for(fields["operators"])} | fields))

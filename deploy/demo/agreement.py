@@ -23,6 +23,18 @@ RESIDENTS_RHO, PRESENCE_RHO = 5_000_000, 20_000_000
 NIGHT_HOURS = [0, 1, 2, 3, 4, 5]
 MIN_NIGHTS = 2
 MAX_HOLD_MINUTES = 120
+#: What the parties declare, because mobile data cannot tell it.
+ASSUMED = Calibration(
+    owner_dispersion_permille=250,
+    model_cv_permille=20,
+    share_sd_permille=250,
+    silent_sd_permille=250,
+    coverage_drift_zone_permille=5,
+    coverage_drift_nation_permille=0,
+    share_drift_zone_permille=50,
+    share_drift_nation_permille=30,
+    share_drift_nation_worth=4,
+)
 
 
 def zoning_of(country: Country) -> Zoning:
@@ -98,7 +110,10 @@ def charter_of(zoning: Zoning, settings: Settings, algorithms: Mapping[str, str]
         presence=PresenceRules(max_hold_minutes=MAX_HOLD_MINUTES),
         products=(residents, presence),
         publication=Publication(
-            levels=(ZONE, "district"), min_operators=min(3, settings.operators), collect_seconds=600
+            levels=(ZONE, "district"),
+            min_operators=min(3, settings.operators),
+            collect_seconds=600,
+            dominance_percent=85,
         ),
-        calibration=Calibration(owner_dispersion_permille=250, model_cv_permille=20, share_sd_permille=250),
+        calibration=ASSUMED,
     )

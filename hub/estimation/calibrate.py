@@ -39,10 +39,14 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimates:
-    """Estimates of areas by hour, each array float64 of shape (areas, hours)."""
+    """Estimates of areas by hour, each array float64 of shape (areas, hours).
+
+    `noise` is the part of the variance that is noise of differential privacy.
+    """
 
     estimate: Values
     std_error: Values
+    noise: Values
 
     @property
     def lower_95(self) -> Values:
@@ -107,4 +111,4 @@ def calibrate(
     drift = share_drift(combined.operators, operators, assumed.share_sd_permille / 1000.0)
     variance = np.maximum(noise, 0.0) + sampling + relative * (owners + offset) ** 2 + drift * owners**2
     std_error = np.where(usable, np.sqrt(variance), np.inf)
-    return Estimates(np.where(usable, owners + offset, offset), std_error)
+    return Estimates(np.where(usable, owners + offset, offset), std_error, np.maximum(noise, 0.0))

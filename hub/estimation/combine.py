@@ -48,6 +48,13 @@ class Combined:
     covariance: Values | float
     operators: int
 
+    @property
+    def zone_variance(self) -> Values:
+        """Variance of the noise in each zone of an hour, shape (zones,) or (1,)."""
+        if isinstance(self.covariance, float):
+            return np.array([self.covariance])
+        return np.diagonal(self.covariance)
+
     def noise_of(self, membership: Values) -> tuple[Values, Values, float]:
         """Return variances of sums of zones, their covariances with the sum of all zones, and its variance.
 

@@ -1,20 +1,17 @@
-"""Estimates as a table: one row per area and period, with uncertainty, status and privacy cost."""
+"""Estimates as a table: one row per area and column, with uncertainty, status, provenance and privacy cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from hub.config import Agreement
-from hub.estimation.calibrate import Estimates, calibrate
-from hub.estimation.combine import combine
-from privacy.statistics import PRESENCE_BY_HOUR
-from privacy.terms import Terms
-from quorate.contract.calendar import hour_label, period_label
-from quorate.contract.order import keyset_for
+from hub.estimation.estimators import ESTIMATORS
+from hub.estimation.figures import Column, Figures
+from hub.estimation.quality import report
+from hub.estimation.question import Question
 
 #: Largest coefficient of variation of a normal estimate (E) and of an unreliable one (U); above it is
 #: suppressed (Q). SDMX code list CL_OBS_STATUS.
@@ -23,77 +20,81 @@ CV_NORMAL, CV_UNRELIABLE = 0.10, 0.25
 SCHEMA = pa.schema(
     [
         ("ref_area", pa.string()),
+        ("counterpart_area", pa.string()),
         ("time_period", pa.string()),
         ("estimate", pa.float64()),
         ("std_error", pa.float64()),
+        ("lower_80", pa.float64()),
+        ("upper_80", pa.float64()),
         ("lower_95", pa.float64()),
         ("upper_95", pa.float64()),
+        ("gamma", pa.float64()),
+        ("noise_share", pa.float64()),
+        ("adjustment", pa.float64()),
         ("obs_status", pa.string()),
         ("conf_status", pa.string()),
         ("operators", pa.int64()),
         ("rho", pa.int64()),
     ]
 )
+#: Key of the quality report in the metadata of the table.
+QUALITY = b"quality"
 
 
-def estimate(own: Agreement, terms: Terms, vectors: Sequence[NDArray[np.int64]]) -> pa.Table:
+def estimate(question: Question) -> pa.Table:
     """Return the estimates of a release, at every level that the charter publishes.
 
-    Parameters
-    ----------
-    own
-        Charter, zoning and register.
-    terms
-        What was released.
-    vectors
-        One noised int64 vector per operator that answered, in the order of the keyset.
+    The table's metadata hold the quality report of the release, as JSON.
     """
-    keyset = keyset_for(own.charter, own.zoning, terms)
-    combined = combine(vectors, keyset, own.zoning, terms)
-    cost = terms.charge()
-    times = _times(terms, keyset.hours, own.charter.time_zone)
-    rows: list[dict[str, object]] = []
-    for level in own.charter.publication.levels:
-        areas = own.zoning.members(level)
-        found = calibrate(
-            combined, own.register, list(areas.values()), own.charter.calibration, len(own.charter.operators)
-        )
-        sizes = {code: float(own.register.population[zones].sum()) for code, zones in areas.items()}
-        rows += _rows(sizes, times, found, (len(vectors), max(cost.by_day, cost.by_period)))
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    found = ESTIMATORS[question.terms.statistic](question)
+    cost = question.terms.charge()
+    provenance = len(question.answers), max(cost.by_day, cost.by_period)
+    rows = [row for figures in found.figures for row in _rows(figures, provenance)]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    told = json.dumps(report(question, found), ensure_ascii=False)
+    return table.replace_schema_metadata({QUALITY: told.encode()})
 
 
-def _times(terms: Terms, hours: int, time_zone: str) -> list[str]:
-    if terms.statistic == PRESENCE_BY_HOUR:
-        return [hour_label(terms.first_day, hour, time_zone) for hour in range(hours)]
-    return [period_label(terms.first_day, terms.last_day, time_zone)]
+def _rows(figures: Figures, provenance: tuple[int, int]) -> Iterator[dict[str, object]]:
+    for area, code in enumerate(figures.areas):
+        for place, column in enumerate(figures.columns):
+            yield {"ref_area": code, **_row(figures, column, (area, place), provenance)}
 
 
-def _rows(
-    sizes: dict[str, float], times: list[str], found: Estimates, provenance: tuple[int, int]
-) -> Iterator[dict[str, object]]:
+def _row(
+    figures: Figures, column: Column, cell: tuple[int, int], provenance: tuple[int, int]
+) -> dict[str, object]:
     operators, rho = provenance
-    for area, (code, size) in enumerate(sizes.items()):
-        for hour, label in enumerate(times):
-            value, error = float(found.estimate[area, hour]), float(found.std_error[area, hour])
-            status = obs_status(value, error, size)
-            shown = status != "Q"
-            yield {
-                "ref_area": code,
-                "time_period": label,
-                "estimate": round(value, 1) if shown else None,
-                "std_error": round(error, 2) if np.isfinite(error) else None,
-                "lower_95": round(float(found.lower_95[area, hour]), 1) if shown else None,
-                "upper_95": round(float(found.upper_95[area, hour]), 1) if shown else None,
-                "obs_status": status,
-                "conf_status": "F" if operators > 1 else "N",
-                "operators": operators,
-                "rho": rho,
-            }
+    value, error = float(figures.estimate[cell]), float(figures.std_error[cell])
+    status = obs_status(value, error, float(figures.size[cell]), imputed=bool(figures.imputed[cell]))
+    shown, ends = status != "Q", figures.interval
+    return {
+        "counterpart_area": column.counterpart,
+        "time_period": column.time_period,
+        # The last step of all: no published number of persons is below zero.
+        **{
+            name: round(max(float(values[cell]), 0.0), 1) if shown else None
+            for name, values in (
+                ("estimate", figures.estimate),
+                ("lower_80", ends.lower_80),
+                ("upper_80", ends.upper_80),
+                ("lower_95", ends.lower_95),
+                ("upper_95", ends.upper_95),
+            )
+        },
+        "std_error": round(error, 2) if np.isfinite(error) else None,
+        "gamma": round(float(figures.gamma[cell]), 1),
+        "noise_share": round(float(figures.noise_share[cell]), 1),
+        "adjustment": round(figures.adjustment, 4),
+        "obs_status": status,
+        "conf_status": str(figures.flag[cell]),
+        "operators": operators,
+        "rho": rho,
+    }
 
 
-def obs_status(value: float, std_error: float, size: float) -> str:
-    """Return E, U or Q by the coefficient of variation.
+def obs_status(value: float, std_error: float, size: float, *, imputed: bool = False) -> str:
+    """Return E, U or Q by the coefficient of variation, I instead of E and U where nothing was measured.
 
     The standard error is held against the estimate and against the registered population, and the worse of
     the two decides. The estimate alone would publish just those small areas whose noise points upward.
@@ -104,8 +105,12 @@ def obs_status(value: float, std_error: float, size: float) -> str:
         The estimate and its standard error.
     size
         Registered persons of the area: public, and without noise.
+    imputed
+        Whether the estimate is that of a model alone.
     """
     base = min(value, size)
     if base <= 0 or std_error > CV_UNRELIABLE * base:
         return "Q"
+    if imputed:
+        return "I"
     return "E" if std_error <= CV_NORMAL * base else "U"

@@ -12,14 +12,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from hub.config import Agreement
+from hub.estimation.question import Answer as Given
+from hub.estimation.question import Question
 from hub.estimation.table import estimate
 from hub.life import ANSWERED, COLLECTING, COMMITTED, ESTIMATED
 from privacy.ledger import verify
-from quorate.contract.order import TaskOrder, keyset_for
-from quorate.contract.payload import decode
+from quorate.contract.order import TaskOrder
 from tests.simulator.hub import Hub
 from tests.simulator.network import Sent
 from tests.simulator.node import Site
+from tests.support_hub import nothing_earlier
 
 _LEDGER = (
     "SELECT sequence, entry.release_id, head, entry, bytes FROM entry LEFT JOIN result USING (release_id)"
@@ -178,12 +180,13 @@ def _require_combined(
 ) -> None:
     operators = [answer.operator for answer in combined]
     assert len(set(operators)) == len(operators) >= own.charter.publication.min_operators
-    terms = TaskOrder.from_bytes(combined[0].order, "the order").terms
-    cells = keyset_for(own.charter, own.zoning, terms).size
-    vectors = [decode(ledgers[name][terms.release_id()].result, cells) for name in operators]
+    orders = [TaskOrder.from_bytes(answer.order, "the order") for answer in combined]
+    answers = [Given(order, ledgers[order.operator][order.terms.release_id()].result) for order in orders]
     with pa.ipc.open_stream(estimates) as stream:
         table = stream.read_all()
-    assert table.equals(estimate(own, terms, vectors)), "the estimates are not of what operators committed"
+    assert table.equals(estimate(Question(own, answers, nothing_earlier))), (
+        "the estimates are not of what operators committed"
+    )
     assert set(table["operators"].to_pylist()) == {len(operators)}
 
 

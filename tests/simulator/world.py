@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from hub.releases import open_release
+from hub.opening import open_release
 from tests.simulator import holds
 from tests.simulator.clock import Clock
 from tests.simulator.hub import LEASE_SECONDS, Hub

@@ -88,11 +88,14 @@ class Publication(Document):
         Fewer contributions than this, and the release ends inquorate.
     collect_seconds
         How long the hub waits for operators that neither answer nor refuse.
+    dominance_percent
+        An area in which one operator has more than this part of the count is flagged.
     """
 
     levels: tuple[Name, ...] = Field(min_length=1)
     min_operators: int = Field(strict=True, ge=1)
     collect_seconds: int = Field(strict=True, ge=1, le=10**7)
+    dominance_percent: int = Field(strict=True, ge=50, le=100)
 
 
 class Calibration(Document):
@@ -107,11 +110,27 @@ class Calibration(Document):
     share_sd_permille
         Standard deviation over zones of the logarithm of an operator's market share, in thousandths; it
         counts only when an operator is missing.
+    silent_sd_permille
+        Standard deviation, in thousandths, of what silent phones are assigned: they may be elsewhere than others.
+    coverage_drift_zone_permille, coverage_drift_nation_permille
+        κ: standard deviation of the drift of coverage (logarithm) between the date of the register and now, of a
+        zone and of the country, in thousandths. Mobile data cannot tell it.
+    share_drift_zone_permille, share_drift_nation_permille
+        δ: standard deviation of the drift of an operator's share (logarithm) in between, in thousandths; that of
+        zones counts only where fewer than two operators are there to disagree.
+    share_drift_nation_worth
+        How many operators' disagreement the declared drift of the country is worth.
     """
 
     owner_dispersion_permille: int = Field(strict=True, ge=0, le=10_000)
     model_cv_permille: int = Field(strict=True, ge=0, le=1_000)
     share_sd_permille: int = Field(strict=True, ge=0, le=5_000)
+    silent_sd_permille: int = Field(strict=True, ge=0, le=2_000)
+    coverage_drift_zone_permille: int = Field(strict=True, ge=0, le=1_000)
+    coverage_drift_nation_permille: int = Field(strict=True, ge=0, le=1_000)
+    share_drift_zone_permille: int = Field(strict=True, ge=0, le=1_000)
+    share_drift_nation_permille: int = Field(strict=True, ge=0, le=1_000)
+    share_drift_nation_worth: int = Field(strict=True, ge=1, le=100)
 
 
 class Keys(Document):

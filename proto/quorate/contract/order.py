@@ -24,14 +24,19 @@ ENTRY_TYPE = "application/vnd.quorate.ledger-entry+json"
 #: Largest chunk of a contribution, in bytes.
 CHUNK = 1 << 20
 
+#: Weights are whole numbers of so many parts of a person.
+WEIGHT_ONE = 1000
+#: Stands for weights that are not known yet, where only costs and cells matter.
+NO_WEIGHTS = "0" * 64
+
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class TaskOrder(Document):
     """The hub's request to one node; the node rechecks every field against its own charter.
 
-    `weights` are those of a weighted statistic: one of each zone, by which its subscribers count, then that of the
-    unanchored. Their digest is in the terms.
+    `weights` are those of a weighted statistic, in thousandths of a person: one of each zone, by which its
+    subscribers count, then that of the unanchored. Their digest is in the terms.
     """
 
     network: Name

@@ -661,3 +661,44 @@ class CommitContributionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CommitContributionResponse: _TypeAlias = CommitContributionResponse  # noqa: Y015
+
+@_typing.final
+class FetchFactorsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_ID_FIELD_NUMBER: _builtins.int
+    release_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        release_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["release_id", b"release_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchFactorsRequest: _TypeAlias = FetchFactorsRequest  # noqa: Y015
+
+@_typing.final
+class FetchFactorsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task_order(self) -> Global___Envelope:
+        """The task order with its weights, in thousandths of a person. Signed by the hub."""
+
+    def __init__(
+        self,
+        *,
+        task_order: Global___Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task_order", b"task_order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_order", b"task_order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchFactorsResponse: _TypeAlias = FetchFactorsResponse  # noqa: Y015

@@ -84,6 +84,11 @@ class FederationServiceStub:
                 request_serializer=quorate_dot_v1_dot_federation__pb2.CommitContributionRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.CommitContributionResponse.FromString,
                 _registered_method=True)
+        self.FetchFactors = channel.unary_unary(
+                '/quorate.v1.FederationService/FetchFactors',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.FetchFactorsRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.FetchFactorsResponse.FromString,
+                _registered_method=True)
 
 
 class FederationServiceServicer:
@@ -164,6 +169,14 @@ class FederationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchFactors(self, request, context):
+        """Returns the order of a weighted release to the caller's operator, with its calibration factors: an operator can
+        use for its own purposes what its contribution was weighted with. Nobody else can fetch them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FederationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -216,6 +229,11 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.CommitContribution,
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.CommitContributionRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.CommitContributionResponse.SerializeToString,
+            ),
+            'FetchFactors': grpc.unary_unary_rpc_method_handler(
+                    servicer.FetchFactors,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.FetchFactorsRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.FetchFactorsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -488,6 +506,33 @@ class FederationService:
             '/quorate.v1.FederationService/CommitContribution',
             quorate_dot_v1_dot_federation__pb2.CommitContributionRequest.SerializeToString,
             quorate_dot_v1_dot_federation__pb2.CommitContributionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchFactors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/FetchFactors',
+            quorate_dot_v1_dot_federation__pb2.FetchFactorsRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.FetchFactorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

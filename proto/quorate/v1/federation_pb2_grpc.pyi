@@ -66,6 +66,10 @@ class FederationServiceStub:
     """
     CommitContribution: _grpc.UnaryUnaryMultiCallable[_federation_pb2.CommitContributionRequest, _federation_pb2.CommitContributionResponse]
     """Completes a contribution. The same digest again returns the same receipt; another digest is refused."""
+    FetchFactors: _grpc.UnaryUnaryMultiCallable[_federation_pb2.FetchFactorsRequest, _federation_pb2.FetchFactorsResponse]
+    """Returns the order of a weighted release to the caller's operator, with its calibration factors: an operator can
+    use for its own purposes what its contribution was weighted with. Nobody else can fetch them.
+    """
 
 @_typing.type_check_only
 class FederationServiceAsyncStub(FederationServiceStub):
@@ -99,6 +103,10 @@ class FederationServiceAsyncStub(FederationServiceStub):
     """
     CommitContribution: _aio.UnaryUnaryMultiCallable[_federation_pb2.CommitContributionRequest, _federation_pb2.CommitContributionResponse]  # type: ignore[assignment]
     """Completes a contribution. The same digest again returns the same receipt; another digest is refused."""
+    FetchFactors: _aio.UnaryUnaryMultiCallable[_federation_pb2.FetchFactorsRequest, _federation_pb2.FetchFactorsResponse]  # type: ignore[assignment]
+    """Returns the order of a weighted release to the caller's operator, with its calibration factors: an operator can
+    use for its own purposes what its contribution was weighted with. Nobody else can fetch them.
+    """
 
 class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -189,5 +197,15 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_federation_pb2.CommitContributionResponse, _abc.Awaitable[_federation_pb2.CommitContributionResponse]]:
         """Completes a contribution. The same digest again returns the same receipt; another digest is refused."""
+
+    @_abc_1.abstractmethod
+    def FetchFactors(
+        self,
+        request: _federation_pb2.FetchFactorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.FetchFactorsResponse, _abc.Awaitable[_federation_pb2.FetchFactorsResponse]]:
+        """Returns the order of a weighted release to the caller's operator, with its calibration factors: an operator can
+        use for its own purposes what its contribution was weighted with. Nobody else can fetch them.
+        """
 
 def add_FederationServiceServicer_to_server(servicer: FederationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

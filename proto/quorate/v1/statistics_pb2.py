@@ -24,37 +24,37 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquorate/v1/statistics.proto\x12\nquorate.v1\"\xcc\x01\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x11\n\tstatistic\x18\x03 \x01(\t\x12\x12\n\nrho_period\x18\x04 \x01(\x03\x12\x0f\n\x07rho_day\x18\x05 \x01(\x03\x12\x0e\n\x06levels\x18\x07 \x03(\t\x12\x10\n\x08max_days\x18\x08 \x01(\r\x12\x11\n\tmechanism\x18\t \x01(\t\x12+\n\x08measured\x18\n \x03(\x0b\x32\x19.quorate.v1.MeasuredLevelJ\x04\x08\x06\x10\x07\"?\n\rMeasuredLevel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03rho\x18\x02 \x01(\x03\x12\x13\n\x0bscale_milli\x18\x03 \x01(\x03\"\x15\n\x13ListProductsRequest\"=\n\x14ListProductsResponse\x12%\n\x08products\x18\x01 \x03(\x0b\x32\x13.quorate.v1.Product\"b\n\x15RequestReleaseRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x11\n\tfirst_day\x18\x02 \x01(\t\x12\x10\n\x08last_day\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\r\",\n\x16RequestReleaseResponse\x12\x12\n\nrelease_id\x18\x01 \x01(\t\")\n\x13WatchReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"G\n\x10OperatorProgress\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07refusal\x18\x03 \x01(\t\"p\n\x14WatchReleaseResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.quorate.v1.ReleaseState\x12/\n\toperators\x18\x02 \x03(\x0b\x32\x1c.quorate.v1.OperatorProgress\")\n\x13GetEstimatesRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"$\n\x14GetEstimatesResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*\x85\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RELEASE_STATE_COLLECTING\x10\x01\x12\x1b\n\x17RELEASE_STATE_ESTIMATED\x10\x02\x12\x1b\n\x17RELEASE_STATE_INQUORATE\x10\x03\x32\xe9\x02\n\x11StatisticsService\x12Q\n\x0cListProducts\x12\x1f.quorate.v1.ListProductsRequest\x1a .quorate.v1.ListProductsResponse\x12W\n\x0eRequestRelease\x12!.quorate.v1.RequestReleaseRequest\x1a\".quorate.v1.RequestReleaseResponse\x12S\n\x0cWatchRelease\x12\x1f.quorate.v1.WatchReleaseRequest\x1a .quorate.v1.WatchReleaseResponse0\x01\x12S\n\x0cGetEstimates\x12\x1f.quorate.v1.GetEstimatesRequest\x1a .quorate.v1.GetEstimatesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bquorate/v1/statistics.proto\x12\nquorate.v1\"\xde\x01\n\x07Product\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x11\n\tstatistic\x18\x03 \x01(\t\x12\x12\n\nrho_period\x18\x04 \x01(\x03\x12\x0f\n\x07rho_day\x18\x05 \x01(\x03\x12\x0e\n\x06levels\x18\x07 \x03(\t\x12\x10\n\x08max_days\x18\x08 \x01(\r\x12\x11\n\tmechanism\x18\t \x01(\t\x12+\n\x08measured\x18\n \x03(\x0b\x32\x19.quorate.v1.MeasuredLevel\x12\x10\n\x08requires\x18\x0b \x03(\tJ\x04\x08\x06\x10\x07\"?\n\rMeasuredLevel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03rho\x18\x02 \x01(\x03\x12\x13\n\x0bscale_milli\x18\x03 \x01(\x03\"\x15\n\x13ListProductsRequest\"=\n\x14ListProductsResponse\x12%\n\x08products\x18\x01 \x03(\x0b\x32\x13.quorate.v1.Product\"b\n\x15RequestReleaseRequest\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x11\n\tfirst_day\x18\x02 \x01(\t\x12\x10\n\x08last_day\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\r\",\n\x16RequestReleaseResponse\x12\x12\n\nrelease_id\x18\x01 \x01(\t\")\n\x13WatchReleaseRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"G\n\x10OperatorProgress\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07refusal\x18\x03 \x01(\t\"p\n\x14WatchReleaseResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.quorate.v1.ReleaseState\x12/\n\toperators\x18\x02 \x03(\x0b\x32\x1c.quorate.v1.OperatorProgress\")\n\x13GetEstimatesRequest\x12\x12\n\nrelease_id\x18\x01 \x01(\t\"$\n\x14GetEstimatesResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*\xa0\x01\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RELEASE_STATE_COLLECTING\x10\x01\x12\x1b\n\x17RELEASE_STATE_ESTIMATED\x10\x02\x12\x1b\n\x17RELEASE_STATE_INQUORATE\x10\x03\x12\x19\n\x15RELEASE_STATE_PLANNED\x10\x04\x32\xe9\x02\n\x11StatisticsService\x12Q\n\x0cListProducts\x12\x1f.quorate.v1.ListProductsRequest\x1a .quorate.v1.ListProductsResponse\x12W\n\x0eRequestRelease\x12!.quorate.v1.RequestReleaseRequest\x1a\".quorate.v1.RequestReleaseResponse\x12S\n\x0cWatchRelease\x12\x1f.quorate.v1.WatchReleaseRequest\x1a .quorate.v1.WatchReleaseResponse0\x01\x12S\n\x0cGetEstimates\x12\x1f.quorate.v1.GetEstimatesRequest\x1a .quorate.v1.GetEstimatesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quorate.v1.statistics_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RELEASESTATE']._serialized_start=859
-  _globals['_RELEASESTATE']._serialized_end=992
+  _globals['_RELEASESTATE']._serialized_start=877
+  _globals['_RELEASESTATE']._serialized_end=1037
   _globals['_PRODUCT']._serialized_start=44
-  _globals['_PRODUCT']._serialized_end=248
-  _globals['_MEASUREDLEVEL']._serialized_start=250
-  _globals['_MEASUREDLEVEL']._serialized_end=313
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=315
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=336
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=338
-  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=399
-  _globals['_REQUESTRELEASEREQUEST']._serialized_start=401
-  _globals['_REQUESTRELEASEREQUEST']._serialized_end=499
-  _globals['_REQUESTRELEASERESPONSE']._serialized_start=501
-  _globals['_REQUESTRELEASERESPONSE']._serialized_end=545
-  _globals['_WATCHRELEASEREQUEST']._serialized_start=547
-  _globals['_WATCHRELEASEREQUEST']._serialized_end=588
-  _globals['_OPERATORPROGRESS']._serialized_start=590
-  _globals['_OPERATORPROGRESS']._serialized_end=661
-  _globals['_WATCHRELEASERESPONSE']._serialized_start=663
-  _globals['_WATCHRELEASERESPONSE']._serialized_end=775
-  _globals['_GETESTIMATESREQUEST']._serialized_start=777
-  _globals['_GETESTIMATESREQUEST']._serialized_end=818
-  _globals['_GETESTIMATESRESPONSE']._serialized_start=820
-  _globals['_GETESTIMATESRESPONSE']._serialized_end=856
-  _globals['_STATISTICSSERVICE']._serialized_start=995
-  _globals['_STATISTICSSERVICE']._serialized_end=1356
+  _globals['_PRODUCT']._serialized_end=266
+  _globals['_MEASUREDLEVEL']._serialized_start=268
+  _globals['_MEASUREDLEVEL']._serialized_end=331
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=333
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=354
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_start=356
+  _globals['_LISTPRODUCTSRESPONSE']._serialized_end=417
+  _globals['_REQUESTRELEASEREQUEST']._serialized_start=419
+  _globals['_REQUESTRELEASEREQUEST']._serialized_end=517
+  _globals['_REQUESTRELEASERESPONSE']._serialized_start=519
+  _globals['_REQUESTRELEASERESPONSE']._serialized_end=563
+  _globals['_WATCHRELEASEREQUEST']._serialized_start=565
+  _globals['_WATCHRELEASEREQUEST']._serialized_end=606
+  _globals['_OPERATORPROGRESS']._serialized_start=608
+  _globals['_OPERATORPROGRESS']._serialized_end=679
+  _globals['_WATCHRELEASERESPONSE']._serialized_start=681
+  _globals['_WATCHRELEASERESPONSE']._serialized_end=793
+  _globals['_GETESTIMATESREQUEST']._serialized_start=795
+  _globals['_GETESTIMATESREQUEST']._serialized_end=836
+  _globals['_GETESTIMATESRESPONSE']._serialized_start=838
+  _globals['_GETESTIMATESRESPONSE']._serialized_end=874
+  _globals['_STATISTICSSERVICE']._serialized_start=1040
+  _globals['_STATISTICSSERVICE']._serialized_end=1401
 # @@protoc_insertion_point(module_scope)

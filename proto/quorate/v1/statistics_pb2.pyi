@@ -29,6 +29,8 @@ class _ReleaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReleaseS
     RELEASE_STATE_COLLECTING: _ReleaseState.ValueType  # 1
     RELEASE_STATE_ESTIMATED: _ReleaseState.ValueType  # 2
     RELEASE_STATE_INQUORATE: _ReleaseState.ValueType  # 3
+    RELEASE_STATE_PLANNED: _ReleaseState.ValueType  # 4
+    """Waits for the release of its first round."""
 
 class ReleaseState(_ReleaseState, metaclass=_ReleaseStateEnumTypeWrapper): ...
 
@@ -36,6 +38,8 @@ RELEASE_STATE_UNSPECIFIED: ReleaseState.ValueType  # 0
 RELEASE_STATE_COLLECTING: ReleaseState.ValueType  # 1
 RELEASE_STATE_ESTIMATED: ReleaseState.ValueType  # 2
 RELEASE_STATE_INQUORATE: ReleaseState.ValueType  # 3
+RELEASE_STATE_PLANNED: ReleaseState.ValueType  # 4
+"""Waits for the release of its first round."""
 Global___ReleaseState: _TypeAlias = ReleaseState  # noqa: Y015
 
 @_typing.final
@@ -51,6 +55,7 @@ class Product(_message.Message):
     MAX_DAYS_FIELD_NUMBER: _builtins.int
     MECHANISM_FIELD_NUMBER: _builtins.int
     MEASURED_FIELD_NUMBER: _builtins.int
+    REQUIRES_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     title: _builtins.str
     statistic: _builtins.str
@@ -67,6 +72,10 @@ class Product(_message.Message):
     def measured(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredLevel]:
         """Levels that each operator measures, with noise of their own."""
 
+    @_builtins.property
+    def requires(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Products that are released for the same days first, and charged as well, because this one is made of them."""
+
     def __init__(
         self,
         *,
@@ -79,10 +88,11 @@ class Product(_message.Message):
         max_days: _builtins.int = ...,
         mechanism: _builtins.str = ...,
         measured: _abc.Iterable[Global___MeasuredLevel] | None = ...,
+        requires: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "max_days", b"max_days", "measured", b"measured", "mechanism", b"mechanism", "product_id", b"product_id", "rho_day", b"rho_day", "rho_period", b"rho_period", "statistic", b"statistic", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "max_days", b"max_days", "measured", b"measured", "mechanism", b"mechanism", "product_id", b"product_id", "requires", b"requires", "rho_day", b"rho_day", "rho_period", b"rho_period", "statistic", b"statistic", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

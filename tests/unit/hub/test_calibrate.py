@@ -140,7 +140,7 @@ def test_every_declared_assumption_adds_its_variance() -> None:
 
 
 def test_the_interval_is_the_normal_one_and_not_below_zero() -> None:
-    found = Estimates(np.array([[1000.0, 10.0, -500.0]]), np.array([[100.0, 20.0, 10.0]]))
+    found = Estimates(np.array([[1000.0, 10.0, -500.0]]), np.array([[100.0, 20.0, 10.0]]), np.zeros((1, 3)))
     assert pytest.approx(1.959963984540054) == Z_95
     assert found.lower_95[0].tolist() == pytest.approx([1000 - 195.9963984540054, 0, 0])
     assert found.upper_95[0].tolist() == pytest.approx([1000 + 195.9963984540054, 10 + 39.19927969080108, 0])

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hub.config import Home, load_agreement, load_config, read_register
+from hub.config import ESTIMABLE, Home, load_agreement, load_config, read_register
+from hub.estimation.estimators import ESTIMATORS
 from privacy.errors import UsageProblem
-from privacy.statistics import FLOWS, PRESENCE_BY_HOUR, RESIDENTS
+from privacy.statistics import ACTIVITY, PRESENCE_BY_HOUR, RESIDENTS, WEIGHTED_PRESENCE
 from privacy.terms import Level
 from quorate.contract.signing import public_key
 from tests.keys import HUB, key_for, pem_for
@@ -184,15 +185,26 @@ def test_the_largest_numbers_with_a_canonical_form_are_read(home: Home, number: 
 
 def test_a_statistic_without_an_estimator_is_refused_before_anybody_pays_for_it(home: Home) -> None:
     charter = json.loads(home.charter.read_bytes())
-    charter["products"][0].update(statistic=FLOWS, parameters={"min_stay_minutes": 0, "limit": 5})
+    charter["products"][0].update(statistic=ACTIVITY, parameters={"edges": [0, 5]})
     home.charter.write_text(json.dumps(charter), encoding="utf-8")
     with pytest.raises(UsageProblem) as caught:
         load_agreement(home)
-    assert caught.value.what == "product presence is flows, of which this hub cannot make estimates"
+    assert caught.value.what == "product presence is activity, of which this hub cannot make estimates"
     assert caught.value.means == "its releases would cost the operators budget, and nobody would get a figure"
-    assert caught.value.todo == (
-        "leave it out of the charter; this version estimates presence-by-hour and residents"
+    assert caught.value.todo == f"leave it out of the charter; this version estimates {', '.join(ESTIMABLE)}"
+
+
+def test_what_is_called_estimable_is_what_has_an_estimator() -> None:
+    assert set(ESTIMABLE) == set(ESTIMATORS)
+
+
+def test_a_weighted_product_without_anchors_is_refused_before_anybody_waits_for_it(home: Home) -> None:
+    charter = json.loads(home.charter.read_bytes())
+    charter["products"][0].update(
+        statistic=WEIGHTED_PRESENCE, parameters={"night_hours": [0], "weight_maximum": 5000}
     )
+    home.charter.write_text(json.dumps(charter), encoding="utf-8")
+    assert refusal(home).startswith("product presence is weighted, and the charter has 0 products")
 
 
 @pytest.mark.parametrize(

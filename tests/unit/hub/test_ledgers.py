@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.chain import Link, links_of, unknown
 from hub.errors import Conflict, HubRefusal, Malformed, NotFound
 from hub.ledgers import Charged
-from hub.releases import open_release
+from hub.opening import open_release
 from hub.store import Store
 from privacy.ledger.entry import GENESIS, head_after
 from quorate.contract.canonical import digest

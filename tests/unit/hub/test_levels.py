@@ -28,6 +28,7 @@ from tests.support_hub import (
     exact_vector,
     measured,
     noised_vector,
+    question,
     small_agreement,
     small_product,
     small_zoning,
@@ -294,9 +295,9 @@ def test_the_published_errors_of_districts_are_smaller_and_so_are_the_errors_tha
     for levels in (((ZONE, 1000),), ((ZONE, 600), ("district", 400))):
         own = with_levels(mechanism, *levels)
         terms = terms_in(own, "presence", LONG_DAY)
-        truth = estimate(own, terms, [exact_vector(own, terms, 2)] * 3).to_pylist()
+        truth = estimate(question(own, terms, [exact_vector(own, terms, 2)] * 3)).to_pylist()
         tables = [
-            estimate(own, terms, [noised_vector(own, terms, 2) for _ in range(3)]).to_pylist()
+            estimate(question(own, terms, [noised_vector(own, terms, 2) for _ in range(3)])).to_pylist()
             for _ in range(20)
         ]
         pairs = [
@@ -318,7 +319,7 @@ def test_the_published_errors_of_districts_are_smaller_and_so_are_the_errors_tha
 def test_the_table_of_a_release_of_three_levels_is_additive_and_has_the_rows_of_one_level() -> None:
     own = with_levels("discrete-gaussian", ("province", 100), ("district", 300), (ZONE, 600))
     terms = terms_in(own, "presence", LONG_DAY)
-    exact = estimate(own, terms, [exact_vector(own, terms)] * 3)
+    exact = estimate(question(own, terms, [exact_vector(own, terms)] * 3))
     assert exact["ref_area"].to_pylist()[::25] == ["A1", "A2", "B1", "C1", "C2", "A", "B", "C"]
     assert np.array(exact["estimate"]).reshape(8, 25)[:, 0].tolist() == [
         1000,
@@ -330,7 +331,9 @@ def test_the_table_of_a_release_of_three_levels_is_additive_and_has_the_rows_of_
         1400,
         1000,
     ]
-    found = np.array(estimate(own, terms, [noised_vector(own, terms)] * 3)["estimate"]).reshape(8, 25)
+    found = np.array(estimate(question(own, terms, [noised_vector(own, terms)] * 3))["estimate"]).reshape(
+        8, 25
+    )
     for district, zones in ((5, [0, 1]), (6, [2]), (7, [3, 4])):
         assert np.abs(found[zones].sum(axis=0) - found[district]).max() <= 0.05 * (len(zones) + 1) + 1e-9
     assert set(exact["rho"].to_pylist()) == {20_000_000}

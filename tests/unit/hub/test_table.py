@@ -23,6 +23,7 @@ from tests.support_hub import (
     exact_vector,
     noised_vector,
     publication,
+    question,
     small_agreement,
     terms_in,
 )
@@ -38,7 +39,7 @@ def vectors(own: Agreement, terms: Terms, operators: int = 3) -> list[NDArray[np
 
 def table_of(own: Agreement, product: str, first: date, last: date | None = None) -> pa.Table:
     terms = terms_in(own, product, first, last)
-    return estimate(own, terms, vectors(own, terms))
+    return estimate(question(own, terms, vectors(own, terms)))
 
 
 # --- shape and order --------------------------------------------------------------------------------------
@@ -47,11 +48,17 @@ def table_of(own: Agreement, product: str, first: date, last: date | None = None
 def test_columns_are_those_of_the_contract_with_their_types() -> None:
     assert [(field.name, str(field.type)) for field in table_of(OWN, "presence", DAY).schema] == [
         ("ref_area", "string"),
+        ("counterpart_area", "string"),
         ("time_period", "string"),
         ("estimate", "double"),
         ("std_error", "double"),
+        ("lower_80", "double"),
+        ("upper_80", "double"),
         ("lower_95", "double"),
         ("upper_95", "double"),
+        ("gamma", "double"),
+        ("noise_share", "double"),
+        ("adjustment", "double"),
         ("obs_status", "string"),
         ("conf_status", "string"),
         ("operators", "int64"),
@@ -112,7 +119,7 @@ def test_a_period_is_labelled_by_start_and_length(days: tuple[date, date], label
 def test_values_are_the_register_where_the_counts_follow_it() -> None:
     # 1000 subscribers for each owner in every zone: each zone is exactly its population.
     terms = terms_in(SURE, "residents", *MAY)
-    table = estimate(SURE, terms, [exact_vector(SURE, terms)] * 3)
+    table = estimate(question(SURE, terms, [exact_vector(SURE, terms)] * 3))
     assert table["estimate"].to_pylist() == [1000, 600, 1400, 800, 200, 1600, 1400, 1000]
     # σ: ρ = .005 asks for √100 = 10, and the double nearest .005 for one hundredth more. Noise of zone A1:
     # (3100/9.3·10⁶)²·3·10.01²·(1 − 2p + 5p²) with p = 8/31.
@@ -135,7 +142,7 @@ def test_published_values_are_rounded_and_districts_are_the_sum_of_their_zones()
 
 def test_a_missing_operator_widens_every_interval() -> None:
     terms = terms_in(OWN, "presence", DAY)
-    three, two, one = (estimate(OWN, terms, [exact_vector(OWN, terms)] * n) for n in (3, 2, 1))
+    three, two, one = (estimate(question(OWN, terms, [exact_vector(OWN, terms)] * n)) for n in (3, 2, 1))
     widths = [np.array(t["upper_95"]) - np.array(t["lower_95"]) for t in (three, two, one)]
     assert (widths[0] < widths[1]).all()
     assert (widths[1] < widths[2]).all()
@@ -197,7 +204,7 @@ def test_a_small_zone_whose_noise_points_upward_is_held_against_its_register(
     terms = terms_in(own, "residents", *MAY)
     vector = exact_vector(own, terms)
     vector[4] = subscribers
-    zones = estimate(own, terms, [vector] * 3).to_pylist()[:5]
+    zones = estimate(question(own, terms, [vector] * 3)).to_pylist()[:5]
     ratio = 3100 / (3_000_000 + subscribers)
     persons = ratio * subscribers + 100
     assert zones[4]["std_error"] == pytest.approx(0.099 * persons, rel=0.005)
@@ -228,7 +235,7 @@ def test_a_zone_without_registered_people_is_suppressed_whatever_the_noise_says(
     terms = terms_in(own, "residents", *MAY)
     vector = exact_vector(own, terms)
     vector[4] += 300_000  # a tenth of all: 300 persons
-    row = estimate(own, terms, [vector] * 3).to_pylist()[4]
+    row = estimate(question(own, terms, [vector] * 3)).to_pylist()[4]
     assert (row["ref_area"], row["obs_status"], row["estimate"]) == ("C2", "Q", None)
 
 
@@ -236,7 +243,7 @@ def test_of_an_hour_lost_in_its_noise_every_cell_is_suppressed_and_only_that_hou
     terms = terms_in(SURE, "presence", DAY)
     vector = exact_vector(SURE, terms).reshape(6, 24)
     vector[:, 7] = 0
-    rows = estimate(SURE, terms, [vector.ravel()] * 3).to_pylist()
+    rows = estimate(question(SURE, terms, [vector.ravel()] * 3)).to_pylist()
     for row in rows:
         lost = "T07:" in row["time_period"]
         assert row["obs_status"] == ("Q" if lost else "E")
@@ -257,7 +264,7 @@ def test_rho_is_the_larger_of_the_cost_of_a_day_and_of_the_period() -> None:
 @pytest.mark.parametrize(("operators", "status"), [(1, "N"), (2, "F"), (3, "F")])
 def test_one_operator_alone_is_not_called_free(operators: int, status: str) -> None:
     terms = terms_in(OWN, "residents", *MAY)
-    table = estimate(OWN, terms, vectors(OWN, terms, operators))
+    table = estimate(question(OWN, terms, vectors(OWN, terms, operators)))
     assert set(table["operators"].to_pylist()) == {operators}
     assert set(table["conf_status"].to_pylist()) == {status}
 
@@ -267,5 +274,5 @@ def test_what_has_no_zone_is_in_no_estimate() -> None:
     vector = exact_vector(SURE, terms)
     unanchored = vector.copy()
     unanchored[-1] += 10**9
-    before, after = (estimate(SURE, terms, [counts] * 3) for counts in (vector, unanchored))
+    before, after = (estimate(question(SURE, terms, [counts] * 3)) for counts in (vector, unanchored))
     assert before.equals(after)

@@ -9,7 +9,7 @@ import pytest
 from structlog.contextvars import bound_contextvars
 
 from hub.metrics import REGISTRY
-from hub.releases import open_release
+from hub.opening import open_release
 from hub.store import Store
 from hub.trail import About, Wanted, about, lines
 from quorate.contract.canonical import digest

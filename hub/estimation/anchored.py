@@ -1,0 +1,106 @@
+"""Presence by hour in two rounds: every operator's weighted answer is a national estimate, and they are averaged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
+from hub.estimation.figures import Column, Figures, normal_interval, share_of
+from hub.estimation.presence import Answer as Weighted
+from hub.estimation.presence import Presence, Weights, averaged
+from hub.estimation.question import Answer, Question, counted
+from hub.estimation.rounds import weights_of
+from privacy.errors import UsageProblem
+from quorate.contract.order import WEIGHT_ONE
+from quorate.contract.rounds import first_round_of
+
+Values = NDArray[np.float64]
+
+
+def anchored(question: Question) -> Estimated:
+    """Return estimates of persons by area and hour: phone owners by `hub.estimation.presence`, others at home.
+
+    Raises
+    ------
+    UsageProblem
+        If the answers to the first round are not there any more.
+    """
+    own, assumed = question.own, question.own.charter.calibration
+    owners, at_home = own.register.phone_owners, own.register.population - own.register.phone_owners
+    given = _weights(question)
+    answers = [_weighted(question, answer, given[answer.operator]) for answer in question.answers]
+    regions = np.zeros(owners.size, dtype=np.int64)
+    relative, silent = assumed.model_cv_permille / 1000, assumed.silent_sd_permille / 1000
+    found, columns = averaged(answers, regions, owners, relative), columns_of(question)
+    return Estimated(
+        [
+            _figures(question, (level, areas, membership), found.of(membership), (at_home, silent), columns)
+            for level, areas, membership in levels_of(question)
+        ],
+        "anchored weighting: national estimates of the operators, averaged",
+        {"model_cv of a single operator": relative, "silent_sd": silent},
+        {
+            "disagreement by hour": [_rounded(value) for value in found.disagreement],
+            "relative spread between operators by hour": [_rounded(value) for value in found.relative],
+            "part of silent phones": _rounded(found.assigned.sum() / max(float(found.estimate.sum()), 1.0)),
+        },
+    )
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 3) if np.isfinite(value) else None
+
+
+def _weights(question: Question) -> dict[str, Weights]:
+    """Return the weights of every operator of the first round, made once more of its answer."""
+    own, terms = question.own, question.terms
+    product = own.charter.product(terms.product)
+    first = first_round_of(own.charter, product)
+    before = question.earlier(first.product_id, question.days, terms.revision) if first else ()
+    given = {answer.operator: weights_of(own, product, answer) for answer in before}
+    lost = sorted(set(question.operators) - set(given))
+    if lost:
+        raise UsageProblem(
+            f"the anchors of {lost[0]}, of which its weights were made, are not there",
+            means="what its weighted answer stands for is not known",
+            todo="restore the hub's files, or ask for another revision",
+        )
+    return given
+
+
+def _weighted(question: Question, answer: Answer, weights: Weights) -> Weighted:
+    """Return an operator's answer in persons."""
+    found = counted(question.own, answer)
+    return Weighted(
+        present=found.zones / WEIGHT_ONE,
+        silent=found.special[None, :] / WEIGHT_ONE,
+        noise=float(np.mean(found.zone_variance)) / WEIGHT_ONE**2,
+        weights=weights,
+    )
+
+
+def _figures(
+    question: Question,
+    place: tuple[str, list[str], Values],
+    found: Presence,
+    known: tuple[Values, float],
+    columns: list[Column],
+) -> Figures:
+    (level, areas, membership), (at_home, silent) = place, known
+    estimate = found.estimate + (membership @ at_home)[:, None]
+    variance = found.variance(silent)
+    shape, std_error = estimate.shape, np.sqrt(variance)
+    return Figures(
+        level=level,
+        areas=areas,
+        columns=columns,
+        estimate=estimate,
+        std_error=std_error,
+        interval=normal_interval(estimate, std_error),
+        size=np.broadcast_to((membership @ question.own.register.population)[:, None], shape),
+        gamma=np.ones(shape),
+        noise_share=share_of(found.noise, variance),
+        imputed=np.zeros(shape, dtype=bool),
+        flag=flags_of(question, shape),
+    )

@@ -1,0 +1,47 @@
+"""Releases that one ratio to the register calibrates: presence by hour, anchors, residents of its date."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.estimation.calibrate import calibrate
+from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
+from hub.estimation.figures import Figures, normal_interval, share_of
+from hub.estimation.question import Question
+
+Values = NDArray[np.float64]
+
+
+def by_ratio(question: Question) -> Estimated:
+    """Return estimates of persons by area and hour (`hub.estimation.calibrate`)."""
+    own, combined, columns = question.own, question.combined(), columns_of(question)
+    figures, assumed = [], own.charter.calibration
+    for level, areas, membership in levels_of(question):
+        members = [np.flatnonzero(row).tolist() for row in membership]
+        found = calibrate(combined, own.register, members, assumed, len(own.charter.operators))
+        shape = found.estimate.shape
+        figures.append(
+            Figures(
+                level=level,
+                areas=areas,
+                columns=columns,
+                estimate=found.estimate,
+                std_error=found.std_error,
+                interval=normal_interval(found.estimate, found.std_error),
+                size=np.broadcast_to((membership @ own.register.population)[:, None], shape),
+                gamma=np.ones(shape),
+                noise_share=share_of(found.noise, found.std_error**2),
+                imputed=np.zeros(shape, dtype=bool),
+                flag=flags_of(question, shape),
+            )
+        )
+    return Estimated(
+        figures,
+        "one ratio of phone owners to counts for the country and hour",
+        {
+            "owner_dispersion": assumed.owner_dispersion_permille / 1000,
+            "model_cv": assumed.model_cv_permille / 1000,
+            "share_sd": assumed.share_sd_permille / 1000,
+        },
+    )

@@ -1,0 +1,64 @@
+"""What an estimator returns: figures of every published level, how they were made, and what contradicts that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.estimation.combine import membership_of
+from hub.estimation.figures import Column, Figures
+from hub.estimation.question import Question
+from quorate.contract.calendar import hour_label, period_label
+
+Values = NDArray[np.float64]
+Fact = float | int | str | None
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A release, estimated.
+
+    Attributes
+    ----------
+    figures
+        Of every published level, in the order of the charter.
+    method
+        In a few words.
+    assumptions
+        What was declared and not measured, with its value.
+    diagnostics
+        What the counts say about themselves: disagreement, drift, adjustments.
+    warnings
+        What contradicts the assumptions, or is missing.
+    """
+
+    figures: Sequence[Figures]
+    method: str
+    assumptions: Mapping[str, Fact]
+    diagnostics: Mapping[str, Fact | list[Fact]] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+
+def levels_of(question: Question) -> Iterator[tuple[str, list[str], Values]]:
+    """Yield each published level: its name, the codes of its areas, and which zones are in which, (areas, zones)."""
+    zoning = question.own.zoning
+    for level in question.own.charter.publication.levels:
+        members = zoning.members(level)
+        yield level, list(members), membership_of(list(members.values()), len(zoning.zones))
+
+
+def columns_of(question: Question) -> list[Column]:
+    """Return the times of a release: the hours of its day, or its period."""
+    terms, zone = question.terms, question.own.charter.time_zone
+    hours = question.keyset.hours
+    if hours == 1:
+        return [Column(period_label(terms.first_day, terms.last_day, zone))]
+    return [Column(hour_label(terms.first_day, hour, zone)) for hour in range(hours)]
+
+
+def flags_of(question: Question, shape: tuple[int, int]) -> NDArray[np.str_]:
+    """Return CL_CONF_STATUS of every cell: N where one operator stands alone."""
+    return np.full(shape, "F" if len(question.answers) > 1 else "N")

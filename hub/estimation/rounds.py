@@ -1,0 +1,49 @@
+"""Weights of the second round of a weighted release, made of the answers to its first.
+
+Each operator's weights are made of its own anchors alone and go to it alone: told to others they would show its share
+of the market. An operator that did not answer the first round has no weights, so it is not asked in the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hub.config import Agreement
+from hub.estimation.presence import Weights, in_fixed_point, weights
+from hub.estimation.question import Answer, counted
+from quorate.contract.charter import Product
+from quorate.contract.order import WEIGHT_ONE
+
+
+def fixed_weights(
+    own: Agreement, product: Product, anchors: Sequence[Answer]
+) -> Mapping[str, tuple[int, ...]]:
+    """Return the weights of every operator that answered the first round, as its order carries them.
+
+    Parameters
+    ----------
+    own
+        Charter, zoning and register.
+    product
+        The weighted one.
+    anchors
+        Answers to the first round.
+    """
+    return {
+        answer.operator: in_fixed_point(weights_of(own, product, answer).value, WEIGHT_ONE)
+        for answer in anchors
+    }
+
+
+def weights_of(own: Agreement, product: Product, anchors: Answer) -> Weights:
+    """Return one operator's weights by its answer to the first round; the same answer gives the same weights."""
+    found, owners = counted(own, anchors), own.register.phone_owners
+    noise = np.broadcast_to(found.zone_variance, owners.shape)
+    return weights(owners, found.zones[:, 0], noise, largest_weight(product) / WEIGHT_ONE)
+
+
+def largest_weight(product: Product) -> int:
+    """Return the agreed maximum of a weighted product's weights, in thousandths of a person."""
+    return int(str(product.parameters["weight_maximum"]))
