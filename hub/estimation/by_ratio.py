@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hub.estimation.calibrate import calibrate
 from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
-from hub.estimation.figures import Figures, normal_interval, share_of
+from hub.estimation.published import Figures, normal_interval, share_of
 from hub.estimation.question import Question
 
 Values = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.combine import membership_of
-from hub.estimation.figures import Column, Figures
+from hub.estimation.published import Column, Figures
 from hub.estimation.question import Question
 from quorate.contract.calendar import hour_label, period_label
 

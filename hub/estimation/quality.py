@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hub.estimation.estimated import Estimated
-from hub.estimation.figures import Figures
+from hub.estimation.published import Figures
 from hub.estimation.question import Question
 
 Json = Mapping[str, object]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from hub.estimation.estimators import ESTIMATORS
-from hub.estimation.figures import Column, Figures
+from hub.estimation.published import Column, Figures
 from hub.estimation.quality import report
 from hub.estimation.question import Question
 
