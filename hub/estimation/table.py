@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from hub.estimation.estimators import ESTIMATORS
 from hub.estimation.published import Column, Figures
-from hub.estimation.quality import report
+from hub.estimation.quality import report, revised
 from hub.estimation.question import Question
 
 #: Largest coefficient of variation of a normal estimate (E) and of an unreliable one (U); above it is
@@ -41,18 +41,25 @@ SCHEMA = pa.schema(
 QUALITY = b"quality"
 
 
-def estimate(question: Question) -> pa.Table:
+def estimate(question: Question, corrected: pa.Table | None = None) -> pa.Table:
     """Return the estimates of a release, at every level that the charter publishes.
 
     The table's metadata hold the quality report of the release, as JSON.
+
+    Parameters
+    ----------
+    question
+        The release.
+    corrected
+        Estimates of the release that this one corrects, if it does.
     """
     found = ESTIMATORS[question.terms.statistic](question)
     cost = question.terms.charge()
     provenance = len(question.answers), max(cost.by_day, cost.by_period)
     rows = [row for figures in found.figures for row in _rows(figures, provenance)]
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    told = json.dumps(report(question, found), ensure_ascii=False)
-    return table.replace_schema_metadata({QUALITY: told.encode()})
+    told = {**report(question, found), "revision of": revised(corrected, table)}
+    return table.replace_schema_metadata({QUALITY: json.dumps(told, ensure_ascii=False).encode()})
 
 
 def _rows(figures: Figures, provenance: tuple[int, int]) -> Iterator[dict[str, object]]:
