@@ -11,8 +11,9 @@ from node.enrolment import Agreement
 from node.jobs import ReleaseJob, run
 from node.release.policy import Refusal, require_agreed
 from node.stopping import Stopping
-from privacy.errors import BudgetExhausted, BytesLost, NonceConflict
+from privacy.errors import BudgetExhausted, BytesLost, NonceConflict, PeriodKeyProblem
 from privacy.ledger import Ledger, Recorded, Request
+from privacy.terms import Terms
 from quorate.contract.order import TaskOrder
 from quorate.v1 import federation_pb2 as pb
 
@@ -33,6 +34,8 @@ class Releasing:
         Open for writing.
     today
         Returns the current local day.
+    prepare
+        Called with the terms before they are computed: gets what the worker process needs and is not here yet.
     """
 
     home: Path
@@ -40,6 +43,7 @@ class Releasing:
     algorithms: Mapping[str, str]
     ledger: Ledger
     today: Callable[[], date]
+    prepare: Callable[[Terms], object]
 
     def answer(
         self, order: TaskOrder, phase: Callable[[str], None], stopping: Stopping | None = None
@@ -53,7 +57,8 @@ class Releasing:
         Raises
         ------
         Refusal
-            If the node has not agreed, a budget cannot bear it, or it was charged and its bytes are lost.
+            If the node has not agreed, a budget cannot bear it, it was charged and its bytes are lost, or the period
+            key is not what it must be.
         Stopped
             If that was asked for while it was computed; nothing is charged then.
         """
@@ -72,6 +77,7 @@ class Releasing:
         self._require_over(terms.last_day)
         try:
             self.ledger.require_room(terms.charge())
+            self.prepare(terms)
             phase("computing")
             told, result = run(
                 ReleaseJob(
@@ -84,6 +90,9 @@ class Releasing:
             return self.ledger.commit(request, self.today())
         except BudgetExhausted as error:
             raise Refusal(pb.REFUSAL_REASON_BUDGET_EXHAUSTED, error.what) from error
+        except PeriodKeyProblem as error:
+            # Nothing that happens by itself; asking again would not make it right.
+            raise Refusal(pb.REFUSAL_REASON_CONFLICT, error.what) from error
 
     def _require_over(self, last_day: date) -> None:
         """Refuse a day that is not over: its data are not complete, and what is forfeited ends with today."""
