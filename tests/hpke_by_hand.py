@@ -1,4 +1,4 @@
-"""HPKE of RFC 9180 written out from HMAC and X25519, to hold the library against, and for boxes that are always the same.
+"""HPKE of RFC 9180 written out from HMAC and X25519: to hold the library against, and for boxes without chance.
 
 Base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305; one message (sequence number 0). The names are
 those of sections 4.1 and 5.1 of the RFC.
