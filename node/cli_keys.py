@@ -18,7 +18,7 @@ def period_keys(root: Path, as_json: bool) -> None:
     """List the period keys that this node holds, by the digest of their packages; never the keys.
 
     Tell product, period, charter and digest to the other operators over another channel, for example by telephone. If
-    a digest differs, the hub gave operators different keys: the union of that period is wrong, and nothing was revealed.
+    a digest differs, operators hold different keys: the union of that period is wrong, and nothing was revealed.
     """
     from node.enrolment import load
     from node.period_keys import every_pinned

@@ -5,8 +5,9 @@ every time it is read it is held against the charter again, as when it came. The
 
 1. The first package that comes for a product and period under a charter is pinned, if all of it fits: its maker is an
    operator of the charter and has signed it, it is for exactly this, and the key in it is the one that it commits to.
-2. Before every later job the hub is asked again (the maker offers its own again, so that a hub that went back to a
-   backup has it back). Another package than the pinned one is refused (PeriodKeyProblem) and changes nothing here.
+2. Before every later job, and before what is recorded is sent again, the hub is asked again (the maker offers its own
+   again, so that a hub that went back to a backup has it back). Another package than the pinned one is refused
+   (PeriodKeyProblem) and changes nothing here.
 3. Without an answer of the hub the node waits, as with every call.
 
 A hub that gives operators different packages makes the union wrong, as if they had nobody in common, and learns

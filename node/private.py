@@ -51,7 +51,7 @@ def own_directory(path: Path) -> Path:
 
 
 def keep_first(path: Path, data: bytes) -> bool:
-    """Write a file for the node's user alone, whole or not at all, unless there is one; return whether it was written.
+    """Write a file for the node's user alone, whole or not at all, unless there is one; return whether that was done.
 
     Raises
     ------

@@ -35,7 +35,8 @@ class Releasing:
     today
         Returns the current local day.
     prepare
-        Called with the terms before they are computed: gets what the worker process needs and is not here yet.
+        Called with the terms before anything leaves for them: gets what the worker process needs and is not here yet,
+        and refuses (PeriodKeyProblem) what would not fit to the answers of others.
     """
 
     home: Path
@@ -64,6 +65,15 @@ class Releasing:
         """
         terms = require_agreed(order, self.own, self.algorithms)
         try:
+            return self._answer(order, terms, phase, stopping or Stopping())
+        except PeriodKeyProblem as error:
+            # Nothing that happens by itself; asking again would not make it right.
+            raise Refusal(pb.REFUSAL_REASON_CONFLICT, error.what) from error
+
+    def _answer(
+        self, order: TaskOrder, terms: Terms, phase: Callable[[str], None], stopping: Stopping
+    ) -> Recorded:
+        try:
             known = self.ledger.find(terms, order.nonce)
         except NonceConflict as error:
             raise Refusal(pb.REFUSAL_REASON_CONFLICT, error.what) from error
@@ -71,6 +81,7 @@ class Releasing:
             # For good: the charge stays, and noise that is drawn again would be another release.
             raise Refusal(pb.REFUSAL_REASON_DATA_UNAVAILABLE, error.what) from error
         if known:
+            self.prepare(terms)
             phase("known")
             self.ledger.remember(terms, order.nonce)
             return known
@@ -90,9 +101,6 @@ class Releasing:
             return self.ledger.commit(request, self.today())
         except BudgetExhausted as error:
             raise Refusal(pb.REFUSAL_REASON_BUDGET_EXHAUSTED, error.what) from error
-        except PeriodKeyProblem as error:
-            # Nothing that happens by itself; asking again would not make it right.
-            raise Refusal(pb.REFUSAL_REASON_CONFLICT, error.what) from error
 
     def _require_over(self, last_day: date) -> None:
         """Refuse a day that is not over: its data are not complete, and what is forfeited ends with today."""

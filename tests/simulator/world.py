@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+from hub.config import Agreement
 from hub.releases import open_release
 from tests.simulator import holds
 from tests.simulator.clock import Clock
@@ -25,6 +26,11 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made below 
 class World:
     """Everything; close it in the end.
 
+    Parameters
+    ----------
+    own
+        What the hub works by, if it is not the small agreement.
+
     Attributes
     ----------
     clock, hub, network
@@ -35,11 +41,11 @@ class World:
         The node of each operator that runs, or ran last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: Agreement | None = None) -> None:
         self._ends = ExitStack()
         where = _MEMORY if _MEMORY.is_dir() else None
         self._root = Path(self._ends.enter_context(TemporaryDirectory(dir=where)))
-        self.own = small_agreement()
+        self.own = own or small_agreement()
         self._ends.enter_context(made_up_answers(self.own))
         self.clock = Clock(START)
         (self._root / "hub").mkdir()
