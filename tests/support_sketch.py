@@ -31,8 +31,8 @@ from tests.support_hub import small_agreement, small_charter, small_product
 UNION = "union"
 WEEK = date(2026, 5, 4), date(2026, 5, 10)
 NEXT_WEEK = date(2026, 5, 11), date(2026, 5, 17)
-#: What bounds a union sketch without zones; beside it what lays out its cells.
-PARAMETERS: dict[str, Any] = {"by_zone": False}
+#: A sketch of each zone; a subscriber counts in three of them at most.
+PARAMETERS: dict[str, Any] = {"bins": 64, "by_zone": True, "limit": 3}
 KEY = hashlib.sha256(b"the period key of a test").digest()
 
 
