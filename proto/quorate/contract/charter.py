@@ -14,6 +14,7 @@ from privacy.terms import Digest, Level, Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import Document
 from quorate.contract.columns import LAYOUTS, labels_of
+from quorate.contract.exchange import can_seal
 from quorate.contract.signing import PublicKey
 from quorate.contract.zoning import ZONE, Zoning
 
@@ -134,7 +135,7 @@ class Calibration(Document):
 
 
 class Keys(Document):
-    """What the parties sign their statements with: Ed25519 public keys, 64 hexadecimal digits each.
+    """The parties' public keys: Ed25519 to sign statements, X25519 to seal secrets to; 64 hexadecimal digits each.
 
     Attributes
     ----------
@@ -143,10 +144,13 @@ class Keys(Document):
     operators
         Sign what they state: heads of their ledgers, receipts, refusals. Nobody else can, the hub's certificate
         authority included.
+    exchange
+        What only one operator may read is sealed to these, so that the hub relays it and cannot read it.
     """
 
     hub: PublicKey
     operators: dict[Name, PublicKey]
+    exchange: dict[Name, PublicKey]
 
 
 class Charter(Document):
@@ -173,15 +177,26 @@ class Charter(Document):
             raise ValueError(f"time_zone {self.time_zone} is not in the time-zone database")
         if len(set(self.operators)) != len(self.operators):
             raise ValueError("an operator is named twice")
-        if set(self.keys.operators) != set(self.operators):
-            raise ValueError("keys.operators does not have exactly one key for each operator")
-        if len({self.keys.hub, *self.keys.operators.values()}) != len(self.operators) + 1:
-            raise ValueError("two parties have the same key")
+        self._require_keys()
         if len({product.product_id for product in self.products}) != len(self.products):
             raise ValueError("a product is named twice")
         if self.publication.min_operators > len(self.operators):
             raise ValueError("min_operators is more than there are operators")
         return self
+
+    def _require_keys(self) -> None:
+        keys, count = self.keys, len(self.operators)
+        for name, found in (("operators", keys.operators), ("exchange", keys.exchange)):
+            if set(found) != set(self.operators):
+                raise ValueError(f"keys.{name} does not have exactly one key for each operator")
+        if (
+            len({keys.hub, *keys.operators.values()}) != count + 1
+            or len(set(keys.exchange.values())) != count
+        ):
+            raise ValueError("two parties have the same key")
+        for operator, public in keys.exchange.items():
+            if not can_seal(public):
+                raise ValueError(f"nothing can be sealed to keys.exchange.{operator}")
 
     def product(self, product_id: str) -> Product:
         """Return a product (UsageProblem if the charter has none of that name)."""
