@@ -25,7 +25,7 @@ LIMIT = 2
 #: Public positions of the zones, for distances.
 PLACE = {"A": 0, "B": 1, "C": 3, "D": 7}
 #: Weights of the anchors; the largest is that of C.
-WEIGHT = {"A": 2, "B": 1, "C": 3, "unanchored": 1}
+WEIGHT = {"A": 2, "B": 1, "C": 3, "D": 1, "unanchored": 1}
 
 
 def kept(cells: Iterable[Hashable], limit: int = LIMIT) -> Cells:
@@ -56,12 +56,15 @@ def by_hour(day: Day) -> Cells:
 
 
 def weighted(day: Day) -> Cells:
-    """By hour, with the anchor's weight; who is unobserved counts by the anchor's region."""
+    """By hour, with the anchor's weight; who has no zone is unobserved."""
+    return Counter({(hour, zone or "unobserved"): WEIGHT[anchor(day)] for hour, zone in enumerate(day)})
+
+
+def weighted_apart(day: Day) -> Cells:
+    """The same, but who is unobserved counts by the anchor's region: A and B are one, C and D have none."""
+    region = "AB" if anchor(day) in {"A", "B"} else "other"
     return Counter(
-        {
-            (hour, zone or f"unobserved from {anchor(day)}"): WEIGHT[anchor(day)]
-            for hour, zone in enumerate(day)
-        }
+        {(hour, zone or f"unobserved:{region}"): WEIGHT[anchor(day)] for hour, zone in enumerate(day)}
     )
 
 
@@ -153,6 +156,7 @@ class Tiny:
 SOME_DAYS: tuple[Day, ...] = (("A", "B"), ("B", None), (None, None), ("C", "C"))
 FOUR_DAYS, THREE_MONTHS, TWO_MONTHS = (1, 1, 1, 1), (2, 2, 2), (3, 3)
 NIGHTS = all_days("AB-", 1)
+_APART: dict[str, JsonValue] = {"weight_maximum": 3, "silent_level": "region"}
 
 #: The worlds of each statistic: few kinds of days over several days or months, or every day twice.
 TINY: dict[str, tuple[Tiny, ...]] = {
@@ -172,6 +176,8 @@ TINY: dict[str, tuple[Tiny, ...]] = {
         Tiny(daily(weighted), SOME_DAYS, FOUR_DAYS, 2, {"weight_maximum": 3}),
         Tiny(daily(weighted), all_days("ABC-", 2), (1, 1, 1), 2, {"weight_maximum": 3}),
         Tiny(daily(weighted), all_days("ABC-", 2), (1, 1), 2, {"weight_maximum": 4}, tight=False),
+        Tiny(daily(weighted_apart), all_days("ABC-", 2), (1, 1, 1), 2, _APART),
+        Tiny(daily(weighted_apart), all_days("ABCD-", 3), (1, 1), 3, _APART),
     ),
     names.RESIDENTS: (
         Tiny(residents(1), NIGHTS, THREE_MONTHS),
