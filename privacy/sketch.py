@@ -1,14 +1,14 @@
 """Bins of persons in a union sketch: HMAC-SHA-256 of a person's pseudonym under the key of a period, modulo m.
 
-Two operators who know the same key K put the same person into the same bin; whoever does not know K cannot tell which.
+Two operators who know the same key K put the same person into the same bin; who does not know K cannot tell which.
 With the pseudonym p as 8 bytes, big-endian, HMAC (RFC 2104) is
 
     SHA-256((K ⊕ opad) ‖ SHA-256((K ⊕ ipad) ‖ p)),
 
-and the two first blocks are the same for everybody, so that they are hashed once. The bin is the whole of the 256 bits
-modulo m. A bin then has the probability 1/m but for less than 2⁻²⁵⁶, so the reduction biases nothing that could be seen;
-the first 64 bits would do so by up to m/2⁶⁴ of it, and would be no quicker to speak of. The remainder is
-taken 32 bits at a time, r ← (2³²·r + word) mod m, which stays below 2⁶⁴ for every m up to 2³¹.
+and the two first blocks are the same for everybody, so that they are hashed once. The bin is the whole of the 256
+bits modulo m: every bin then has the probability 1/m but for less than 2⁻²⁵⁶, which is no bias that anything could
+see. (Of a word of 64 bits it would be up to m/2⁶⁴ of 1/m; with 256 nobody has to argue about it.) The remainder is
+taken 32 bits at a time, r ← (2³²·r + word) mod m, which stays below 2⁶³ for every m up to 2³¹.
 
 Counts of bins over operators tell how many persons they share (sums of products of deviations from the mean).
 """
@@ -55,10 +55,7 @@ def bins_of(persons: Integers, key: bytes, bins: int) -> Integers:
     PrivacyProblem
         If the key does not have 32 bytes, the bins are out of range, or a pseudonym is negative. Says no value.
     """
-    if len(key) != KEY_BYTES:
-        raise PrivacyProblem(f"the period key does not have {KEY_BYTES} bytes")
-    if type(bins) is not int or not 2 <= bins <= LARGEST_BINS:
-        raise PrivacyProblem(f"a sketch has from 2 to {LARGEST_BINS} bins")
+    require_sketch(key, bins)
     if persons.dtype != np.int64 or persons.ndim != 1 or (persons.size and int(persons.min()) < 0):
         raise PrivacyProblem("the persons are not one column of pseudonyms of 63 bits")
     found = np.empty(persons.size, np.int64)
@@ -66,6 +63,14 @@ def bins_of(persons: Integers, key: bytes, bins: int) -> Integers:
         some = slice(start, start + AT_ONCE)
         found[some] = _remainders(_digests(persons[some], key), bins)
     return found
+
+
+def require_sketch(key: bytes, bins: int) -> None:
+    """Refuse a key that does not have 32 bytes, and numbers of bins out of range (PrivacyProblem)."""
+    if len(key) != KEY_BYTES:
+        raise PrivacyProblem(f"the period key does not have {KEY_BYTES} bytes")
+    if type(bins) is not int or not 2 <= bins <= LARGEST_BINS:
+        raise PrivacyProblem(f"a sketch has from 2 to {LARGEST_BINS} bins")
 
 
 def _digests(persons: Integers, key: bytes) -> bytes:

@@ -88,7 +88,8 @@ def combine(vectors: Sequence[NDArray[np.int64]], keyset: Keyset, zoning: Zoning
         for level, (_name, place, shape) in zip(keyset.levels, keyset.parts(), strict=True)
     }
     if len(measured) == 1:
-        return Combined(*measured[ZONE], noise[ZONE], len(vectors))
+        counts, specials = measured[ZONE]
+        return Combined(counts, specials, noise[ZONE], len(vectors))
     weighted = [
         (membership_of(list(zoning.members(name).values()), len(zoning.zones)), counts, noise[name])
         for name, (counts, _specials) in measured.items()

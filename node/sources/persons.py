@@ -39,15 +39,15 @@ def require_persons(source: Source, first: date, last: date) -> None:
         raise DataUnavailable(
             "the operator names no national identifier, so no person behind a subscriber is known",
             means="nothing that counts persons can be computed; nothing was charged or sent",
-            todo="name national_id in [source.columns] and national_key_file in [source.pseudonyms] of node.toml, and "
-            "run quorate-node ingest; or take the product off policy.toml",
+            todo="name national_id in [source.columns] and national_key_file in [source.pseudonyms] of node.toml, "
+            "and run quorate-node ingest; or take the product off policy.toml",
         )
     period = source.pseudonyms.period
     if period_of(first, period) != period_of(last, period):
         raise DataUnavailable(
             f"persons change their pseudonyms between {first} and {last}",
             means="the same person would be counted as two; nothing was computed, charged or sent",
-            todo=f"ask for days of one {period}, or agree on another period of [source.pseudonyms] with all operators",
+            todo=f"ask for days of one {period}, or agree with all operators on another period of pseudonyms",
         )
 
 

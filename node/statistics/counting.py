@@ -54,9 +54,7 @@ def scattered(found: pa.Table, keys: Sequence[str], values: str, shape: tuple[in
     return cells
 
 
-def added(
-    found: pa.Table, key: str, values: Sequence[str], length: int
-) -> NDArray[np.int64]:
+def added(found: pa.Table, key: str, values: Sequence[str], length: int) -> NDArray[np.int64]:
     """Return the sums of some columns of a small table over the rows with each key.
 
     Parameters

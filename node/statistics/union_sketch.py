@@ -29,7 +29,7 @@ from node.statistics.golden import Golden
 from node.statistics.levels import AREA, areas_of
 from node.tables import PERSON, SUBSCRIBER, ZONE
 from privacy.errors import DataUnavailable
-from privacy.sketch import bins_of
+from privacy.sketch import bins_of, require_sketch
 from quorate.contract.columns import MOST_CELLS
 
 #: Rows that are hashed and counted at a time.
@@ -101,11 +101,14 @@ def at_level(asked: Asked[Parameters], level: str) -> NDArray[np.int64]:
     Raises
     ------
     DataUnavailable
-        If there are no persons of the days, or no period key.
+        If there is no period key.
+    PrivacyProblem
+        If it is none.
     """
     key, bins = asked.inputs.period_key, asked.parameters.bins
     if key is None:
         raise DataUnavailable("the node has no key of this product and period", todo="wait until it has come")
+    require_sketch(key, bins)
     rows = len(asked.inputs.zoning.members(level)) if asked.parameters.by_zone else 1
     counts = np.zeros(rows * bins, np.int64)
     for batch in batches(sketched(asked, level), PERSON, BATCH_ROWS):
@@ -122,6 +125,6 @@ GOLDEN = Golden(
         "zone": [[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 2]],
         "district": [[0, 0, 0, 1]],
     },
-    words="Subscribers 1 and 2 are one person, who was in A, B and C, and is in bin 3; subscriber 3 is another in C, whom "
-    "chance puts into the same bin. Subscriber 4 roams, and does not count.",
+    words="Subscribers 1 and 2 are one person, who was in A, B and C, and is in bin 3; subscriber 3 is another in C, "
+    "whom chance puts into the same bin. Subscriber 4 roams, and does not count.",
 )

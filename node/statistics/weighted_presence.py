@@ -91,7 +91,10 @@ def at_zones(asked: Asked[Parameters]) -> NDArray[np.int64]:
     """
     weights = checked_weights(asked)
     night, presence = asked.elapsed(asked.parameters.night_hours), asked.own()
-    places, specials = silent_rows(asked.inputs.zoning, asked.parameters.silent_level), len(asked.keyset.specials)
+    places, specials = (
+        silent_rows(asked.inputs.zoning, asked.parameters.silent_level),
+        len(asked.keyset.specials),
+    )
     anchors = anchored(presence, night, asked.inputs.key, asked.zones)
     by_subscriber = weighted(anchors, weights, places)
     rows = presence.inner_join(by_subscriber, SUBSCRIBER)
@@ -99,7 +102,9 @@ def at_zones(asked: Asked[Parameters]) -> NDArray[np.int64]:
         f"hour_{hour}": large_sum(there(rows[MASK], hour) * rows[_WEIGHT]) for hour in range(asked.hours)
     }
     sums = rows.group_by([ZONE, _SILENT]).aggregate(**hours).to_pyarrow()
-    everybody = by_subscriber.group_by(_SILENT).aggregate(total=large_sum(by_subscriber[_WEIGHT])).to_pyarrow()
+    everybody = (
+        by_subscriber.group_by(_SILENT).aggregate(total=large_sum(by_subscriber[_WEIGHT])).to_pyarrow()
+    )
     missing = silent(
         added(everybody, _SILENT, ["total"], specials)[:, 0], added(sums, _SILENT, [*hours], specials)
     )

@@ -170,7 +170,9 @@ def labels_of(statistic: str, parameters: Mapping[str, JsonValue], hours: int) -
         return (TOTAL,)
     if by == "hour":
         return tuple(str(hour) for hour in range(hours))
-    return _asked(statistic, parameters, _Bins if by == "bin" else _Origins).labels()
+    if by == "bin":
+        return _asked(statistic, parameters, _Bins).labels()
+    return _asked(statistic, parameters, _Origins).labels()
 
 
 def sketch_bins(statistic: str, parameters: Mapping[str, JsonValue]) -> int:

@@ -94,9 +94,7 @@ class World:
 
     def first(self, days: int) -> World:
         """Return the first days of the world."""
-        return replace(
-            self, dates=self.dates[:days], events=self.events[:days], persons=self.persons[:days]
-        )
+        return replace(self, dates=self.dates[:days], events=self.events[:days], persons=self.persons[:days])
 
     def without(self, subscriber: int, number: int | None = None) -> World:
         """Return the world in which somebody was not seen, on one of the days or at all."""
@@ -233,9 +231,7 @@ def reference(world: World, statistic: str, parameters: Mapping[str, Any]) -> di
         persons=world.persons,
         period_key=PERIOD_KEY,
     )
-    return {
-        level: DEFINITIONS[statistic](case, level) for level in levels_of(statistic, parameters, ZONING)
-    }
+    return {level: DEFINITIONS[statistic](case, level) for level in levels_of(statistic, parameters, ZONING)}
 
 
 def levels_of(statistic: str, parameters: Mapping[str, Any], zoning: Zoning) -> tuple[str, ...]:
