@@ -122,6 +122,12 @@ def sketch_by_zone(days: Seen) -> Cells:
     return kept((zone, "bin 7") for day in days if day is not None for zone in zones(day))
 
 
+def sketch_of_one(days: Seen) -> Cells:
+    """Days name the person, and whoever is two persons in the period is in no bin: one day less moves no bin."""
+    found = {person for day in days if day is not None for person in day if person}
+    return Counter([f"bin of {person}" for person in found] if len(found) == 1 else [])
+
+
 def all_days(places: str, hours: int) -> tuple[Day, ...]:
     """Return every day over zones named by one letter; `-` is an hour without one."""
     return tuple(product([None if name == "-" else name for name in places], repeat=hours))
@@ -221,6 +227,8 @@ TINY: dict[str, tuple[Tiny, ...]] = {
     names.UNION_SKETCH: (
         Tiny(sketch, NIGHTS, THREE_MONTHS, parameters={"by_zone": False}),
         Tiny(sketch, NIGHTS, TWO_MONTHS, parameters={"by_zone": False}),
+        Tiny(sketch_of_one, all_days("PQ-", 1), THREE_MONTHS, parameters={"by_zone": False}),
+        Tiny(sketch_of_one, all_days("PQ-", 1), TWO_MONTHS, parameters={"by_zone": False}),
         Tiny(
             sketch_by_zone,
             (("A", "B"), ("C", "D"), ("B", None)),
