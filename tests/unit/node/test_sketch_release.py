@@ -40,9 +40,7 @@ KEY, BINS = bytes(range(7, 39)), 1009
 #: Identifier of each subscriber on both days: 5 and 6 are one person, 7 has none, 8 is another.
 WHO = {5: "A", 6: "A", 7: None, 8: "B"}
 GIVEN = "pseudonyms = {given = true}"
-NATIONAL = (
-    'pseudonyms = {given = true, national_key_file = "national.key"}\ncolumns = {national_id = "nin"}'
-)
+NATIONAL = 'pseudonyms = {given = true, national_key_file = "national.key"}\ncolumns = {national_id = "nin"}'
 PRODUCT = Product(
     product_id="overlap",
     title="Persons by bin",
