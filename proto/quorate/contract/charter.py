@@ -13,10 +13,10 @@ from privacy.statistics import STATISTICS, declare
 from privacy.terms import Digest, Level, Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import Document
-from quorate.contract.columns import LAYOUTS, labels_of
+from quorate.contract.columns import LAYOUTS, is_national, labels_of, silent_level_of
 from quorate.contract.exchange import can_seal
 from quorate.contract.signing import PublicKey
-from quorate.contract.zoning import ZONE, Zoning
+from quorate.contract.zoning import NATION, ZONE, Zoning
 
 
 class Product(Document):
@@ -51,8 +51,7 @@ class Product(Document):
             raise ValueError(f"{self.statistic} reads one day, so max_days must be 1")
         if len({level.name for level in self.levels}) != len(self.levels):
             raise ValueError("a level is named twice")
-        if ZONE not in {level.name for level in self.levels}:
-            raise ValueError(f"the finest level, {ZONE}, is not among the levels that are measured")
+        self._require_levels()
         if sum(level.share_permille for level in self.levels) != 1000:
             raise ValueError("the shares of the levels do not add up to 1000")
         return self
@@ -68,8 +67,26 @@ class Product(Document):
         try:
             declare(self.statistic, self.parameters, MOST_HOURS)
             labels_of(self.statistic, self.parameters, MOST_HOURS)
+            silent_level_of(self.statistic, self.parameters)
         except UsageProblem as error:
             raise ValueError(error.what) from error
+
+    def _require_levels(self) -> None:
+        names = [level.name for level in self.levels]
+        if is_national(self.statistic, self.parameters):
+            if names != [NATION]:
+                raise ValueError(
+                    f"{self.statistic} that is not by zone has the one level {NATION}, and no other"
+                )
+        elif ZONE not in names:
+            raise ValueError(f"the finest level, {ZONE}, is not among the levels that are measured")
+
+    def levels_of_zoning(self) -> set[str]:
+        """Return the levels that a zoning must have, so that the product can be measured over it."""
+        silent = silent_level_of(self.statistic, self.parameters)
+        national = is_national(self.statistic, self.parameters)
+        measured = set() if national else {level.name for level in self.levels}
+        return measured | ({silent} if silent else set())
 
 
 class PresenceRules(Document):
@@ -210,7 +227,7 @@ class Charter(Document):
 
     def require_levels(self, zoning: Zoning) -> None:
         """Refuse a zoning that lacks a level at which something is measured or published (UsageProblem)."""
-        measured = {level.name for product in self.products for level in product.levels}
+        measured = {name for product in self.products for name in product.levels_of_zoning()}
         missing = sorted((measured | set(self.publication.levels)) - set(zoning.levels))
         if missing:
             raise UsageProblem(

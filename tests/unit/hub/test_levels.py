@@ -223,7 +223,7 @@ def test_standard_errors_of_estimates_are_those_of_simulated_noise_and_intervals
     register = Register(population, 0.8 * population)
     combined = simulated(mechanism, SCALES)
     found = calibrate(combined, register, AREAS, NOTHING, 2)
-    plain = Combined((2 * EXACT[:, None]).astype(np.float64), np.zeros(1), 1e-12, 2)
+    plain = Combined((2 * EXACT[:, None]).astype(np.float64), np.zeros((1, 1)), 1e-12, 2)
     truth = calibrate(plain, register, AREAS, NOTHING, 2).estimate
     spread = found.estimate.std(axis=1)
     assert found.std_error[:-1].mean(axis=1) == pytest.approx(spread[:-1], rel=TOLERANCE[mechanism])
@@ -239,7 +239,7 @@ def test_the_variance_is_that_of_one_level_where_only_zones_are_measured() -> No
     one = simulated("discrete-gaussian", {ZONE: SCALES[ZONE]})
     assert one.covariance == 2 * 40.0**2
     membership = membership_of(AREAS, 5)
-    as_matrix = Combined(one.zones, one.special, np.full(5, 3200.0) * np.eye(5), one.operators)
+    as_matrix = Combined(one.zones, one.specials, np.full(5, 3200.0) * np.eye(5), one.operators)
     for scalar, matrix in zip(one.noise_of(membership), as_matrix.noise_of(membership), strict=True):
         assert scalar == pytest.approx(matrix, rel=1e-12)
 
