@@ -56,6 +56,16 @@ def test_who_joins_later_is_not_growth() -> None:
     assert small(before, now).estimate == pytest.approx(np.full(20, 1100.0))
 
 
+def test_who_joins_or_leaves_is_told() -> None:
+    found = small(flat([500, 500, 500], [True, True, False]), flat([550, 550, 550], [True, False, True]))
+    assert found.used.tolist() == [True, False, False]
+    assert found.notes == [
+        "operator 1 answered only at the date of the register: its counts are not used",
+        "operator 2 answered only now: its counts are not used",
+    ]
+    assert not found.warnings, "nothing that was declared is contradicted"
+
+
 def test_nobody_in_both_periods_is_told() -> None:
     with pytest.raises(ValueError, match="no operator is there in both periods"):
         small(flat([500, 500], [True, False]), flat([500, 500], [False, True]))
@@ -79,15 +89,12 @@ def test_a_zone_within_its_noise_grows_as_the_model_says_and_is_flagged() -> Non
     assert found.sd[3] > found.sd[4]
 
 
-def test_negative_sums_and_an_empty_register_are_no_error() -> None:
+def test_negative_sums_are_no_error_and_have_the_growth_of_the_model() -> None:
     before, now = flat([500, 500], [True, True]), flat([550, 550], [True, True])
     before.counts[:, 0] = -300.0
-    register = np.full(20, 1000.0)
-    register[1] = 0.0
-    found = residents(register, before, now, np.ones((20, 1)), ASSUMED, market=np.array([0.5, 0.5]))
-    assert found.imputed[0]
-    assert found.estimate[1] == 0.0
-    assert found.interval(0.95)[1][1] == 0.0
+    found = small(before, now)
+    assert found.imputed.tolist() == [zone == 0 for zone in range(20)]
+    assert found.estimate[0] == pytest.approx(1100.0)
     assert np.all(np.isfinite(found.sd))
 
 
