@@ -1,4 +1,5 @@
-r"""Which cells one operator makes nearly alone: CL_CONF_STATUS N where it stands alone, O where it dominates, else F.
+r"""Which cells one operator makes nearly alone: CL_CONF_STATUS N where it stands alone, O where it dominates,
+else F.
 
 What is judged is the operators' noisy vectors, cell by cell, for every operator in turn. Its noisy share of a cell
 p = y_k/Σy has the variance
@@ -17,14 +18,14 @@ held to be so. It stands alone if it does, and the others together are within 1.
 Where the sum of a cell is within five standard deviations of its noise, there is no share to be judged, p̂ = s
 and Var(p̂) = B. One operator that answered alone stands alone in every cell.
 
-Does a flag tell a share? Everything here is made of noisy vectors that were paid for, so it costs subscribers nothing.
-Shares are secrets of operators. O says that somebody's share may be above the threshold; not whose, but where the market
-is known that can be guessed. As the upper end is judged, it is said of cells below the threshold too, the smaller the
-more. F says, with some confidence, that nobody's share is above it. Both are one side of one number. Where the flag
-changes from hour to hour, or between an area and its parts, the share is near that number, and the same cells judged with
-several thresholds would give shares away: so there is one threshold, of the charter, that does not change, and p̂ and its
-variance stay inside. A cell with O or N is not for publication, nor are areas and parts that give it back by subtraction;
-that is up to whoever makes the table.
+Does a flag tell a share? Everything here is made of noisy vectors that were paid for, so it costs subscribers
+nothing. Shares are secrets of operators. O says that somebody's share may be above the threshold; not whose, but
+where the market is known that can be guessed. As the upper end is judged, it is said of cells below the threshold
+too, the smaller the more. F says, with some confidence, that nobody's share is above it. Both are one side of one
+number. Where the flag changes from hour to hour, or between an area and its parts, the share is near that number,
+and the same cells judged with several thresholds would give shares away: so there is one threshold, of the
+charter, that does not change, and p̂ and its variance stay inside. A cell with O or N is not for publication, nor
+are areas and parts that give it back by subtraction; that is up to whoever makes the table.
 """
 
 from __future__ import annotations
