@@ -174,6 +174,8 @@ def _table(
     beside = np.sqrt(seen.noise + np.maximum(seen.counted, 0.0)) / synthetic
     beside = np.where(heard | alone, 0.0, beside)
     own = np.where(heard, worlds.mse, np.where(alone, survey.variance, 0.0))
+    # Were log N̂ right on average, N̂ would be too large by half of the variance, and the sum over zones too.
+    estimate = estimate * np.exp(-own / 2)
     adjustment, left = benchmark(estimate, _errors(estimate, own, beside, heard, worlds), _total(total))
     noise = np.where(heard, (1 - found.gamma) ** 2 * seen.noise / seen.phones**2, 0.0)
     normal = np.full(estimate.shape, np.inf)

@@ -15,13 +15,13 @@ enter step 3: it is one more error, correlated fully over zones, which a known n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from hub.estimation.blup import Areas, Fit, Predicted, excess, predict
+from hub.estimation.blup import Areas, Fit, Predicted, excess, predict, scatter_of_size
 from hub.estimation.country import Common, Model, common, model
 from hub.estimation.drift import Drift, drift_factor, zone_drift
 from hub.estimation.figures import Errors, Residents, Total, benchmark, heavier, welch
@@ -67,7 +67,7 @@ class Assumed:
     share_zone: float
     share_nation: Drift
     tau: float | None = None
-    scatter: float = 0.0
+    scatter: float | None = 0.0
     tails: float = np.inf
 
 
@@ -129,11 +129,13 @@ def residents(
             todo="estimate from a survey of coverage (hub.estimation.coverage)",
         )
     seen = _seen(register, before, now, market, assumed)
-    spread = assumed.scatter / np.maximum(register, 1.0) + register_variance
     variance = np.where(
         seen.measured, seen.growth.chance + seen.growth.noise + seen.moved + assumed.kappa_zone**2, np.inf
     )
-    areas = Areas(np.where(seen.measured, seen.growth.value, np.nan), variance, covariates, spread)
+    beside = np.broadcast_to(np.asarray(register_variance, dtype=np.float64), register.shape)
+    areas = Areas(np.where(seen.measured, seen.growth.value, np.nan), variance, covariates, beside)
+    sizes = np.maximum(register, 1.0)
+    areas = replace(areas, scatter=beside + _scatter(areas, sizes, assumed) / sizes)
     chosen = model(areas, register, (before, now), assumed.tau, known)
     together = common((before, now), market, seen.share.sd, assumed.share_nation, assumed.kappa_nation)
     empty = unregistered(register, before.of(seen.both), now.of(seen.both))
@@ -146,6 +148,16 @@ def residents(
         assumed=assumed,
         notes=_who(before, now),
     )
+
+
+def _scatter(areas: Areas, sizes: Values, assumed: Assumed) -> float:
+    """Return ω, as declared or as the counts tell it; none if too few zones were measured to tell."""
+    if assumed.scatter is not None:
+        return assumed.scatter
+    seen = np.isfinite(areas.variance)
+    if seen.sum() < areas.covariates.shape[1] + _FEWEST:
+        return 0.0
+    return scatter_of_size(areas.of(seen), sizes[seen])
 
 
 def _seen(register: Values, before: Period, now: Period, market: Values, assumed: Assumed) -> _Seen:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.estimation.coverage import residents_by_coverage
 from hub.estimation.residents import Residents, residents
 from tests.statistical.scenarios import MARKET, Country, Scenario, belgium, generate
+from tests.statistical.survey_world import surveyed
 
 Values = NDArray[np.float64]
 DECILES = 10
+#: Worlds of the bootstrap where there is no register.
+DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ def evaluate(scenario: Scenario, replications: int, seed: int = 1) -> Score:
 
 def _once(scenario: Scenario, country: Country, chance: np.random.Generator) -> Residents:
     before, now = generate(scenario, country, chance)
+    total = scenario.total(country, chance)
+    if not scenario.register:
+        told = surveyed(country, now, chance)
+        return residents_by_coverage(
+            told.now, told.survey, told.covariates, told.errors, chance=chance, draws=DRAWS, total=total
+        )
     return residents(
         country.then,
         before,
@@ -64,7 +74,7 @@ def _once(scenario: Scenario, country: Country, chance: np.random.Generator) -> 
         np.ones((country.then.size, 1)),
         scenario.assumed(),
         market=MARKET,
-        total=float(country.now.sum()) if scenario.total_known else None,
+        total=total,
     )
 
 
