@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 Values = NDArray[np.float64]
+#: Points at which a likelihood is looked at, and how far its logarithm falls where the rest does not matter.
+_POINTS, _NEGLIGIBLE = 33, 3.0
 #: Nothing, but not zero.
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -113,7 +115,10 @@ def fit(areas: Areas, tau: float | None = None) -> Fit:
 
 
 def scatter_of_size(areas: Areas, sizes: Values) -> float:
-    """Estimate ω where Var(u_z) = τ² + ω/size, both by restricted maximum likelihood.
+    """Estimate ω where Var(u_z) = τ² + ω/size, τ by restricted maximum likelihood for each ω.
+
+    Where small areas are measured badly the likelihood is flat and its maximum often at zero, which would make their
+    intervals too short. So ω is the mean of the likelihood over ω ≥ 0, the mean of its posterior with a flat prior.
 
     Parameters
     ----------
@@ -123,15 +128,17 @@ def scatter_of_size(areas: Areas, sizes: Values) -> float:
         Of the areas, float64 of shape (areas,), above zero.
     """
 
-    def negative(root: float) -> float:
-        variance = areas.variance + areas.scatter + root**2 / sizes
+    def negative(scatter: float) -> float:
+        variance = areas.variance + areas.scatter + scatter / sizes
         return _restricted(_tau(areas, variance), areas, variance)
 
-    largest = float(np.sqrt(10.0 * areas.measured.var() * np.median(sizes) + _TINY))
-    found = minimize_scalar(
-        negative, bounds=(0.0, largest), method="bounded", options={"xatol": 1e-4 * largest}
-    )
-    return float(found.x**2) if found.fun < negative(0.0) else 0.0
+    top = float(10.0 * areas.measured.var() * np.median(sizes) + _TINY)
+    while negative(top / 2) - negative(top / 4) > _NEGLIGIBLE:
+        top /= 2
+    grid = np.linspace(0.0, top, _POINTS)
+    found = np.array([negative(float(scatter)) for scatter in grid])
+    likelihood = np.exp(found.min() - found)
+    return float(np.trapezoid(grid * likelihood, grid) / np.trapezoid(likelihood, grid))
 
 
 def _restricted(tau: float, areas: Areas, variance: Values) -> float:
