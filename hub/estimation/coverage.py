@@ -10,6 +10,8 @@ which is a model of Fay and Herriot with D = F and ω = E (`hub.estimation.areas
 urbanisation, or phone ownership from a survey, which has errors itself). As the chance and noise in Y are in θ
 and in log Y alike, they are no error of log N̂ = log Y − θ̂ beyond that of θ̂: where the survey says nothing it
 is τ² + E and the error of x'β̂, and where it says much it is F. The weight of the counts is 1 − γ.
+On average Y·exp(−θ̂) is too large by the factor exp(v/2), v its mean squared error, and so would be sums over
+zones; hence N̂ = Y·exp(−θ̂ − v/2).
 
 A zone whose count is within five standard deviations of its noise has no logarithm. If the survey was there, its
 figure stands; otherwise the estimate is Y/exp(x'β̂) persons with the standard deviation √(V + Y)/exp(x'β̂)
@@ -174,8 +176,8 @@ def _table(
     beside = np.sqrt(seen.noise + np.maximum(seen.counted, 0.0)) / synthetic
     beside = np.where(heard | alone, 0.0, beside)
     own = np.where(heard, worlds.mse, np.where(alone, survey.variance, 0.0))
-    # Were log N̂ right on average, N̂ would be too large by half of the variance, and the sum over zones too.
-    estimate = estimate * np.exp(-own / 2)
+    # Right on average as a number of persons, not as its logarithm: sums over zones must be right.
+    estimate = np.where(heard, estimate * np.exp(-own / 2), estimate)
     adjustment, left = benchmark(estimate, _errors(estimate, own, beside, heard, worlds), _total(total))
     noise = np.where(heard, (1 - found.gamma) ** 2 * seen.noise / seen.phones**2, 0.0)
     normal = np.full(estimate.shape, np.inf)

@@ -19,9 +19,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
-from hub.estimation.blup import Areas, Fit, Predicted, excess, predict, scatter_of_size
+from hub.estimation.areas import Fitted, Surveyed
+from hub.estimation.assumed import Assumed, contradicted
+from hub.estimation.blup import Areas, Predicted, predict, scatter_of_size
+from hub.estimation.bootstrap import bootstrap
 from hub.estimation.country import Common, Model, common, model
 from hub.estimation.drift import Drift, drift_factor, zone_drift
 from hub.estimation.figures import Errors, Residents, Total, benchmark, heavier, welch
@@ -33,42 +35,8 @@ __all__ = ["GATE", "Assumed", "Period", "Residents", "Total", "residents", "zone
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-#: Chance of a warning although everything was declared right.
-_FALSE_ALARM = 0.001
 #: Fewest zones that say something of the drift of shares.
 _FEWEST = 10
-
-
-@dataclass(frozen=True)
-class Assumed:
-    """What mobile data cannot tell and is declared; every value is printed with the estimates.
-
-    Attributes
-    ----------
-    kappa_zone, kappa_nation
-        Standard deviation of the drift of coverage (logarithm) of a zone, and of the country.
-    share_zone
-        δ of zones, where it cannot be estimated because fewer than two operators take part.
-    share_nation
-        δ of the country, and how many operators' disagreement it is worth.
-    tau
-        Standard deviation of zones' growth beside the covariates, from the register's history; None if it is to be
-        estimated from the counts, which cannot be told from a drift of coverage then.
-    scatter
-        What is added to τ² in a zone, times its registered persons: births, deaths and moves are counts, so that
-        the growth of a small zone varies more. From the register's history too; zero if all zones vary alike.
-    tails
-        Degrees of freedom of the t distribution that growth has beside the covariates, more than 4; τ and the
-        scatter are still standard deviation and variance. Infinite if growth is normal.
-    """
-
-    kappa_zone: float
-    kappa_nation: float
-    share_zone: float
-    share_nation: Drift
-    tau: float | None = None
-    scatter: float | None = 0.0
-    tails: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -92,6 +60,7 @@ def residents(
     market: Values,
     total: float | Total | None = None,
     register_variance: Values | float = 0.0,
+    chance: np.random.Generator | None = None,
 ) -> Residents:
     """Estimate residents.
 
@@ -112,6 +81,9 @@ def residents(
         national growth of m ± s is the total ΣN₀·exp(m) with the standard deviation s.
     register_variance
         Of the logarithm of N₀ in each zone, where it was brought to other zones (`hub.estimation.linked`).
+    chance
+        Seeded by the caller. If it is given, and τ is estimated and not told from zero, mean squared errors come from
+        a bootstrap: the formula is for a τ̂ that is well inside its range.
 
     Raises
     ------
@@ -147,6 +119,7 @@ def residents(
         empty=empty,
         assumed=assumed,
         notes=_who(before, now),
+        chance=chance,
     )
 
 
@@ -207,11 +180,12 @@ def _assembled(
     empty: Found,
     assumed: Assumed,
     notes: list[str],
+    chance: np.random.Generator | None,
 ) -> Residents:
     found = predict(chosen.fitted, chosen.areas)
     grown = register > 0
     estimate = np.where(grown, register * np.exp(found.value), empty.estimate)
-    own = np.where(grown, found.mse, empty.mse)
+    own = np.where(grown, _mse(found, chosen, chance), empty.mse)
     weights = estimate / estimate.sum()
     whole = (
         float(weights**2 @ own)
@@ -240,9 +214,21 @@ def _assembled(
         share_sd=seen.share,
         share_sd_nation=together.share,
         used=seen.both,
-        warnings=_warnings(chosen.fitted, chosen.areas.of(seen.measured), assumed),
+        warnings=contradicted(chosen.fitted, chosen.areas.of(seen.measured), assumed),
         notes=notes + ([chosen.note] if chosen.note else []),
     )
+
+
+def _mse(found: Predicted, chosen: Model, chance: np.random.Generator | None) -> Values:
+    """Return mean squared errors: by formula, or by bootstrap where τ̂² is within its standard error of zero."""
+    variance, areas = chosen.fitted.tau**2, chosen.areas
+    if chance is None or variance > np.sqrt(chosen.fitted.tau_variance) or chosen.fitted.tau_variance <= 0:
+        return found.mse
+    count, terms = areas.covariates.shape
+    told = Surveyed(
+        areas.measured, areas.variance, areas.covariates, np.zeros((count, terms, terms)), areas.scatter
+    )
+    return bootstrap(Fitted(np.array(variance), chosen.fitted.beta), told, chance).mse
 
 
 def _part(some: Values, variance: Values) -> Values:
@@ -256,16 +242,3 @@ def _of_beta(found: Predicted, chosen: Model, weights: Values) -> float:
     together = of_zones.sum(axis=0)
     own = ((of_zones @ chosen.fitted.covariance) * of_zones).sum()
     return float(together @ chosen.fitted.covariance @ together - own)
-
-
-def _warnings(fitted: Fit, areas: Areas, assumed: Assumed) -> list[str]:
-    if assumed.tau is None or areas.measured.size <= areas.covariates.shape[1]:
-        return []
-    squares, free = excess(fitted, areas)
-    if chi2.sf(squares, free) >= _FALSE_ALARM:
-        return []
-    return [
-        f"zones grow apart {np.sqrt(squares / free):.2f} times as much as declared: the drift of coverage "
-        f"(kappa_zone = {assumed.kappa_zone:g}) or the spread of growth (tau = {assumed.tau:g}) is too small, "
-        "and so are the intervals"
-    ]

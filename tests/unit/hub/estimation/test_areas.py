@@ -105,13 +105,13 @@ def made(
 def test_errors_in_covariates_do_not_draw_the_slope_to_zero() -> None:
     chance = np.random.default_rng(2)
     heeded, not_heeded, between = [], [], []
-    for _ in range(200):
+    for _ in range(100):
         told, _truth = made(chance)
         fitted = fit_surveyed(told)
         heeded.append(fitted.beta[1])
         between.append(float(fitted.variance))
         not_heeded.append(fit_surveyed(replace(told, errors=np.zeros_like(told.errors))).beta[1])
-    # Standard error of the mean .015; Fuller's moderation draws it by some 3 %.
+    # Standard error of the mean .02; Fuller's moderation draws it by some 3 %.
     assert np.mean(heeded) == pytest.approx(1.0, abs=0.05)
     assert np.mean(not_heeded) < 0.8
     assert np.mean(between) == pytest.approx(0.25, abs=0.08)
@@ -158,15 +158,15 @@ def test_the_bootstrap_agrees_with_the_formula_where_there_is_one() -> None:
 def test_what_the_bootstrap_promises_is_what_comes(error: float) -> None:
     chance = np.random.default_rng(11)
     squares, promised = [], []
-    for _ in range(160):
+    for _ in range(100):
         told, truth = made(chance, 100, error)
         fitted = fit_surveyed(told)
         squares.append((predict_surveyed(fitted, told).value - truth) ** 2)
-        promised.append(bootstrap(fitted, told, chance, 40).mse)
+        promised.append(bootstrap(fitted, told, chance, 30).mse)
     came, told_of = np.mean(squares, axis=0), np.mean(promised, axis=0)
-    # Standard error of the mean square about 1.5 %, of the 20 that were not measured 3 %; as much of the other.
-    assert came[:80].mean() == pytest.approx(told_of[:80].mean(), rel=0.06)
-    assert came[80:].mean() == pytest.approx(told_of[80:].mean(), rel=0.12)
+    # Standard error of the mean square about 2 %, of the 20 that were not measured 4 %; as much of the other.
+    assert came[:80].mean() == pytest.approx(told_of[:80].mean(), rel=0.08)
+    assert came[80:].mean() == pytest.approx(told_of[80:].mean(), rel=0.15)
 
 
 def test_a_bootstrap_is_the_same_with_the_same_seed_and_never_negative() -> None:

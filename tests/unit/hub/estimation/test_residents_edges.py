@@ -168,3 +168,37 @@ def test_heavy_tails_make_long_intervals_longer_and_short_ones_shorter() -> None
     assert np.array_equal(normal.sd, heavy.sd)
     assert np.all(heavy.interval(0.99)[1] > normal.interval(0.99)[1])
     assert np.all(heavy.interval(0.80)[1] < normal.interval(0.80)[1])
+
+
+def test_tails_without_a_kurtosis_are_refused() -> None:
+    with pytest.raises(ValueError, match="more than 4"):
+        dataclasses.replace(BARE, tails=4.0)
+
+
+def test_where_zones_do_not_differ_and_tau_is_estimated_the_bootstrap_gives_the_errors() -> None:
+    unknown = dataclasses.replace(BARE, tau=None, scatter=0.0)
+    # All zones grow alike: τ̂ = 0, and each is known as well as the mean of all, 1/12 of its own variance.
+    args = (
+        np.full(12, 1000.0),
+        period(np.full(12, 2000.0)),
+        period(np.full(12, 2200.0)),
+        np.ones((12, 1)),
+        unknown,
+    )
+    formula = residents(*args, market=np.array([1.0]))
+    drawn = residents(*args, market=np.array([1.0]), chance=np.random.default_rng(1))
+    own = 100 / 2000**2 + 1 / 2000 + 100 / 2200**2 + 1 / 2200
+    assert formula.tau == drawn.tau == 0.0
+    assert np.array_equal(formula.estimate, drawn.estimate)
+    assert np.all(drawn.sd**2 > own / 12)
+    # In the worlds τ² is zero, and its estimate as often above as not; the formula takes twice its variance in both.
+    assert np.all(drawn.sd < formula.sd)
+
+
+def test_where_tau_is_told_from_zero_the_formula_gives_the_errors() -> None:
+    unknown = dataclasses.replace(BARE, tau=None, scatter=0.0)
+    now = period(2200.0 * np.exp(np.linspace(-0.3, 0.3, 12)))
+    args = (np.full(12, 1000.0), period(np.full(12, 2000.0)), now, np.ones((12, 1)), unknown)
+    formula = residents(*args, market=np.array([1.0]))
+    asked = residents(*args, market=np.array([1.0]), chance=np.random.default_rng(1))
+    assert np.array_equal(formula.sd, asked.sd)
