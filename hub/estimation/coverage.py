@@ -178,7 +178,7 @@ def _table(
     own = np.where(heard, worlds.mse, np.where(alone, survey.variance, 0.0))
     # Right on average as a number of persons, not as its logarithm: sums over zones must be right.
     estimate = np.where(heard, estimate * np.exp(-own / 2), estimate)
-    adjustment, left = benchmark(estimate, _errors(estimate, own, beside, heard, worlds), _total(total))
+    adjustment, left = benchmark(estimate, _errors(estimate, own, beside, heard, worlds), Total.of(total))
     noise = np.where(heard, (1 - found.gamma) ** 2 * seen.noise / seen.phones**2, 0.0)
     normal = np.full(estimate.shape, np.inf)
     return Residents(
@@ -199,10 +199,6 @@ def _table(
         share_sd_nation=NO_DRIFT,
         used=now.present,
     )
-
-
-def _total(total: float | Total | None) -> Total | None:
-    return Total(total) if isinstance(total, float | int) else total
 
 
 def _errors(estimate: Values, own: Values, beside: Values, heard: Mask, worlds: Bootstrapped) -> Errors:

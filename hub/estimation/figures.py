@@ -146,6 +146,11 @@ class Total:
     value: float
     sd: float = 0.0
 
+    @classmethod
+    def of(cls, known: float | Total | None) -> Total | None:
+        """Return what is known as a total; a number is known exactly."""
+        return known if known is None or isinstance(known, Total) else cls(float(known))
+
 
 @dataclass(frozen=True)
 class Errors:

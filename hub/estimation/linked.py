@@ -6,18 +6,24 @@ A public correspondence says which part a_oz of an old zone o went to each new z
     N₀z = Σ a_oz·N₀o,    Y₀z = Σ a_oz·Y₀o,    V₀z = Σ a_oz²·V₀o.
 
 A part is known with a standard deviation s_oz only, so the logarithm of N₀z has the variance Σ s²N₀o²/N₀z². It is
-no error of growth: the same part is in N₀ and in Y₀, so counts say where the people are whatever part was
-declared,
+no error of growth: the same part is in N₀ and in Y₀. So it is one more spread beside the covariates, of that zone
+alone (`register_variance` of `hub.estimation.residents`), and the more the counts weigh, the less the declared
+part matters:
 
-    log(N₁z/N₀z) = x_z'β + u_z − (error of the part),
+    log(N₁z/N₀z) = x_z'β + u_z − (error of the part).
 
-and the variance is one more spread beside the covariates, of that zone alone (`register_variance` of
-`hub.estimation.residents`). The more the counts weigh, the less the declared part matters.
+Growth has another error there. Phones by person differ between the parts of an old zone, whose counts give their
+mean only. With the spread τ_c of coverage between old zones (`hub.estimation.unregistered`), each the mean of
+independent parts, parts spread by τ_c²/Σ_j a_oj², and the logarithm of Y₀z is off by
 
-A new zone on which no old one lay has no register: N₀ = Y₀ = V₀ = 0. It is estimated by the coverage of others
-and flagged G (`hub.estimation.unregistered`). Parts of one zone are treated as independent though what one lacks
-the other has, so that the interval of the national sum is a little too wide. An old zone of which a part goes
-nowhere is an error: people would be lost.
+    τ_c²·Σ_o (a_oz·N₀o/N₀z)²·[(1 − a_oz)² + Σ_{j≠z} a_oj²]/Σ_j a_oj²,
+
+which is nothing where zones merely merged (`growth_variance`).
+
+A new zone on which no old one lay has no
+register: N₀ = Y₀ = V₀ = 0. It is estimated by the coverage of others and flagged G. Parts of one zone are treated
+as independent though what one lacks the other has, so that the interval of the national sum is a little too wide.
+An old zone of which a part goes nowhere is an error: people would be lost.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.period import Period
+from hub.estimation.unregistered import usual_coverage
 from privacy.errors import UsageProblem
 
 Values = NDArray[np.float64]
@@ -120,24 +127,54 @@ def _wrong(what: str) -> UsageProblem:
     )
 
 
-def brought_register(register: Values, link: Correspondence) -> tuple[Values, Values]:
-    """Bring a register to new zones.
+@dataclass(frozen=True)
+class Brought:
+    """Register and counts of the old date by new zones, for `hub.estimation.residents`.
+
+    Attributes
+    ----------
+    register, register_variance
+        Persons, and the variance of their logarithm by uncertain parts, float64 of shape (new zones,).
+    before
+        Counts.
+    growth_variance
+        Variance of the growth of counts where an old zone's coverage stands for that of its parts, of shape (new
+        zones,).
+    """
+
+    register: Values
+    register_variance: Values
+    before: Period
+    growth_variance: Values
+
+
+def brought(register: Values, before: Period, now: Period, link: Correspondence) -> Brought:
+    """Bring a register, and the counts of its date, to new zones.
 
     Parameters
     ----------
     register
         Persons, float64 of shape (old zones,).
+    before
+        Counts of the old zones.
+    now
+        Of the new zones; only which operators answered is looked at.
     link
         Correspondence.
-
-    Returns
-    -------
-    Persons of the new zones, and the variance of their logarithm (zero where nobody is), each float64 of shape
-    (new zones,).
     """
     persons = register @ link.part
-    variance = register**2 @ link.sd**2
-    return np.asarray(persons), np.asarray(variance / np.where(persons > 0, persons, np.inf) ** 2)
+    some = np.where(persons > 0, persons, np.inf)
+    counted, noise = before.of(before.present & now.present)
+    _coverage, spread = usual_coverage(register, counted, noise)
+    squares = (link.part**2).sum(axis=1, keepdims=True)
+    mixed = ((1 - link.part) ** 2 + squares - link.part**2) / squares
+    weights = link.part * register[:, None] / some
+    return Brought(
+        register=np.asarray(persons),
+        register_variance=np.asarray(register**2 @ link.sd**2 / some**2),
+        before=brought_period(before, link),
+        growth_variance=np.asarray(spread * (weights**2 * mixed).sum(axis=0)),
+    )
 
 
 def brought_period(period: Period, link: Correspondence) -> Period:

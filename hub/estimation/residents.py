@@ -60,6 +60,7 @@ def residents(
     market: Values,
     total: float | Total | None = None,
     register_variance: Values | float = 0.0,
+    growth_variance: Values | float = 0.0,
     chance: np.random.Generator | None = None,
 ) -> Residents:
     """Estimate residents.
@@ -79,8 +80,9 @@ def residents(
     total
         National population now, if it is known; a `Total` if it is known with an uncertainty only. A declared
         national growth of m ± s is the total ΣN₀·exp(m) with the standard deviation s.
-    register_variance
-        Of the logarithm of N₀ in each zone, where it was brought to other zones (`hub.estimation.linked`).
+    register_variance, growth_variance
+        Of the logarithms of N₀ and of the growth of counts in each zone, where the old date was brought to other
+        zones (`hub.estimation.linked`).
     chance
         Seeded by the caller. If it is given, and τ is estimated and not told from zero, mean squared errors come from
         a bootstrap: the formula is for a τ̂ that is well inside its range.
@@ -93,7 +95,6 @@ def residents(
         If nobody was registered anywhere, or too few zones were measured and neither τ nor the growth of the
         country is known.
     """
-    known = Total(total) if isinstance(total, float | int) else total
     if not register.sum() > 0:
         raise UsageProblem(
             "nobody is registered anywhere",
@@ -104,11 +105,12 @@ def residents(
     variance = np.where(
         seen.measured, seen.growth.chance + seen.growth.noise + seen.moved + assumed.kappa_zone**2, np.inf
     )
+    variance = variance + growth_variance
     beside = np.broadcast_to(np.asarray(register_variance, dtype=np.float64), register.shape)
     areas = Areas(np.where(seen.measured, seen.growth.value, np.nan), variance, covariates, beside)
     sizes = np.maximum(register, 1.0)
     areas = replace(areas, scatter=beside + _scatter(areas, sizes, assumed) / sizes)
-    chosen = model(areas, register, (before, now), assumed.tau, known)
+    chosen = model(areas, register, (before, now), assumed.tau, Total.of(total))
     together = common((before, now), market, seen.share.sd, assumed.share_nation, assumed.kappa_nation)
     empty = unregistered(register, before.of(seen.both), now.of(seen.both))
     return _assembled(

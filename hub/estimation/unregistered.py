@@ -70,7 +70,7 @@ def unregistered(register: Values, before: tuple[Values, Values], now: tuple[Val
     variance = noise + np.maximum(first, 0.0) + np.maximum(second, 0.0)
     new = second - first
     stands_out = empty & (new > GATE * np.sqrt(variance)) & (new > 0)
-    coverage, spread = _coverage(register, first, noise_first)
+    coverage, spread = usual_coverage(register, first, noise_first)
     beyond = np.where(stands_out, new, 1.0)
     return Found(
         estimate=np.where(stands_out, beyond / coverage, 0.0),
@@ -81,8 +81,16 @@ def unregistered(register: Values, before: tuple[Values, Values], now: tuple[Val
     )
 
 
-def _coverage(register: Values, counted: Values, noise: Values) -> tuple[float, float]:
-    """Return the usual number of phones by registered person, and the variance of its logarithm between zones."""
+def usual_coverage(register: Values, counted: Values, noise: Values) -> tuple[float, float]:
+    """Return the usual number of phones by registered person, and the variance of its logarithm between zones.
+
+    Parameters
+    ----------
+    register
+        Persons, float64 of shape (zones,).
+    counted, noise
+        Sum over operators and the variance of its noise, float64 of shape (zones,).
+    """
     told = (register > 0) & (counted > GATE * np.sqrt(noise)) & (counted > 0)
     if told.sum() < 2:
         summed = float(counted[register > 0].sum())

@@ -147,6 +147,7 @@ SCENARIOS = (
     Scenario("one operator", (True, False, False)),
     Scenario("three operators, σ = 200", sigma=200.0),
     Scenario("two operators, σ = 200", _FIRST_TWO, sigma=200.0),
+    Scenario("three operators, noise alone (σ = 10⁶)", sigma=1e6, by_size=True),
     Scenario("third missing, total unknown", _FIRST_TWO, total_known=False),
     Scenario("second missing, total unknown", _OUTER, total_known=False),
     Scenario("first missing, total unknown", _LAST_TWO, total_known=False),

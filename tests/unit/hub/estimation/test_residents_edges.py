@@ -11,6 +11,7 @@ import pytest
 from hub.estimation.drift import Drift
 from hub.estimation.residents import Assumed, Period, Residents, Total, residents
 from privacy.errors import UsageProblem
+from tests.statistical.scenarios import MARKET, SCENARIOS, belgium, generate
 
 # No drift of anything: what remains is noise, chance and the spread of growth.
 BARE = Assumed(
@@ -202,3 +203,21 @@ def test_where_tau_is_told_from_zero_the_formula_gives_the_errors() -> None:
     formula = residents(*args, market=np.array([1.0]))
     asked = residents(*args, market=np.array([1.0]), chance=np.random.default_rng(1))
     assert np.array_equal(formula.sd, asked.sd)
+
+
+def test_intervals_of_new_zones_hold() -> None:
+    country, chance = belgium(), np.random.default_rng(8)
+    assumed = SCENARIOS[0].assumed()
+    inside = []
+    for _ in range(15):
+        before, now = generate(SCENARIOS[0], country, chance)
+        new = chance.random(589) < 0.05
+        then = Period(np.where(new, 0.0, before.counts), np.where(new, 0.0, before.noise), before.present)
+        register = np.where(new, 0.0, country.then)
+        total = float(country.now.sum())
+        found = residents(register, then, now, np.ones((589, 1)), assumed, market=MARKET, total=total)
+        low, high = found.interval(0.95)
+        inside.append(((low <= country.now) & (country.now <= high))[new])
+        assert (found.experimental | found.imputed)[new].all()
+    # Some 440 zones: a standard error of one per cent.
+    assert 0.91 <= np.concatenate(inside).mean() <= 0.99
