@@ -188,13 +188,8 @@ def _assembled(
     grown = register > 0
     estimate = np.where(grown, register * np.exp(found.value), empty.estimate)
     own = np.where(grown, _mse(found, chosen, chance), empty.mse)
-    weights = estimate / estimate.sum()
-    whole = (
-        float(weights**2 @ own)
-        + _of_beta(found, chosen, np.where(grown, weights, 0.0))
-        + float((empty.beside**2).sum() / estimate.sum() ** 2)
-    )
     shared = together.variance if chosen.counted else 0.0
+    whole = _whole(estimate, own, found, chosen, grown) + float((empty.beside**2).sum() / estimate.sum() ** 2)
     adjustment, errors = benchmark(estimate, Errors(own, whole, shared), chosen.total)
     variance = errors.zones
     noise = np.where(grown, found.gamma**2 * np.where(seen.measured, seen.growth.noise, 0.0), empty.noise)
@@ -238,9 +233,11 @@ def _part(some: Values, variance: Values) -> Values:
     return np.asarray(np.minimum(some / np.where(variance > 0, variance, np.inf), 1.0))
 
 
-def _of_beta(found: Predicted, chosen: Model, weights: Values) -> float:
-    """Return what zones' predictions have in common through the coefficients, beyond each one's own part."""
-    of_zones = (weights * (1 - found.gamma))[:, None] * chosen.areas.covariates
+def _whole(estimate: Values, own: Values, found: Predicted, chosen: Model, grown: Mask) -> float:
+    """Return the variance of the logarithm of the sum: zones' own, and what they have in common through β̂."""
+    weights = estimate / estimate.sum()
+    of_zones = np.where(grown, weights * (1 - found.gamma), 0.0)[:, None] * chosen.areas.covariates
     together = of_zones.sum(axis=0)
-    own = ((of_zones @ chosen.fitted.covariance) * of_zones).sum()
-    return float(together @ chosen.fitted.covariance @ together - own)
+    # Each zone's own part of that is in its mean squared error.
+    counted = ((of_zones @ chosen.fitted.covariance) * of_zones).sum()
+    return float(weights**2 @ own + together @ chosen.fitted.covariance @ together - counted)

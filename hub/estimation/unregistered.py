@@ -3,8 +3,8 @@ r"""Zones in which nobody was registered: a new zone, or one without residents t
 There is nothing to grow from: N₀ = 0. What is counted there now beyond what was counted then are new people, seen
 with the coverage of other zones,
 
-    N̂ = (Y₁ − Y₀)/c,    log c_z = log(Y₀z/N₀z) = β + u_z,
-    Var(log N̂) = (V₀ + V₁ + Y₀ + Y₁)/(Y₁ − Y₀)² + τ_c² + Var(β̂)
+    N̂ = (Y₁ − Y₀)/c·exp(−v/2),    log c_z = log(Y₀z/N₀z) = β + u_z,
+    v = Var(log N̂) = (V₀ + V₁ + Y₀ + Y₁)/(Y₁ − Y₀)² + τ_c² + Var(β̂)
 
 with τ_c the spread of coverage between zones (Fay and Herriot 1979, JASA 74, 269-277, with a constant alone). Y₀
 are phones that were there without residents (a port, barracks); in a zone on new ground both Y₀ and V₀ are zero.
@@ -72,9 +72,11 @@ def unregistered(register: Values, before: tuple[Values, Values], now: tuple[Val
     stands_out = empty & (new > GATE * np.sqrt(variance)) & (new > 0)
     coverage, spread = usual_coverage(register, first, noise_first)
     beyond = np.where(stands_out, new, 1.0)
+    mse = np.where(stands_out, variance / beyond**2 + spread, 0.0)
     return Found(
-        estimate=np.where(stands_out, beyond / coverage, 0.0),
-        mse=np.where(stands_out, variance / beyond**2 + spread, 0.0),
+        # Right on average as a number of persons, not as its logarithm: sums over zones must be right.
+        estimate=np.where(stands_out, beyond / coverage * np.exp(-mse / 2), 0.0),
+        mse=mse,
         noise=np.where(stands_out, noise / beyond**2, 0.0),
         beside=np.where(empty & ~stands_out, np.sqrt(variance) / coverage, 0.0),
         experimental=stands_out,
