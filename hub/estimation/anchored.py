@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
+from hub.estimation.estimated import Estimated, alone, columns_of, levels_of
 from hub.estimation.presence import Answer as Weighted
 from hub.estimation.presence import Presence, Weights, averaged
 from hub.estimation.published import Column, Figures, normal_interval, share_of
@@ -102,5 +102,5 @@ def _figures(
         gamma=np.ones(shape),
         noise_share=share_of(found.noise, variance),
         imputed=np.zeros(shape, dtype=bool),
-        flag=flags_of(question, shape),
+        flag=alone(question, shape),
     )

@@ -33,7 +33,7 @@ def by_ratio(question: Question) -> Estimated:
                 gamma=np.ones(shape),
                 noise_share=share_of(found.noise, found.std_error**2),
                 imputed=np.zeros(shape, dtype=bool),
-                flag=flags_of(question, shape),
+                flag=flags_of(question, membership),
             )
         )
     return Estimated(

@@ -16,7 +16,7 @@ scaled to the variance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,47 @@ Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 #: Where no growth is taken, no shares drift.
 NO_DRIFT = Drift(0.0, np.inf)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the errors of logarithms are made of, so that sums over zones can have theirs.
+
+    Attributes
+    ----------
+    alone
+        Variance of every zone's own error, float64 of shape (zones,).
+    loadings
+        What all zones' errors have in common through the model, by independent parts of variance 1: float64 of
+        shape (zones, parts).
+    pull
+        α: how far the sum was drawn to a total.
+    shared
+        Variance that all zones share still, c and what is left of a total's.
+    uncertain, freedom
+        The part of `shared` that is known with few degrees of freedom, and these.
+    """
+
+    alone: Values
+    loadings: Values
+    pull: float
+    shared: float
+    uncertain: float
+    freedom: float
+
+    def of(self, share: Values, weights: Values) -> Values:
+        """Return the variance of the logarithm of sums, float64 of shape (areas,).
+
+        Parameters
+        ----------
+        share
+            Part of each zone in each sum, float64 of shape (areas, zones).
+        weights
+            Part of each zone in the whole, float64 of shape (zones,).
+        """
+        moved = share - self.pull * weights
+        through = moved @ self.loadings
+        return np.asarray(moved**2 @ self.alone + (through**2).sum(axis=1) + self.shared)
 
 
 @dataclass(frozen=True)
@@ -68,6 +109,8 @@ class Residents:
         What contradicts the assumptions.
     notes
         What a reader must know besides: who is not in the sums, where growth comes from.
+    parts
+        What the errors are made of; None where sums over zones are not asked for.
     """
 
     estimate: Values
@@ -88,6 +131,43 @@ class Residents:
     used: Mask
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    parts: Parts | None = None
+
+    def of(self, membership: Values) -> Residents:
+        """Return the residents of areas that are sums of zones.
+
+        Parameters
+        ----------
+        membership
+            0 or 1, float64 of shape (areas, zones).
+
+        Raises
+        ------
+        ValueError
+            If it is not known what the errors are made of.
+        """
+        if self.parts is None:
+            raise ValueError("sums need to know what the errors of zones are made of")
+        estimate = membership @ self.estimate
+        inside = membership * self.estimate
+        share = inside / np.where(estimate > 0, estimate, 1.0)[:, None]
+        variance = self.parts.of(share, self.estimate / self.estimate.sum())
+        zones = membership.sum(axis=1)
+        mean = np.where(estimate[:, None] > 0, share, membership / zones[:, None])
+        noise = (share * self.sd) ** 2 @ self.noise_share
+        return replace(
+            self,
+            estimate=estimate,
+            sd=np.sqrt(variance),
+            freedom=welch(variance, self.parts.uncertain, self.parts.freedom),
+            # Sums of several zones are nearer to normal than each is.
+            tails=np.where(zones > 1, np.inf, self.tails[membership.argmax(axis=1)]),
+            beside=np.sqrt(membership @ self.beside**2),
+            gamma=mean @ self.gamma,
+            noise_share=np.minimum(noise / np.where(variance > 0, variance, np.inf), 1.0),
+            imputed=np.asarray((membership @ ~self.imputed) == 0),
+            experimental=np.asarray((membership @ ~self.experimental) == 0),
+        )
 
     def interval(self, level: float) -> tuple[Values, Values]:
         """Return the lower and upper ends of intervals of a confidence level; none is below zero."""
@@ -184,6 +264,14 @@ class Errors:
         return self.whole + self.common + self.known
 
 
+def pull_of(errors: Errors, total: Total | None) -> float:
+    """Return α: how far a total draws the sum to itself, 0 without one and 1 if it is known exactly."""
+    if total is None:
+        return 0.0
+    variance = total.sd**2
+    return 1.0 if variance <= 0 else errors.total / (errors.total + variance)
+
+
 def benchmark(estimate: Values, errors: Errors, total: Total | None) -> tuple[float, Errors]:
     """Return the factor that draws estimates to a total, and the errors that remain.
 
@@ -200,7 +288,7 @@ def benchmark(estimate: Values, errors: Errors, total: Total | None) -> tuple[fl
         return 1.0, errors
     summed = float(estimate.sum())
     weights, variance = estimate / summed, total.sd**2
-    pull = 1.0 if variance <= 0 else errors.total / (errors.total + variance)
+    pull = pull_of(errors, total)
     own = errors.own * (1 - 2 * pull * weights) + pull**2 * float(weights**2 @ errors.own)
     rest = (1 - pull) ** 2
     return (total.value / summed) ** pull, Errors(

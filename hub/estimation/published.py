@@ -58,6 +58,8 @@ class Figures:
         CL_CONF_STATUS of each cell: F, N where one operator stands alone, O where one dominates.
     adjustment
         Factor by which estimates were scaled to what is known.
+    experimental
+        Where there is no register to grow from (CL_OBS_STATUS G); None if nowhere.
     """
 
     level: str
@@ -72,6 +74,7 @@ class Figures:
     imputed: Mask
     flag: NDArray[np.str_]
     adjustment: float = 1.0
+    experimental: Mask | None = None
 
 
 def normal_interval(estimate: Values, std_error: Values) -> Interval:

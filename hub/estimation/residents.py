@@ -26,7 +26,7 @@ from hub.estimation.blup import Areas, Predicted, predict, scatter_of_size
 from hub.estimation.bootstrap import bootstrap
 from hub.estimation.country import Common, Model, common, model
 from hub.estimation.drift import Drift, drift_factor, zone_drift
-from hub.estimation.figures import Errors, Residents, Total, benchmark, heavier, welch
+from hub.estimation.figures import Errors, Parts, Residents, Total, benchmark, heavier, pull_of, welch
 from hub.estimation.period import GATE, Growth, Period, by_operator, growth, zone_shares
 from hub.estimation.unregistered import Found, unregistered
 from privacy.errors import UsageProblem
@@ -190,7 +190,8 @@ def _assembled(
     own = np.where(grown, _mse(found, chosen, chance), empty.mse)
     shared = together.variance if chosen.counted else 0.0
     whole = _whole(estimate, own, found, chosen, grown) + float((empty.beside**2).sum() / estimate.sum() ** 2)
-    adjustment, errors = benchmark(estimate, Errors(own, whole, shared), chosen.total)
+    before = Errors(own, whole, shared)
+    adjustment, errors = benchmark(estimate, before, chosen.total)
     variance = errors.zones
     noise = np.where(grown, found.gamma**2 * np.where(seen.measured, seen.growth.noise, 0.0), empty.noise)
     heavy = np.where(grown, (1 - found.gamma) ** 2 * (chosen.fitted.tau**2 + chosen.areas.scatter), 0.0)
@@ -213,7 +214,19 @@ def _assembled(
         used=seen.both,
         warnings=contradicted(chosen.fitted, chosen.areas.of(seen.measured), assumed),
         notes=notes + ([chosen.note] if chosen.note else []),
+        parts=_parts(own, found, chosen, grown, (pull_of(before, chosen.total), errors, together.freedom)),
     )
+
+
+def _parts(
+    own: Values, found: Predicted, chosen: Model, grown: Mask, left: tuple[float, Errors, float]
+) -> Parts:
+    """Return what the errors are made of: zones' own, the model's, and what is left of what all zones share."""
+    pull, errors, freedom = left
+    root = np.linalg.cholesky(chosen.fitted.covariance) if chosen.fitted.covariance.any() else 0.0
+    loadings = np.where(grown, 1 - found.gamma, 0.0)[:, None] * (chosen.areas.covariates @ root)
+    alone = np.maximum(own - (loadings**2).sum(axis=1), 0.0)
+    return Parts(alone, loadings, pull, errors.common + errors.known, errors.common, freedom)
 
 
 def _mse(found: Predicted, chosen: Model, chance: np.random.Generator | None) -> Values:

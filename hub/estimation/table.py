@@ -73,7 +73,9 @@ def _row(
 ) -> dict[str, object]:
     operators, rho = provenance
     value, error = float(figures.estimate[cell]), float(figures.std_error[cell])
-    status = obs_status(value, error, float(figures.size[cell]), imputed=bool(figures.imputed[cell]))
+    status = obs_status(value, error, float(figures.size[cell]))
+    if status != "Q":
+        status = _instead(figures, cell) or status
     shown, ends = status != "Q", figures.interval
     return {
         "counterpart_area": column.counterpart,
@@ -100,8 +102,15 @@ def _row(
     }
 
 
-def obs_status(value: float, std_error: float, size: float, *, imputed: bool = False) -> str:
-    """Return E, U or Q by the coefficient of variation, I instead of E and U where nothing was measured.
+def _instead(figures: Figures, cell: tuple[int, int]) -> str:
+    """Return what is said instead of E and U: I where nothing was measured, G where there is no register."""
+    if figures.experimental is not None and figures.experimental[cell]:
+        return "G"
+    return "I" if figures.imputed[cell] else ""
+
+
+def obs_status(value: float, std_error: float, size: float) -> str:
+    """Return E, U or Q by the coefficient of variation.
 
     The standard error is held against the estimate and against the registered population, and the worse of
     the two decides. The estimate alone would publish just those small areas whose noise points upward.
@@ -112,12 +121,8 @@ def obs_status(value: float, std_error: float, size: float, *, imputed: bool = F
         The estimate and its standard error.
     size
         Registered persons of the area: public, and without noise.
-    imputed
-        Whether the estimate is that of a model alone.
     """
     base = min(value, size)
     if base <= 0 or std_error > CV_UNRELIABLE * base:
         return "Q"
-    if imputed:
-        return "I"
     return "E" if std_error <= CV_NORMAL * base else "U"

@@ -113,7 +113,7 @@ class Publication(Document):
     levels: tuple[Name, ...] = Field(min_length=1)
     min_operators: int = Field(strict=True, ge=1)
     collect_seconds: int = Field(strict=True, ge=1, le=10**7)
-    dominance_percent: int = Field(strict=True, ge=50, le=100)
+    dominance_percent: int = Field(strict=True, ge=51, le=99)
 
 
 class Calibration(Document):
