@@ -77,7 +77,7 @@ def test_zones_grow_as_their_counts_did_and_districts_are_sums_of_zones() -> Non
     assert values[:5] == pytest.approx(PERSONS * GROWTH, rel=0.006)
     assert values[5:] == pytest.approx([values[:2].sum(), values[2], values[3:5].sum()], abs=1)
     assert set(table["obs_status"].to_pylist()) == {"E"}
-    assert min(table["gamma"].to_pylist()) >= 0.8, "noise is small beside the growth"
+    assert min(table["gamma"].to_pylist()) >= 0.7, "noise is small beside the growth"
     assert report_of(table)["method"].startswith("growth of counts since the register of 2026-05-01")
 
 
