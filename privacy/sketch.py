@@ -5,8 +5,8 @@ each. With n persons at each of two operators, their intersection is estimated w
 
     m·(n/m + v)² = n²/m + 2·n·v + m·v²,
 
-few cells being crowded and many being noisy. It is least, 4·n·v, at m = n/v = 2ρ·n. A power of two lets a hash be cut to
-a cell without bias; the nearest one costs at most 3 % of variance: (2 + √2 + 1/√2)/4 = 1.03.
+few cells being crowded and many being noisy. It is least, 4·n·v, at m = n/v = 2ρ·n. A power of two lets a hash be cut
+to a cell without bias; the nearest one costs at most 3 % of variance: (2 + √2 + 1/√2)/4 = 1.03.
 """
 
 from __future__ import annotations
@@ -44,4 +44,4 @@ def bins_for(persons: int, rho: float) -> int:
             todo="Give the public count of persons at one operator, and the ρ of the release.",
         )
     best = 2.0 * rho * persons
-    return min(max(2 ** max(round(math.log2(best)), 0), FEWEST_BINS), MOST_BINS)
+    return min(max(1 << max(round(math.log2(best)), 0), FEWEST_BINS), MOST_BINS)

@@ -1,23 +1,13 @@
 r"""Persons in the union of several operators, from union sketches.
 
-The sketch (`hub.estimation.sketch`) measures sizes, pairs and triples: y, with the covariance V. Pairs β are taken as
-they are measured; triples are mostly noise where ρ is small, and are shrunk to what the multiplicity model
-(`hub.estimation.multiplicity`) expects of the pairs. It is one linear mixed model,
+    U = S_1 − Σ_{r ≥ 2} M_r
 
-    y = Xβ + Zw + e,    Var(w) = P,    Var(e) = V,    Ω = ZPZ' + V,
-    β̂ = (X'Ω⁻¹X)⁻¹X'Ω⁻¹y,    ŵ = PZ'Ω⁻¹(y − Xβ̂)
+with sizes S_1 from the sketches' totals, or from a better count, and the numbers M_r of persons at r operators
+or more from the sketches' pairs and triples (`hub.estimation.sketch`), as the mixed model of
+`hub.estimation.union_model` predicts them. Noise of sizes is independent of the rest, so variances add.
 
-whose best linear unbiased prediction of any Aβ + Bw is Cy with C = AK + BPZ'Ω⁻¹(I − XK), β̂ = Ky (Henderson 1975,
-Biometrics 31, 423-447; Robinson 1991, Statistical Science 6, 15-51). Its error has two parts that do not touch:
-
-    C·V·C'                      noise, and chance of the cells
-    (CZ − B)·P·(CZ − B)'        what the model does not know beforehand
-
-w holds the deviations of the chain, and of each triple from its part of all triples: n_abc = p_abc·S_3 + u_abc, with p as
-if persons chose operators independently by size, and Σu = 0. Without noise the triples stay as measured; with infinite
-noise the model alone remains, with its own uncertainty. V and P depend on what is estimated: three rounds settle them.
-Nothing is clipped but inside V. An operator that did not answer is not in the union: what is estimated is persons at
-one of those that did, and factors from it apply to the sum over just these operators.
+An operator that did not answer is not in the union: what is estimated is persons at one of those that did, and a
+factor from it applies to the sum over just these operators. Estimates may be negative, where there is only noise.
 """
 
 from __future__ import annotations
@@ -28,21 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from hub.estimation.multiplicity import (
-    Chain,
-    GoingOn,
-    chain,
-    deviations,
-    intersections_of,
-    squares_expected,
-)
-from hub.estimation.sketch import Integers, Moments, Sums, covariance, moments, subsets
+from hub.estimation.multiplicity import GoingOn
+from hub.estimation.sketch import Integers, Moments, Sums, moments
+from hub.estimation.union_model import Fitted, Model
 
 Values = NDArray[np.float64]
-#: Relative standard deviation of a triple around its part of all triples.
-SPREAD = 0.5
-#: Rounds in which variances follow the estimates.
-_ROUNDS = 3
 #: Standard deviations of a disagreement that is warned of: a chance of one in a thousand.
 _APART = 3.29
 
@@ -144,131 +124,9 @@ def union_of(sums: Sums, noise: Values, going_on: GoingOn, known: Known | None =
     sizes, variance = (measured.sizes, sums.cells * noise) if known is None else (known.sizes, known.variance)
     if operators == 1:
         return _alone(sizes, variance)
-    model = _Model.of(operators, going_on, sizes)
+    model = Model.of(operators, going_on, sizes)
     fitted = model.fit(measured, noise, sizes)
     return _result(model, fitted, measured, sizes, variance)
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """Predictions of the model's targets, what they are made with, and both parts of their errors' covariance."""
-
-    value: Values
-    weights: Values
-    by_noise: Values
-    by_prior: Values
-    measured_covariance: Values
-    disagreement: float
-
-    def sd(self, targets: slice) -> Values:
-        """Return standard deviations of some of the targets."""
-        return np.sqrt(np.maximum(np.diag(self.by_noise + self.by_prior)[targets], 0.0))
-
-
-@dataclass(frozen=True)
-class _Model:
-    """X, Z, A and B of the module's formulas; the targets are M_2 … M_k, pairs, triples."""
-
-    operators: int
-    mean: Values
-    sd: Values
-    chain: Chain
-    parts: Values
-    x: Values
-    z: Values
-    a: Values
-    b: Values
-
-    @staticmethod
-    def of(operators: int, going_on: GoingOn, sizes: Values) -> _Model:
-        mean, sd = going_on.of(operators)
-        links = chain(mean)
-        pairs = len(subsets(operators, 2))
-        parts = _parts(operators, sizes)
-        in_triples = intersections_of(operators, 3)[1:]
-        own = np.eye(pairs)
-        # Columns of w: the deviations of the chain, then one of each triple.
-        from_pairs = np.outer(parts, np.full(pairs, in_triples @ links.on_pairs))
-        from_w = np.hstack([np.outer(parts, in_triples @ links.on_deviations), np.eye(parts.size)])
-        x = np.vstack([own, from_pairs])
-        z = np.vstack([np.zeros((pairs, from_w.shape[1])), from_w])
-        upper = np.outer(links.on_pairs, np.ones(pairs))
-        upper_w = np.hstack([links.on_deviations, np.zeros((operators - 1, parts.size))])
-        return _Model(operators, mean, sd, links, parts, x, z, np.vstack([upper, x]), np.vstack([upper_w, z]))
-
-    def fit(self, measured: Moments, noise: Values, sizes: Values) -> _Fitted:
-        """Predict all targets; variances follow the estimates in a few rounds."""
-        y = np.concatenate([measured.pairs, measured.triples])
-        chained = slice(0, self.operators - 1)
-        value = self.a @ measured.pairs
-        squares = squares_expected(float(value[0]) ** 2, self.mean, self.sd)
-        of_triples = float(intersections_of(self.operators, 3)[1:] @ value[chained]) ** 2
-        for _round in range(_ROUNDS):
-            spread = covariance(self._persons(value, sizes), measured.cells, noise)
-            fitted = self._predict(y, spread, self._prior(squares, of_triples))
-            value, error = fitted.value, (fitted.by_noise + fitted.by_prior)[chained, chained]
-            squares = (value[chained] ** 2 + np.diag(error))[: self.mean.size]
-            in_triples = intersections_of(self.operators, 3)[1:]
-            of_triples = float((in_triples @ value[chained]) ** 2 + in_triples @ error @ in_triples)
-        return fitted
-
-    def _prior(self, squares: Values, of_triples: float) -> Values:
-        """Return P: the chain's deviations, and those of triples around their parts, which add up to zero."""
-        steps = self.mean.size
-        around = np.eye(self.parts.size) - np.outer(self.parts, np.ones(self.parts.size))
-        found = np.zeros((steps + self.parts.size,) * 2)
-        found[:steps, :steps] = np.diag(deviations(squares, self.sd))
-        found[steps:, steps:] = SPREAD**2 * of_triples * (around * self.parts**2) @ around.T
-        return found
-
-    def _predict(self, y: Values, spread: Values, prior: Values) -> _Fitted:
-        whole = self.z @ prior @ self.z.T + spread
-        solved = np.linalg.solve(whole, self.x)
-        of_beta = np.linalg.inv(self.x.T @ solved)
-        k = of_beta @ solved.T
-        residual = np.eye(y.size) - self.x @ k
-        weights = self.a @ k + self.b @ prior @ np.linalg.solve(whole, self.z).T @ residual
-        off = weights @ self.z - self.b
-        return _Fitted(
-            weights @ y,
-            weights,
-            weights @ spread @ weights.T,
-            off @ prior @ off.T,
-            spread,
-            self._disagreement(residual @ y, whole - self.x @ of_beta @ self.x.T),
-        )
-
-    def _disagreement(self, residual: Values, expected: Values) -> float:
-        """Return by how many standard deviations the measured triples are, in sum, off the model."""
-        if not self.parts.size:
-            return 0.0
-        triples = np.arange(residual.size) >= residual.size - self.parts.size
-        return float(residual[triples].sum() / np.sqrt(expected[np.ix_(triples, triples)].sum()))
-
-    def _persons(self, value: Values, sizes: Values) -> Values:
-        """Return n_S of every set for the variances: not negative, no part larger than the whole, shape (2**k,)."""
-        at_least = np.concatenate([[0.0], value[: self.operators - 1]])
-        persons = np.zeros(2**self.operators)
-        place = self.operators - 1
-        for size in range(1, self.operators + 1):
-            sets = subsets(self.operators, size)
-            even = float(intersections_of(self.operators, size) @ at_least) / len(sets)
-            for number, members in enumerate(sets):
-                mask = sum(1 << one for one in members)
-                told = sizes[number] if size == 1 else value[place + number] if size < 4 else even
-                whole = min((persons[mask ^ (1 << one)] for one in members), default=0.0)
-                persons[mask] = max(told, 0.0) if size == 1 else min(max(told, 0.0), whole)
-            place += len(sets) if size in {2, 3} else 0
-        return persons
-
-
-def _parts(operators: int, sizes: Values) -> Values:
-    """Return each triple's part of all triples if operators are chosen independently, by size."""
-    positive = np.maximum(sizes, 0.0)
-    products = np.array([positive[list(one)].prod() for one in subsets(operators, 3)])
-    if products.sum() > 0:
-        return np.asarray(products / products.sum())
-    return np.full(products.size, 1.0 / max(products.size, 1))
 
 
 def _alone(sizes: Values, variance: Values) -> UnionEstimate:
@@ -281,7 +139,7 @@ def _alone(sizes: Values, variance: Values) -> UnionEstimate:
 
 
 def _result(
-    model: _Model, fitted: _Fitted, measured: Moments, sizes: Values, variance: Values
+    model: Model, fitted: Fitted, measured: Moments, sizes: Values, variance: Values
 ) -> UnionEstimate:
     operators = model.operators
     chained = slice(0, operators - 1)

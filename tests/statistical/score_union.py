@@ -133,9 +133,9 @@ def markdown(scores: Sequence[Score]) -> str:
         [
             "## Persons at several operators",
             "",
-            "n persons at each of k operators; 12 % of persons have a second one, 1 % a third, .3 % a fourth, .05 % a fifth.",
-            "Third and further operators are known from a survey of 10,000 persons, a new one in each replication, unless",
-            "the scenario says otherwise. Percent of the union.",
+            "n persons at each of k operators; 12 % of persons have a second one, 1 % a third, .3 % a fourth and",
+            ".05 % a fifth. Third and further operators are known from a survey of 10,000 persons, a new one in each",
+            "replication, unless the scenario says otherwise. Percent of the union.",
             "",
             f"| {' | '.join(_COLUMNS)} |",
             f"|{'---|' * len(_COLUMNS)}",

@@ -1,12 +1,14 @@
 """Operators that share persons, and the sums of their sketches drawn cell by cell.
 
-Persons of each exact set of operators fall into cells independently, a Poisson number in each cell. Given their total,
-which is the truth of the replication, that is just a fixed number of persons and a uniform hash. Cells are added up as
-they are drawn and never stored; the estimator looks at those sums alone (`hub.estimation.sketch.Sums`).
+Persons of each exact set of operators fall into cells independently, a Poisson number in each cell. Given their
+total, which is the truth of the replication, that is just a fixed number of persons and a uniform hash. Cells
+are added up as they are drawn and never stored; the estimator looks at those sums alone
+(`hub.estimation.sketch.Sums`).
 
-Draws: alias tables (Walker 1977, ACM Trans. Math. Software 3, 253-256) to 2⁻³² of probability, fed by SplitMix64
-(Steele, Lea and Flood 2014, OOPSLA, 453-472). An operator's own persons and its noise in a cell are one draw from their
-product; persons of several operators are a Poisson number in each block of cells, and fall into its cells at random.
+Draws: alias tables (Walker 1977, ACM Trans. Math. Software 3, 253-256) to 2⁻³² of probability, fed by
+SplitMix64 (Steele, Lea and Flood 2014, OOPSLA, 453-472). An operator's own persons and its noise in a cell are
+one draw from their product; persons of several operators are a Poisson number in each block of cells, and fall
+into its cells at random.
 """
 
 from __future__ import annotations
@@ -118,7 +120,8 @@ def draw(world: Sharing, means: Values, seed: int) -> Drawn:
     members = np.array([[j in one for j in range(k)] for one in sets_of(k)], dtype=np.float64)
     origin = np.rint(means @ members / m)
     own = _stacked(tuple(means[:k] / m), world.rho)
-    first, second, third, by_set = _add(m // size, size, own, tables, members[k:], origin, np.uint64(seed))
+    everything = (own, tables, members[k:])
+    first, second, third, by_set = _add(m // size, size, everything, origin, np.uint64(seed))
     pairs, triples = tuple(zip(*subsets(k, 2), strict=True)), tuple(zip(*subsets(k, 3), strict=True))
     sums = Sums(m, first + m * origin, first, second[pairs], third[triples])
     return Drawn(sums, by_set)
@@ -175,17 +178,16 @@ def _pick(bits, threshold, other):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _own(state, x, j, origin, own, by_set):  # type: ignore[no-untyped-def]
-    """Fill a block with an operator's own persons and noise."""
+def _own(state, row, own, j):  # type: ignore[no-untyped-def]
+    """Fill an operator's row of a block with its own persons and noise; return their number too."""
     thresholds, others, persons, both = own
     threshold, other, seen = thresholds[j], others[j], 0
-    for i in range(x.shape[1]):
+    for i in range(row.size):
         state += _STEP
         place = _pick(_mixed(state), threshold, other)
-        x[j, i] = both[place] - origin[j]
+        row[i] = both[place]
         seen += persons[place]
-    by_set[j] += seen
-    return state
+    return state, seen
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -225,15 +227,18 @@ def _products(x, product, first, second, third):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _add(blocks, size, own, shared, members, origin, seed):  # type: ignore[no-untyped-def] # noqa: PLR0917
-    """Draw so many blocks of cells, their number a power of two, and add up their products."""
+def _add(blocks, size, tables, origin, seed):  # type: ignore[no-untyped-def]
+    """Draw so many blocks of cells, their size a power of two, and add up their products."""
+    own, shared, members = tables
     state, k = _mixed(seed + _STEP), origin.size
     first, second, third = np.zeros(k), np.zeros((k, k)), np.zeros((k, k, k))
     by_set = np.zeros(k + members.shape[0], np.int64)
     x, product = np.empty((k, size)), np.empty(size)
     for _block in range(blocks):
         for j in range(k):
-            state = _own(state, x, j, origin, own, by_set)
+            state, seen = _own(state, x[j], own, j)
+            x[j] -= origin[j]
+            by_set[j] += seen
         state = _shared(state, x, shared, members, by_set)
         _products(x, product, first, second, third)
     return first, second, third, by_set
