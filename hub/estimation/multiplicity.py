@@ -4,12 +4,12 @@ With M_r persons at r operators or more, of k,
 
     persons in the union      U   = M_1
     sums of intersections     S_s = Σ_|S|=s n_S = Σ_r C(r − 1, s − 1)·M_r
-    model                     M_{r+1} = q_r·M_r + w_r, w_r of mean 0 and sd σ_r·|M_r|, r = 2 … k − 1
+    model, r = 2 … k − 1      M_{r+1} = q_r·M_r + w_r, w_r of mean 0 and sd σ_r·|M_r|
 
 S_1 and S_2 are measured well, S_3 badly, higher ones not at all: only the chain says how many of those with a
-second operator have a third, a fourth, and so on, and w_r how far that can be wrong. With all q alike it is a geometric
-distribution.
-Everything is linear in S_1, S_2 and w: from S_2 = Σ (r − 1)·M_r follows M_2, then all the others, and
+second operator have a third, a fourth, and so on, and w_r how far that can be wrong. With all q alike it is a
+geometric distribution. Everything is linear in S_1, S_2 and w: from S_2 = Σ (r − 1)·M_r follows M_2, then all
+the others, and
 
     U = S_1 − Σ_{r ≥ 2} M_r = S_1 − S_2 + M_3 + 2·M_4 + 3·M_5 + …
 
