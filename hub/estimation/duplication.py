@@ -126,7 +126,8 @@ def combined(survey: Factor, sketch: Factor) -> Factor:
     if apart > APART:
         warning = (
             f"the survey ({survey.value:.3f} ± {survey.sd:.3f}) and the sketch "
-            f"({sketch.value:.3f} ± {sketch.sd:.3f}) are {apart:.1f} standard deviations apart: they do not count the same, and the sketch alone is used"
+            f"({sketch.value:.3f} ± {sketch.sd:.3f}) are {apart:.1f} standard deviations apart: "
+            "they do not count the same, and the sketch alone is used"
         )
         return Factor(sketch.value, sketch.sd, SKETCH, [*warnings, warning])
     weights = np.array([survey.sd, sketch.sd]) ** -2.0

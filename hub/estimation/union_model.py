@@ -115,14 +115,14 @@ class Model:
         of_triples = float(intersections_of(self.operators, 3)[1:] @ value[chained]) ** 2
         for _round in range(_ROUNDS):
             spread = covariance(self._persons(value, sizes), measured.cells, noise)
-            fitted = self._predict(y, spread, self._prior(squares, of_triples))
+            fitted = self.predict(y, spread, self.prior(squares, of_triples))
             value, error = fitted.value, (fitted.by_noise + fitted.by_prior)[chained, chained]
             squares = (value[chained] ** 2 + np.diag(error))[: self.mean.size]
             in_triples = intersections_of(self.operators, 3)[1:]
             of_triples = float((in_triples @ value[chained]) ** 2 + in_triples @ error @ in_triples)
         return fitted
 
-    def _prior(self, squares: Values, of_triples: float) -> Values:
+    def prior(self, squares: Values, of_triples: float) -> Values:
         """Return P: the chain's deviations, and those of triples around their parts, which add up to zero."""
         steps = self.mean.size
         around = np.eye(self.parts.size) - np.outer(self.parts, np.ones(self.parts.size))
@@ -131,7 +131,16 @@ class Model:
         found[steps:, steps:] = SPREAD**2 * of_triples * (around * self.parts**2) @ around.T
         return found
 
-    def _predict(self, y: Values, spread: Values, prior: Values) -> Fitted:
+    def predict(self, y: Values, spread: Values, prior: Values) -> Fitted:
+        """Predict all targets with given variances.
+
+        Parameters
+        ----------
+        y
+            Measured pairs and triples, shape (measured,).
+        spread, prior
+            V, shape (measured, measured), and P, shape (w, w).
+        """
         whole = self.z @ prior @ self.z.T + spread
         solved = np.linalg.solve(whole, self.x)
         of_beta = np.linalg.inv(self.x.T @ solved)
