@@ -36,7 +36,8 @@ class GoingOn:
     Attributes
     ----------
     mean, sd
-        One entry or more, each; the last one stands for all that follow. Means lie between 0 and 1.
+        One entry or more, each; the last one stands for all that follow. Means lie between 0 and 1, standard
+        deviations between 0 and ½, the largest that a probability can have.
     """
 
     mean: tuple[float, ...]
@@ -45,8 +46,8 @@ class GoingOn:
     def __post_init__(self) -> None:
         if not self.mean or len(self.mean) != len(self.sd):
             raise ValueError("each probability of going on needs a mean and a standard deviation")
-        if not all(0 <= mean <= 1 for mean in self.mean) or not all(0 <= sd < np.inf for sd in self.sd):
-            raise ValueError("probabilities of going on lie between 0 and 1, and their sd are not negative")
+        if not all(0 <= mean <= 1 for mean in self.mean) or not all(0 <= sd <= 0.5 for sd in self.sd):
+            raise ValueError("probabilities of going on lie between 0 and 1, and their sd between 0 and 1/2")
 
     @staticmethod
     def from_survey(at_least: Sequence[float], design_effect: float = 1.0) -> GoingOn:

@@ -88,9 +88,7 @@ def test_over_all_hashes_the_mean_is_the_intersection_and_the_covariance_is_the_
     mean, spread = enumerated(persons, operators, cells, noise)
     sets = [*combinations(range(operators), 2), *combinations(range(operators), 3)]
     assert mean == [sum(set(one) <= set(person) for person in persons) for one in sets]
-    found = covariance(
-        persons_by_mask(persons, operators), cells, np.full(operators, float(noise * noise))
-    )
+    found = covariance(persons_by_mask(persons, operators), cells, np.full(operators, float(noise * noise)))
     assert found == pytest.approx(np.array([[float(cell) for cell in row] for row in spread]), abs=1e-12)
 
 
@@ -142,12 +140,16 @@ def test_the_origin_of_sums_does_not_matter(counts: Counts, origin: int) -> None
         m,
         counts.sum(axis=1).astype(float),
         np.array([sum(row) for row in moved], float),
-        np.array([sum(a * b for a, b in zip(*(moved[j] for j in s), strict=True)) for s in subsets(k, 2)], float),
+        np.array(
+            [sum(a * b for a, b in zip(*(moved[j] for j in s), strict=True)) for s in subsets(k, 2)], float
+        ),
         np.array([sum(map(prod, zip(*(moved[j] for j in s), strict=True))) for s in subsets(k, 3)], float),
     )
     right = moments(Sums.of(counts))
     # What is lost to rounding is relative to the sums.
-    assert moments(sums).pairs == pytest.approx(right.pairs, abs=1e-6 + 1e-13 * float(np.abs(sums.second).max()))
+    assert moments(sums).pairs == pytest.approx(
+        right.pairs, abs=1e-6 + 1e-13 * float(np.abs(sums.second).max())
+    )
 
 
 def test_more_cells_than_a_block_add_up() -> None:
