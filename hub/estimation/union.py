@@ -6,8 +6,9 @@ with sizes S_1 from the sketches' totals, or from a better count, and the number
 or more from the sketches' pairs and triples (`hub.estimation.sketch`), as the mixed model of
 `hub.estimation.union_model` predicts them. Noise of sizes is independent of the rest, so variances add.
 
-An operator that did not answer is not in the union: what is estimated is persons at one of those that did, and a
-factor from it applies to the sum over just these operators. Estimates may be negative, where there is only noise.
+An operator that did not answer is not in the union: what is estimated is persons at one of those that did, and
+a factor from it applies to the sum over just these operators. Estimates may be negative, where there is only
+noise.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def test_over_all_hashes_the_mean_is_the_intersection_and_the_covariance_is_the_
 def test_two_persons_apart_vary_as_counted_by_hand() -> None:
     # m = 3, one person at a, another at b. Same cell (1/3): T = 2/3, n̂ = 1; else T = −1/3, n̂ = −1/2.
     # Mean 1/3 − 1/3 = 0, variance 1/3 + 2/3·1/4 = 1/2 = n_a·n_b/(m − 1).
-    assert enumerated([(0,), (1,)], 2, 3, 0) == ([0], [[Fraction(1, 2)]])
+    assert enumerated([(0,), (1,)], 2, 3, 0) == ([Fraction(0)], [[Fraction(1, 2)]])
     assert covariance(np.array([2.0, 1.0, 1.0, 0.0]), 3, np.zeros(2)) == pytest.approx(np.array([[0.5]]))
 
 

@@ -161,7 +161,7 @@ def test_the_order_of_operators_does_not_matter() -> None:
     assert other.sd == pytest.approx(one.sd)
     assert other.sizes.tolist() == one.sizes[order].tolist()
     place = {pair: number for number, pair in enumerate(subsets(4, 2))}
-    renamed = [place[tuple(sorted((order[a], order[b])))] for a, b in subsets(4, 2)]  # type: ignore[index]
+    renamed = [place[tuple(sorted((order[a], order[b])))] for a, b in subsets(4, 2)]
     assert other.pairs == pytest.approx(one.pairs[renamed])
 
 
