@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tests.benchmarks.figures import machine
-from tests.statistical import score_presence, score_residents
+from tests.statistical import score_presence, score_residents, score_union
 from tests.statistical.charts import Chart, save
 from tests.statistical.presence_world import WORLDS
 from tests.statistical.scenarios import SCENARIOS
@@ -41,6 +41,7 @@ SUBJECTS = {
         SCENARIOS, score_residents.evaluate, score_residents.markdown, score_residents.charts
     ),
     "presence": Subject(WORLDS, score_presence.evaluate, score_presence.markdown, score_presence.charts),
+    "union": Subject(score_union.WORLDS, score_union.evaluate, score_union.markdown),
 }
 
 
