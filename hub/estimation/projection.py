@@ -61,7 +61,9 @@ def nearest(start: Values, sets: Sequence[Projection], tolerance: float, rounds:
     sets
         Projections in one and the same metric.
     tolerance
-        Ends when a round changes no cell by more than this.
+        Ends when a round changes what each set takes of a cell by no more than this. Cells that stay are no sign:
+        they may stay for many rounds, and they do where sets have no point in common (Birgin and Raydan 2005, SIAM
+        Journal on Scientific Computing 26(4), 1405-1414).
     rounds
         Most rounds.
 
@@ -72,11 +74,12 @@ def nearest(start: Values, sets: Sequence[Projection], tolerance: float, rounds:
     """
     value, taken = start, [np.zeros_like(start) for _ in sets]
     for _ in range(rounds):
-        before = value
+        moved = 0.0
         for number, project in enumerate(sets):
             given = value + taken[number]
             value = project(given)
-            taken[number] = given - value
-        if np.abs(value - before).max() <= tolerance:
+            before, taken[number] = taken[number], given - value
+            moved = max(moved, float(np.abs(taken[number] - before).max()))
+        if moved <= tolerance:
             return value
     raise ValueError(f"no end after {rounds} rounds: the constraints contradict each other")

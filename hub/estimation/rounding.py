@@ -57,10 +57,12 @@ def round_tree(tree: Tree, value: Values, chance: Generator) -> Counts:
     Raises
     ------
     ValueError
-        If values are not finite, too large, or do not add up to 10⁻⁶.
+        If values are not finite, too large, of another shape, or do not add up to 10⁻⁶.
     """
+    if value.ndim != 2 or value.shape[0] != tree.size:
+        raise ValueError(f"{tree.size} nodes, but values {value.shape}")
     fixed = tree.summed(_fixed(value))
-    if value.shape[:1] != (tree.size,) or (np.abs(fixed / _ONE - value) > _lost(value)).any():
+    if (np.abs(fixed / _ONE - value) > _lost(value)).any():
         raise ValueError("values to be rounded do not add up")
     found = np.empty(value.shape, np.int64)
     again: NDArray[np.bool_] = np.ones(value.shape[1], np.bool_)
