@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from hub.estimation.constraints import sums_by
-from hub.estimation.tree import Depth, Tree
+from hub.estimation.tree import Families, Tree
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -66,25 +66,25 @@ def floor_tree(tree: Tree, value: Values, variance: Values) -> Floored:
         Their variances, float64 of shape (nodes, columns) or (nodes, 1).
     """
     found = np.maximum(value, 0.0)
-    for depth in tree.depths:
-        whole, nodes = found[depth.parents], depth.nodes
-        told = np.isfinite(whole) & np.isfinite(depth.total(value[nodes]))
-        known = told[depth.group]
+    for piece in tree.families:
+        whole, nodes = found[piece.parents], piece.nodes
+        told = np.isfinite(whole) & np.isfinite(piece.total(value[nodes]))
+        known = told[piece.group]
         weight = np.where(known, np.broadcast_to(variance[nodes], known.shape), 0.0)
-        shared = _shared(depth, np.where(known, value[nodes], 0.0), weight, np.where(told, whole, 0.0))
+        shared = _shared(piece, np.where(known, value[nodes], 0.0), weight, np.where(told, whole, 0.0))
         found[nodes] = np.where(known, shared, found[nodes])
     return Floored(found, (found == 0) & (value != 0))
 
 
-def _shared(depth: Depth, value: Values, variance: Values, whole: Values) -> Values:
+def _shared(piece: Families, value: Values, variance: Values, whole: Values) -> Values:
     """Return the nearest values of siblings that are not negative and sum to what their parent has."""
-    group = depth.group
-    most = depth.total(variance)
+    group = piece.group
+    most = piece.total(variance)
     weight = np.maximum(variance, _LAST * np.where(most > 0, most, 1.0)[group])
     kept = (whole > 0)[group]
     while True:
-        shares = depth.total(np.where(kept, weight, 0.0))
-        excess = depth.total(np.where(kept, value, 0.0)) - whole
+        shares = piece.total(np.where(kept, weight, 0.0))
+        excess = piece.total(np.where(kept, value, 0.0)) - whole
         found = value - weight * (excess / np.where(shares > 0, shares, 1.0))[group]
         negative = kept & (found < 0)
         if not negative.any():
@@ -104,7 +104,7 @@ def floor_table(value: Values, variance: Values) -> Floored:
 
     Notes
     -----
-    A negative grand total, and then negative margins, are set to zero first, as on a tree of one depth.
+    A negative grand total, and then negative margins, are set to zero first, as on a tree of one piece.
     """
     rows, columns = value.shape
     margins = [_margin(value.sum(axis=axis), variance.sum(axis=axis)) for axis in (1, 0)]

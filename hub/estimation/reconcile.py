@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.estimation.tree import Depth, Tree
+from hub.estimation.tree import Families, Tree
 
 Values = NDArray[np.float64]
 #: Two exact values of the same may differ by this share of themselves, which is what arithmetic may lose.
@@ -75,13 +75,13 @@ class Reconciled:
         # What is not determined is told by no node above it.
         lost = np.isinf(self.variance) & (self.share == 0)
         ours, theirs = left + np.zeros_like(spread), right + np.zeros_like(spread)
-        for depth in reversed(self.tree.depths):
-            nodes, sums = depth.nodes, []
+        for piece in reversed(self.tree.families):
+            nodes, sums = piece.nodes, []
             for weights in (ours, theirs):
-                sums.append(depth.total(self.share[nodes] * weights[nodes]))
-                weights[depth.parents] += sums[-1]
+                sums.append(piece.total(self.share[nodes] * weights[nodes]))
+                weights[piece.parents] += sums[-1]
             kept = [
-                weights[nodes] - told[depth.group] for weights, told in zip((ours, theirs), sums, strict=True)
+                weights[nodes] - told[piece.group] for weights, told in zip((ours, theirs), sums, strict=True)
             ]
             spread += (self.below[nodes] * kept[0] * kept[1]).sum(axis=0)
         touched = (lost & ((ours != 0) | (theirs != 0))).any(axis=0)
@@ -121,19 +121,19 @@ def reconcile(tree: Tree, measured: Values, variance: Values) -> Reconciled:
     missing = np.isinf(variance)
     value = np.where(missing, 0.0, measured)
     below = np.where(missing, 0.0, variance)
-    sums = [_up(depth, value, below, missing) for depth in reversed(tree.depths)]
+    sums = [_up(piece, value, below, missing) for piece in reversed(tree.families)]
     spread, share = np.empty_like(below), np.zeros_like(below)
     spread[0] = np.where(missing[0], np.inf, below[0])
     value[0] = np.where(missing[0], np.nan, value[0])
-    for depth, (total, variances, gaps) in zip(tree.depths, reversed(sums), strict=True):
-        nodes, group = depth.nodes, depth.group
+    for piece, (total, variances, gaps) in zip(tree.families, reversed(sums), strict=True):
+        nodes, group = piece.nodes, piece.group
         share[nodes], alone = _shares(below[nodes], missing[nodes], variances[group], gaps[group])
-        change = value[depth.parents] - total
+        change = value[piece.parents] - total
         # A share of zero takes nothing of a parent, not even that it is unknown.
         took = share[nodes] > 0
         value[nodes] += np.where(took, share[nodes] * change[group], 0.0)
         spread[nodes] = alone + np.where(
-            took, share[nodes] ** 2 * _or_one(spread[depth.parents][group], took), 0.0
+            took, share[nodes] ** 2 * _or_one(spread[piece.parents][group], took), 0.0
         )
         value[nodes] = np.where(np.isinf(spread[nodes]), np.nan, value[nodes])
     return Reconciled(tree, value, spread, below, share)
@@ -145,7 +145,7 @@ def _or_one(values: Values, chosen: NDArray[np.bool_]) -> Values:
 
 
 def _up(
-    depth: Depth, value: Values, below: Values, missing: NDArray[np.bool_]
+    piece: Families, value: Values, below: Values, missing: NDArray[np.bool_]
 ) -> tuple[Values, Values, NDArray[Any]]:
     """Join what children say to what was measured of their parents, in place.
 
@@ -153,9 +153,9 @@ def _up(
     -------
     Sums over the children of the values and of the variances of those that are told, and how many are not told.
     """
-    nodes, parents = depth.nodes, depth.parents
-    total, variances = depth.total(value[nodes]), depth.total(below[nodes])
-    gaps = depth.total(missing[nodes].astype(np.int64))
+    nodes, parents = piece.nodes, piece.parents
+    total, variances = piece.total(value[nodes]), piece.total(below[nodes])
+    gaps = piece.total(missing[nodes].astype(np.int64))
     own, told = ~missing[parents], gaps == 0
     both = variances + below[parents]
     gain = np.where(told & own, variances / np.where(both > 0, both, 1.0), np.where(own, 1.0, 0.0))

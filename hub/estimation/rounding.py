@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from hub.estimation.tree import Depth, Tree
+from hub.estimation.tree import Families, Tree
 
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -78,16 +78,16 @@ def _drawn(tree: Tree, fixed: Counts, chance: Generator) -> Counts:
     start = _start(np.ones_like(fraction[:1]), np.full_like(fraction[:1], _ONE), chance)
     up = np.zeros_like(found)
     up[0] = start[0] < fraction[0]
-    for depth in tree.depths:
-        up[depth.nodes] = _sampled(depth, fraction[depth.nodes], up[depth.parents], chance)
+    for piece in tree.families:
+        up[piece.nodes] = _sampled(piece, fraction[piece.nodes], up[piece.parents], chance)
     return np.asarray(found + up)
 
 
-def _sampled(depth: Depth, fraction: Counts, parent_up: Counts, chance: Generator) -> Counts:
-    """Return which nodes of a depth go up, 0 or 1, so that as many do as their parents say."""
-    start = _start(parent_up, depth.total(fraction) & (_ONE - 1), chance)[depth.group]
+def _sampled(piece: Families, fraction: Counts, parent_up: Counts, chance: Generator) -> Counts:
+    """Return which of the nodes go up, 0 or 1, so that as many do as their parents say."""
+    start = _start(parent_up, piece.total(fraction) & (_ONE - 1), chance)[piece.group]
     ends = np.cumsum(fraction, axis=0)
-    ends -= (ends[depth.starts] - fraction[depth.starts])[depth.group]
+    ends -= (ends[piece.starts] - fraction[piece.starts])[piece.group]
     # Points start, start + 1, ... (in units of _ONE) below the end of a node's part, and below its beginning.
     return np.asarray(
         ((ends - start - 1 + _ONE) >> _DIGITS) - ((ends - fraction - start - 1 + _ONE) >> _DIGITS)

@@ -21,11 +21,13 @@ from quorate.contract.zoning import ZONE, Zoning
 Indices = NDArray[np.int64]
 #: Parent of the root.
 NONE = -1
+#: About as many nodes are worked on at once, so that what is in between stays near the processor.
+PIECE = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Depth:
-    """The nodes of one depth below the root.
+class Families:
+    """Nodes of one depth below the root, whole families side by side.
 
     Attributes
     ----------
@@ -34,9 +36,9 @@ class Depth:
     parents
         Their parents, ascending, int64 of shape (groups,).
     starts
-        Where the children of each parent begin, counted from the first node of the depth, of the same shape.
+        Where the children of each parent begin, counted from the first of the nodes, of the same shape.
     group
-        Which of `parents` a node belongs to, int64 of shape (nodes of the depth,).
+        Which of `parents` a node belongs to, int64 of shape (nodes of these families,).
     """
 
     nodes: slice
@@ -45,7 +47,7 @@ class Depth:
     group: Indices
 
     def total(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return sums over siblings, shape (groups, ...), of values of shape (nodes of the depth, ...)."""
+        """Return sums over siblings, shape (groups, ...), of values of shape (nodes of these families, ...)."""
         return np.asarray(np.add.reduceat(values, self.starts, axis=0))
 
 
@@ -79,14 +81,13 @@ class Tree:
         return self.parent.size
 
     @cached_property
-    def depths(self) -> tuple[Depth, ...]:
-        """The depths below the root, from the top."""
-        found, first = [], 1
+    def families(self) -> tuple[Families, ...]:
+        """All nodes below the root, from the top, in pieces of one depth."""
+        found, first = list[Families](), 1
         while first < self.size:
             # All nodes of the depth above stand before `first`, so theirs are the children up to here.
             end = int(np.searchsorted(self.parent, first))
-            parents, starts, group = np.unique(self.parent[first:end], return_index=True, return_inverse=True)
-            found.append(Depth(slice(first, end), parents, starts.astype(np.int64), group.astype(np.int64)))
+            found += _pieces(self.parent[first:end], first)
             first = end
         return tuple(found)
 
@@ -106,9 +107,25 @@ class Tree:
             Of shape (nodes, ...); only those of leaves are read.
         """
         found = values.copy()
-        for depth in reversed(self.depths):
-            found[depth.parents] = depth.total(found[depth.nodes])
+        for piece in reversed(self.families):
+            found[piece.parents] = piece.total(found[piece.nodes])
         return found
+
+
+def _pieces(parent: Indices, first: int) -> Iterable[Families]:
+    """Yield the families of one depth, whose nodes begin at `first`, in pieces."""
+    parents, starts, group = np.unique(parent, return_index=True, return_inverse=True)
+    ends = np.append(np.flatnonzero(np.diff(starts // PIECE)) + 1, parents.size)
+    begin = 0
+    for end in ends:
+        left, right = starts[begin], starts[end] if end < parents.size else parent.size
+        yield Families(
+            slice(first + int(left), first + int(right)),
+            parents[begin:end],
+            starts[begin:end].astype(np.int64) - left,
+            group[left:right].astype(np.int64) - begin,
+        )
+        begin = end
 
 
 def arranged(parent: Indices) -> tuple[Tree, Indices]:
