@@ -30,8 +30,8 @@ from hub.estimation.tree import Families, Tree
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-#: Cells known exactly give way only when no other does: they weigh as if they had this share of the variance.
-_LAST = 1e-9
+#: Cells known exactly give way only when no other does: they weigh as this share of the largest variance.
+_LAST = 1e-6
 #: Largest relative error of sums at the end of the Newton steps, and most of the steps.
 _TOLERANCE, _STEPS = 1e-10, 100
 
@@ -129,7 +129,8 @@ def floor_cells(value: Values, variance: Values, matrix: Any, totals: Values) ->
     value, variance
         Estimates of cells and their variances, float64 of shape (cells,).
     matrix
-        A, scipy.sparse of shape (constraints, cells), as from `hub.estimation.constraints.sums_by`.
+        A, scipy.sparse of shape (constraints, cells) and without negative entries, as from
+        `hub.estimation.constraints.sums_by`.
     totals
         b, float64 of shape (constraints,).
 
@@ -138,21 +139,33 @@ def floor_cells(value: Values, variance: Values, matrix: Any, totals: Values) ->
     ValueError
         If no such cells exist.
     """
-    weight = np.maximum(variance, _LAST * max(float(variance.mean()), np.finfo(np.float64).tiny))
-    matrix, turned = sparse.csr_array(matrix), sparse.csr_array(matrix.T)
+    matrix = sparse.csr_array(matrix)
+    if (totals < 0).any():
+        raise ValueError("no cells that are not negative have a negative sum")
+    # Whoever is in a sum of zero is zero, and needs no multiplier that goes to infinity.
+    live = matrix.T @ (totals == 0) == 0
+    found = np.zeros_like(value)
+    kept = sparse.csr_array(matrix[totals > 0][:, live])
+    found[live] = _nearest(value[live], variance[live], kept, totals[totals > 0])
+    return Floored(found, (found == 0) & (value != 0))
+
+
+def _nearest(value: Values, variance: Values, matrix: Any, totals: Values) -> Values:
+    """Solve the dual for sums above zero."""
+    turned = sparse.csr_array(matrix.T)
+    weight = np.maximum(variance, _LAST * (float(variance.max(initial=0.0)) or 1.0))
     # Every constraint in units of its own standard error, so that one ridge fits all.
     unit = 1.0 / np.sqrt(np.maximum((matrix * matrix) @ weight, np.finfo(np.float64).tiny))
+    enough = _TOLERANCE * (1.0 + totals.max(initial=0.0) + (matrix @ np.abs(value)).max(initial=0.0))
     force = np.zeros(totals.size)
     for _ in range(_STEPS):
         cells = value + weight * (turned @ (unit * force))
         gap = unit * (totals - matrix @ np.maximum(cells, 0.0))
-        if np.abs(gap / unit).max(initial=0.0) <= _TOLERANCE * (1.0 + np.abs(totals).max(initial=0.0)):
-            found = np.maximum(cells, 0.0)
-            return Floored(found, (found == 0) & (value != 0))
+        if np.abs(gap / unit).max(initial=0.0) <= enough:
+            return np.asarray(np.maximum(cells, 0.0))
         step = _newton(matrix, np.where(cells > 0, weight, 0.0), unit, gap)
-        force = force + step * _length(
-            cells, weight * (turned @ (unit * step)), weight, float(step @ (unit * totals))
-        )
+        change = weight * (turned @ (unit * step))
+        force = force + step * _length(cells, change, weight, float(step @ (unit * totals)))
     raise ValueError("no cells that are not negative have these sums")
 
 

@@ -12,6 +12,7 @@ from hub.estimation.constraints import sums_by
 from hub.estimation.margins import Margin, with_margins
 from hub.estimation.nonnegative import floor_cells, floor_table, floor_tree
 from hub.estimation.projection import nearest, onto_positive, onto_sums
+from hub.estimation.rounding import round_table
 from hub.estimation.tree import Tree
 from tests.unit.hub.estimation.trees import trees
 
@@ -55,9 +56,9 @@ def test_a_negative_nation_is_empty() -> None:
 
 def test_a_zone_that_is_known_exactly_gives_only_when_no_other_can() -> None:
     known = floor_tree(FAMILY, column(10, 7, 3, -2, 4, 5, 3), column(1, 1, 1, 9, 0, 3, 1))
-    assert known.value[3:6, 0] == pytest.approx([0, 4, 3], abs=1e-6)
+    assert known.value[3:6, 0] == pytest.approx([0, 4, 3], abs=1e-4)
     alone = floor_tree(FAMILY, column(10, 7, 3, -2, 9, 0, 3), column(1, 1, 1, 9, 0, 1, 1))
-    assert alone.value[3:6, 0] == pytest.approx([0, 7, 0], abs=1e-6)
+    assert alone.value[3:6, 0] == pytest.approx([0, 7, 0], abs=1e-4)
 
 
 def test_beside_a_zone_that_is_not_determined_the_others_are_cut_one_by_one() -> None:
@@ -162,8 +163,34 @@ def test_tables_keep_margins_and_obey_the_conditions_of_the_nearest_point(
 
 
 def test_sums_that_no_positive_cells_have_are_refused() -> None:
-    with pytest.raises(ValueError, match="no cells"):
+    with pytest.raises(ValueError, match="negative sum"):
         floor_cells(np.zeros(2), np.ones(2), sums_by([np.zeros(2, np.int64)]), np.array([-1.0]))
+    zone, hour = np.divmod(np.arange(4), 2)
+    with pytest.raises(ValueError, match="have these sums"):
+        floor_cells(np.zeros(4), np.ones(4), sums_by([zone, hour]), np.array([1.0, 2.0, 2.0, 2.0]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 2**32 - 1),
+    centre=st.sampled_from([-1.0, 0.0, 0.2, 5.0]),
+)
+def test_whatever_the_signs_and_however_unequal_the_variances_a_table_has_an_end(
+    shape: tuple[int, int], seed: int, centre: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    value = rng.normal(centre, rng.choice([0.1, 1, 100]), shape)
+    variance = rng.choice([0.0, 1e-6, 1.0, 1e6], shape)
+    found = floor_table(value, variance)
+    whole = max(float(value.sum()), 0.0)
+    assert (found.value >= 0).all()
+    assert found.value.sum() == pytest.approx(whole, rel=1e-6, abs=1e-6)
+    for axis in (0, 1):
+        sums = value.sum(axis=axis)
+        if (sums >= 0).all():
+            assert found.value.sum(axis=axis) == pytest.approx(sums, rel=1e-6, abs=1e-6)
+    assert (round_table(found.value, rng) >= 0).all()
 
 
 def test_sparse_flows_under_heavy_noise_keep_the_commuters_of_every_zone() -> None:

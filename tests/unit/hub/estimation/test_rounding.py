@@ -10,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hub.estimation.nonnegative import floor_tree
+from hub.estimation.reconcile import reconcile
 from hub.estimation.rounding import LARGEST, round_table, round_tree
-from hub.estimation.tree import Tree
+from hub.estimation.tree import Tree, area_tree
+from quorate.contract.zoning import ZONE
+from tests.belgium import belgium_zoning
 from tests.unit.hub.estimation.trees import trees
 
 Values = NDArray[np.float64]
@@ -96,6 +100,27 @@ def test_a_country_of_one_zone_and_no_columns_are_rounded_too() -> None:
 def test_what_does_not_add_up_is_not_rounded(value: list[list[float]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         round_tree(TWO, np.array(value), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("hours", [23, 24, 25])
+def test_every_hour_of_a_day_of_belgium_is_published_without_negatives_and_adds_up(hours: int) -> None:
+    rng, zoning = np.random.default_rng(hours), belgium_zoning()
+    areas = area_tree(zoning, zoning.levels)
+    tree = areas.tree
+    truth = tree.summed(rng.poisson(30, (tree.size, hours)).astype(np.float64))
+    reconciled = reconcile(tree, truth + rng.normal(0, 50, truth.shape), np.full((tree.size, 1), 2500.0))
+    floored = floor_tree(tree, reconciled.value, reconciled.variance)
+    published = round_tree(tree, floored.value, rng)
+    assert (reconciled.value < 0).any()
+    assert (published >= 0).all()
+    assert published.shape == (1 + 3 + 10 + 43 + 589, hours)
+    for level in zoning.levels:
+        for area, zones in zip(areas.rows[level], zoning.members(level).values(), strict=True):
+            assert (published[areas.rows[ZONE][zones]].sum(axis=0) == published[area]).all()
+    assert (published[areas.rows["region"]].sum(axis=0) == published[0]).all()
+    assert np.abs(published - floored.value).max() < 1
+    positive = reconciled.value[0] > 0
+    assert np.abs(published[0] - reconciled.value[0])[positive].max() < 1
 
 
 # --- two-way tables -------------------------------------------------------------------------------------
