@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hub.estimation import tree as module
 from hub.estimation.combine import combine, membership_of
 from hub.estimation.reconcile import Reconciled, reconcile
-from hub.estimation.tree import Tree, area_tree
+from hub.estimation.tree import PIECE, Tree, area_tree
 from privacy.noise import noise_of, variance
 from quorate.contract.zoning import ZONE
 from tests.belgium import belgium_zoning
@@ -243,6 +245,18 @@ def test_children_add_up_a_second_time_changes_nothing_and_no_variance_grows(tre
     assert tree.summed(whole)[:, complete] == pytest.approx(whole[:, complete], rel=1e-10, abs=1e-9)
     again = reconcile(tree, found.value, np.where(np.isinf(found.variance), np.inf, spread))
     assert np.nan_to_num(again.value) == pytest.approx(whole, rel=1e-9, abs=1e-9)
+
+
+def test_a_tree_of_several_pieces_is_that_of_one() -> None:
+    rng, size = np.random.default_rng(2), 3 * PIECE
+    tree = Tree(np.append(-1, np.sort(rng.integers(0, np.arange(1, size) // 9 + 1))).astype(np.int64))
+    measured, spread = rng.normal(0, 100, (size, 2)), rng.uniform(0.1, 10, (size, 1))
+    found = reconcile(tree, measured, spread)
+    with patch.object(module, "PIECE", size):
+        whole = Tree(tree.parent)
+        assert len(whole.families) < len(tree.families)
+    assert found.value.tolist() == reconcile(whole, measured, spread).value.tolist()
+    assert tree.summed(found.value) == pytest.approx(found.value, rel=1e-9, abs=1e-6)
 
 
 def test_errors_that_are_simulated_have_mean_zero_and_the_variances_that_are_said() -> None:

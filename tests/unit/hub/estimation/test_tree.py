@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.estimation import tree as module
 from hub.estimation.tree import NONE, Tree, area_tree, arranged
 from quorate.contract.zoning import ZONE, Zone, Zoning
 from tests.belgium import belgium_zoning
@@ -116,3 +119,18 @@ def test_sums_from_the_leaves_are_those_of_the_membership(tree: Tree) -> None:
     values = np.arange(tree.size, dtype=np.int64)[:, None] ** 2
     assert tree.leaves.sum() == design(tree).shape[1]
     assert tree.summed(values).tolist() == (design(tree) @ values[tree.leaves]).tolist()
+
+
+@given(tree=trees(30), piece=st.integers(1, 4))
+def test_families_are_never_cut_however_small_the_pieces(tree: Tree, piece: int) -> None:
+    values = np.arange(tree.size, dtype=np.int64)[:, None] ** 2
+    with patch.object(module, "PIECE", piece):
+        cut = Tree(tree.parent)
+        seen = np.concatenate([[0], *(np.arange(tree.size)[families.nodes] for families in cut.families)])
+        parents = np.concatenate([np.empty(0, np.int64), *(families.parents for families in cut.families)])
+        above = [families.parents[families.group] for families in cut.families]
+    assert seen.tolist() == list(range(tree.size))
+    assert len(set(parents.tolist())) == parents.size
+    assert np.concatenate([[NONE], *above]).tolist() == tree.parent.tolist()
+    assert cut.summed(values).tolist() == tree.summed(values).tolist()
+    assert len(cut.families) >= len(tree.families)
