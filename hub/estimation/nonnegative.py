@@ -104,7 +104,7 @@ def floor_table(value: Values, variance: Values) -> Floored:
 
     Notes
     -----
-    A negative grand total, and then negative margins, are set to zero first, as on a tree of one piece.
+    A negative grand total, and then negative margins, are set to zero first, as on a tree of one depth.
     """
     rows, columns = value.shape
     margins = [_margin(value.sum(axis=axis), variance.sum(axis=axis)) for axis in (1, 0)]
@@ -157,12 +157,17 @@ def _nearest(value: Values, variance: Values, matrix: Any, totals: Values) -> Va
     # Every constraint in units of its own standard error, so that one ridge fits all.
     unit = 1.0 / np.sqrt(np.maximum((matrix * matrix) @ weight, np.finfo(np.float64).tiny))
     enough = _TOLERANCE * (1.0 + totals.max(initial=0.0) + (matrix @ np.abs(value)).max(initial=0.0))
-    force = np.zeros(totals.size)
+    force, best, least = np.zeros(totals.size), value, np.inf
     for _ in range(_STEPS):
         cells = value + weight * (turned @ (unit * force))
         gap = unit * (totals - matrix @ np.maximum(cells, 0.0))
-        if np.abs(gap / unit).max(initial=0.0) <= enough:
-            return np.asarray(np.maximum(cells, 0.0))
+        worst = float(np.abs(gap / unit).max(initial=0.0))
+        ended = worst == 0 or worst > least / 2
+        if worst < least:
+            best, least = cells, worst
+        # Near the end every step squares the error, so one or two more than enough reach what arithmetic can do.
+        if least <= enough and ended:
+            return np.asarray(np.maximum(best, 0.0))
         step = _newton(matrix, np.where(cells > 0, weight, 0.0), unit, gap)
         change = weight * (turned @ (unit * step))
         force = force + step * _length(cells, change, weight, float(step @ (unit * totals)))

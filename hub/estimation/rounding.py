@@ -14,8 +14,8 @@ coin decides whether the first or the second of every two goes up (Doerr, Friedr
 matrix rounding", SWAT, LNCS 4059, 102-112). Cox's own procedure takes a cycle by cell, this one takes a pass by
 digit.
 
-Fractions are taken to 2⁻³⁰; a sum that lies within 10⁻⁶ of a whole number is that number, and columns in which the
-chance of 2⁻³⁰ says otherwise are drawn again.
+Fractions are taken to 2⁻³⁰; a sum that lies within some 10⁻⁶ of a whole number is that number, and columns in which
+the chance of 2⁻³⁰ says otherwise are drawn again.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _DIGITS = 30
 _ONE = 1 << _DIGITS
 #: Above it sums would not fit into 63 bits.
 LARGEST = 2.0**32
-#: What arithmetic may have lost of a sum.
-_LOST = 1e-6
+#: What arithmetic may have lost of a sum: of a small one, and for each person in it.
+_LOST, _LOST_BY_SIZE = 1e-6, 1e-10
 
 
 def round_tree(tree: Tree, value: Values, chance: Generator) -> Counts:
@@ -177,7 +177,7 @@ def _fixed(value: Values) -> Counts:
 
 
 def _lost(value: Values) -> Values:
-    return np.asarray(_LOST * np.maximum(1.0, np.abs(value) * 1e-6))
+    return np.asarray(_LOST + _LOST_BY_SIZE * np.abs(value))
 
 
 def _near(found: Counts, value: Values) -> NDArray[np.bool_]:
