@@ -22,7 +22,6 @@ any linear function of the nodes, also in one pass.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,27 +125,21 @@ def reconcile(tree: Tree, measured: Values, variance: Values) -> Reconciled:
     spread[0] = np.where(missing[0], np.inf, below[0])
     value[0] = np.where(missing[0], np.nan, value[0])
     for piece, (total, variances, gaps) in zip(tree.families, reversed(sums), strict=True):
-        nodes, group = piece.nodes, piece.group
-        share[nodes], alone = _shares(below[nodes], missing[nodes], variances[group], gaps[group])
-        change = value[piece.parents] - total
+        nodes = piece.nodes
+        share[nodes], alone = _shares(piece, below[nodes], missing[nodes], variances, gaps)
         # A share of zero takes nothing of a parent, not even that it is unknown.
         took = share[nodes] > 0
-        value[nodes] += np.where(took, share[nodes] * change[group], 0.0)
-        spread[nodes] = alone + np.where(
-            took, share[nodes] ** 2 * _or_one(spread[piece.parents][group], took), 0.0
-        )
+        change = (value[piece.parents] - total)[piece.group]
+        above = np.where(took, spread[piece.parents][piece.group], 0.0)
+        spread[nodes] = alone + share[nodes] ** 2 * above
+        value[nodes] += np.where(took, share[nodes] * change, 0.0)
         value[nodes] = np.where(np.isinf(spread[nodes]), np.nan, value[nodes])
     return Reconciled(tree, value, spread, below, share)
 
 
-def _or_one(values: Values, chosen: NDArray[np.bool_]) -> Values:
-    """Return the chosen values, and 1 for the others, of which nothing may be computed."""
-    return np.where(chosen, values, 1.0)
-
-
 def _up(
     piece: Families, value: Values, below: Values, missing: NDArray[np.bool_]
-) -> tuple[Values, Values, NDArray[Any]]:
+) -> tuple[Values, Values, NDArray[np.int64]]:
     """Join what children say to what was measured of their parents, in place.
 
     Returns
@@ -170,13 +163,14 @@ def _up(
 
 
 def _shares(
-    below: Values, missing: NDArray[np.bool_], variances: Values, gaps: NDArray[np.int64]
+    piece: Families, below: Values, missing: NDArray[np.bool_], variances: Values, gaps: NDArray[np.int64]
 ) -> tuple[Values, Values]:
     """Return what nodes take of a change of their parent, and their variance if the parent were known.
 
     One sibling that nothing is known of takes all of the change and has the errors of the others; of two of them
     nothing can be told.
     """
+    variances, gaps = variances[piece.group], gaps[piece.group]
     told = below / np.where(variances > 0, variances, 1.0)
     share = np.where(gaps == 0, told, np.where(missing & (gaps == 1), 1.0, 0.0))
     alone = np.where(gaps == 0, below * (1.0 - told), np.where(missing, variances, below))
