@@ -161,24 +161,24 @@ def _stacked(means: tuple[float, ...], rho: float) -> tuple[NDArray[np.uint64], 
     return thresholds, others, persons, both.astype(np.float64)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _mixed(state):  # type: ignore[no-untyped-def]
+@numba.njit(inline="always")
+def _mixed(state):
     """Return a random number of a state of SplitMix64."""
     z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _pick(bits, threshold, other):  # type: ignore[no-untyped-def]
+@numba.njit(inline="always")
+def _pick(bits, threshold, other):
     """Return a place of an alias table; both are read first, so that there is no branch to guess."""
     place = np.int64(((bits >> np.uint64(32)) * np.uint64(threshold.size)) >> np.uint64(32))
     elsewhere = other[place]
     return place if (bits & np.uint64(0xFFFFFFFF)) < threshold[place] else elsewhere
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _own(state, row, own, j):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _own(state, row, own, j):
     """Fill an operator's row of a block with its own persons and noise; return their number too."""
     thresholds, others, persons, both = own
     threshold, other, seen = thresholds[j], others[j], 0
@@ -190,8 +190,8 @@ def _own(state, row, own, j):  # type: ignore[no-untyped-def]
     return state, seen
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _shared(state, x, tables, members, by_set):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _shared(state, x, tables, members, by_set):
     """Throw a Poisson number of persons of several operators into the cells of a block."""
     number, other_number, which, other_which = tables
     k, cells = x.shape
@@ -207,8 +207,8 @@ def _shared(state, x, tables, members, by_set):  # type: ignore[no-untyped-def]
     return state
 
 
-@numba.njit(fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _products(x, product, first, second, third):  # type: ignore[no-untyped-def]
+@numba.njit(fastmath=True, cache=True, nogil=True)
+def _products(x, product, first, second, third):
     """Add the products of a block to the sums; all numbers are whole, so the order does not matter."""
     k, size = x.shape
     for a in range(k):
@@ -226,8 +226,8 @@ def _products(x, product, first, second, third):  # type: ignore[no-untyped-def]
                 third[a, b, c] += total
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _add(blocks, size, tables, origin, seed):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, nogil=True)
+def _add(blocks, size, tables, origin, seed):
     """Draw so many blocks of cells, their size a power of two, and add up their products."""
     own, shared, members = tables
     state, k = _mixed(seed + _STEP), origin.size
