@@ -1,0 +1,146 @@
+r"""What a table of origins and destinations looks like on average: the model that its small cells lean on.
+
+    m_hd = c·R_h·π_h          on the diagonal, who stays,
+    m_hd = q_hd               to other zones:  Σ_d q_hd = O_h,  Σ_h q_hd = E_d,  Σ_{dist(h,d) in b} q_hd = B_b
+    m_hs = c·R_h·ς            who has no destination
+
+with R_h the persons of the origin and c subscribers for each of them. Without distances that is quasi-independence (Goodman
+1968, JASA 63, 1091-1131); with distances it is the gravity model whose deterrence is a step for each class of distances
+(Evans and Kirby 1974, Transportation Research 8, 105-122). Sums by origin and by destination are noisy where zones are
+small: each is predicted from its ratio to the zone's persons (`hub.estimation.blup`). A table of an earlier period or a
+census can take the model's place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.estimation.blup import Areas, fit, predict
+from hub.estimation.ipf import Margin, rows_and_columns, scaled
+
+Values = NDArray[np.float64]
+#: A sum is told from noise above so many of its standard deviations.
+GATE = 5.0
+#: Fewest numbers that tell a spread.
+FEWEST = 20
+_CLASSES, _SWEEPS = 16, 30
+#: No expected sum is smaller than this part of the average one: a model has no empty zone.
+_LEAST = 0.01
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Noisy counts of subscribers by origin and destination, summed over the operators that answered.
+
+    Attributes
+    ----------
+    cells
+        float64 of shape (zones, zones + 1); the last column has those without a destination in a zone.
+    noise
+        Variance of the noise of each cell.
+    totals, totals_noise
+        The same subscribers by origin, counted again with noise of its own (another product of the period, as `residents`),
+        shape (zones,), and its variance; None if there is no such count.
+    """
+
+    cells: Values
+    noise: float
+    totals: Values | None = None
+    totals_noise: float = 0.0
+
+    @property
+    def zones(self) -> int:
+        """Return how many zones there are."""
+        return int(self.cells.shape[0])
+
+    def leaving(self) -> tuple[Values, float]:
+        """Return who goes to other zones, shape (zones,), and its variance: the better of two ways to tell.
+
+        They are summed, or they are the total without those who stay and those without a destination.
+        """
+        stay, none = np.diagonal(self.cells), self.cells[:, -1]
+        summed, variance = self.cells[:, :-1].sum(axis=1) - stay, (self.zones - 1) * self.noise
+        if self.totals is None:
+            return summed, variance
+        other, spread = self.totals - stay - none, self.totals_noise + 2 * self.noise
+        share = 0.5 if spread + variance == 0 else spread / (spread + variance)
+        return share * summed + (1 - share) * other, share**2 * variance + (1 - share) ** 2 * spread
+
+
+def expected(counted: Counted, persons: Values, distance: Values | None = None) -> Values:
+    """Return the expected counts m, float64 of shape (zones, zones + 1), above zero where there are persons.
+
+    Parameters
+    ----------
+    counted
+        The table.
+    persons
+        By origin, float64 of shape (zones,).
+    distance
+        Between the middles of zones, float64 of shape (zones, zones), in any unit; None if it is not known.
+    """
+    zones, total = counted.zones, float(persons.sum())
+    stay, none = (
+        max(float(part.sum()) / total, 0.0) for part in (np.diagonal(counted.cells), counted.cells[:, -1])
+    )
+    model = np.zeros((zones, zones + 1))
+    model[:, -1] = none * persons
+    np.fill_diagonal(model[:, :-1], stay * persons)
+    if zones > 1:
+        model[:, :-1] += _apart(counted, persons, distance)
+    return model
+
+
+def _apart(counted: Counted, persons: Values, distance: Values | None) -> Values:
+    """Return the expected counts between different zones."""
+    zones = counted.zones
+    off = counted.cells[:, :-1] * (1.0 - np.eye(zones))
+    origins = _rated(*counted.leaving(), persons)
+    destinations = _rated(off.sum(axis=0), (zones - 1) * counted.noise, persons)
+    if not origins.any() or not destinations.any():
+        return np.zeros((zones, zones))
+    margins: list[Margin] = [*rows_and_columns(origins, destinations * (origins.sum() / destinations.sum()))]
+    if distance is not None:
+        margins.insert(0, _by_distance(off, counted.noise, distance, float(origins.sum())))
+    seed = np.outer(persons, persons) * (1.0 - np.eye(zones))
+    return scaled(seed, margins, _SWEEPS)
+
+
+def _rated(sums: Values, noise: float, persons: Values) -> Values:
+    """Return sums as expected from the rate by person, with the part of each zone's own that stands out of its noise."""
+    there = persons > 0
+    mean = max(float(sums.sum()) / float(persons.sum()), 0.0)
+    if there.sum() < FEWEST or noise == 0:
+        return np.maximum(sums, _LEAST * mean * persons) if noise == 0 else mean * persons
+    size = persons[there]
+    areas = Areas(sums[there] / size, noise / size**2, np.ones((size.size, 1)), np.zeros(size.size))
+    rate = np.full(persons.size, mean)
+    rate[there] = np.maximum(predict(fit(areas), areas).value, _LEAST * mean)
+    return np.asarray(rate * persons)
+
+
+def _by_distance(off: Values, noise: float, distance: Values, total: float) -> Margin:
+    """Return sums by class of distance; classes that do not stand out of their noise are joined with the next."""
+    apart = ~np.eye(off.shape[0], dtype=np.bool_)
+    near, far = np.quantile(distance[apart], [0.002, 1.0])
+    edges = np.geomspace(max(float(near), far / 1e6), far, _CLASSES + 1)[1:-1] if far > 0 else np.empty(0)
+    classes = np.searchsorted(edges, distance)
+    sums = np.bincount(classes[apart], off[apart], _CLASSES)
+    cells = np.bincount(classes[apart], minlength=_CLASSES)
+    label, place, held, count = np.zeros(_CLASSES, dtype=np.int64), 0, 0.0, 0
+    kept: list[float] = []
+    for number in range(_CLASSES):
+        label[number], held, count = place, held + sums[number], count + cells[number]
+        if held > GATE * np.sqrt(noise * count) and held > 0:
+            kept.append(held)
+            place, held, count = place + 1, 0.0, 0
+    if not kept:
+        return Margin(np.zeros_like(classes), np.array([total]))
+    # What is left beyond the last class that stands out belongs to it.
+    kept[-1] = max(kept[-1] + held, _LEAST * kept[-1])
+    label = np.minimum(label, len(kept) - 1)
+    found = np.array(kept)
+    return Margin(label[classes], found * (total / found.sum()))

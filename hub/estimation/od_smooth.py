@@ -1,0 +1,220 @@
+r"""Noisy counts of a row of origins and destinations, drawn towards what a model expects by how well they are known.
+
+A row u of counts, its noisy measurement y and the noisy count t of its sum have
+
+    u = μ + q·s + g,   s ~ N(0, v),  g_d ~ N(0, G_d),      y_d = u_d + N(0, V),     t = Σ u_d + N(0, V_t),
+
+with μ the model's cells (q those between different zones: what all of an origin's flows have in common, as the share of
+the operators there, is s). The best linear unbiased prediction is
+
+    ŝ = Σ q(y − μ)/(V + G) / I,   I = Σ q²/(V + G) + 1/v,     û = μ + qŝ + γ(y − μ − qŝ),   γ = G/(V + G),
+    Cov(û − u) = diag(γV) + rr'/I,   r = (1 − γ)q,            and t moves it along Cov·1.
+
+G = τ²m², v and the level of the model are those of an area model for the ratios y/m (Fay and Herriot 1979; see
+`hub.estimation.blup`), one for each stratum: who stays, who has no destination, and other pairs by their expected size,
+because ratios of small flows vary more. No estimate is cut at zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.estimation.blup import Areas, Fit, fit, predict
+from hub.estimation.od_model import FEWEST, GATE, Counted
+
+Values = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_STAY, _NONE, _APART = 0, 1, 2
+#: Expected sizes, in standard deviations of noise, that part the strata of other pairs.
+_SIZES = np.array([0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
+#: A pair that is expected to be smaller than this part of the noise says nothing of how ratios vary.
+_SMALLEST = 1e-3
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is expected of the counts before they are looked at, float64 of shape (zones, zones + 1).
+
+    Attributes
+    ----------
+    mean
+        μ; zero where nothing is expected.
+    spread
+        G; infinite where the model says nothing and the count stands alone.
+    doubt
+        By how much more a prediction errs because level and spread of the model are estimated, for cells measured.
+    common
+        v, of q = μ between different zones.
+    """
+
+    mean: Values
+    spread: Values
+    doubt: Values
+    common: float
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Predicted counts and their error by noise; errors of different origins are independent.
+
+    Attributes
+    ----------
+    value
+        û, float64 of shape (zones, zones + 1).
+    own
+        Part of each cell's variance that it shares with no other.
+    factors, core
+        F and C of the rest, F C F' by origin, of shape (zones, zones + 1, 2) and (zones, 2, 2).
+    gamma
+        Weight of the cell's own count, from 0 to 1.
+    """
+
+    value: Values
+    own: Values
+    factors: Values
+    core: Values
+    gamma: Values
+
+
+def flat(shape: tuple[int, int]) -> Prior:
+    """Return the prior that says nothing: every count stands for itself."""
+    nothing = np.zeros(shape)
+    return Prior(nothing, np.full(shape, np.inf), nothing, 0.0)
+
+
+def told(counted: Counted, *, by_cells: bool) -> Mask:
+    """Return which origins have a sum (or, with a model, anybody who stays) that is told from noise, shape (zones,)."""
+    seen = _above(counted.cells.sum(axis=1), counted.noise * counted.cells.shape[1])
+    if counted.totals is not None:
+        seen |= _above(counted.totals, counted.totals_noise)
+    return seen | _above(np.diagonal(counted.cells), counted.noise) if by_cells else seen
+
+
+def _above(values: Values, noise: float) -> Mask:
+    return np.asarray((values > GATE * np.sqrt(noise)) & (values > 0))
+
+
+def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
+    """Return the prior that a model makes, its level and spread learnt from the origins with a signal.
+
+    Parameters
+    ----------
+    counted
+        The table.
+    model
+        Expected counts, not negative, of the table's shape.
+    seen
+        Origins with a signal, shape (zones,).
+    """
+    zones = counted.zones
+    level, common, pilot = _origins(counted, model, seen)
+    mean, spread, doubt = level * model, np.full(model.shape, np.inf), np.zeros(model.shape)
+    strata = _strata(pilot, counted.noise)
+    usable = seen[:, None] & (pilot > _SMALLEST * np.sqrt(counted.noise)) & (pilot > 0)
+    for stratum in np.unique(strata):
+        inside = strata == stratum
+        chosen = inside & usable
+        if chosen.sum() < FEWEST or counted.noise == 0:
+            continue
+        found = fit(_ratios(counted, pilot, chosen))
+        factor = max(float(found.beta[0]), 0.0)
+        mean[inside] *= factor
+        spread[inside] = found.tau**2 * pilot[inside] ** 2
+        doubt[inside] = _doubt(found, pilot[inside], counted.noise)
+    # Where nobody is expected nobody is: a zone without persons, or a stratum whose sum is below zero.
+    empty = model <= 0
+    spread[empty & ~np.isinf(spread)] = 0.0
+    return Prior(mean, spread, doubt, common if zones > 1 else 0.0)
+
+
+def _origins(counted: Counted, model: Values, seen: Mask) -> tuple[Values, float, Values]:
+    """Return the level of the model (by cell), the variance v of origins around it, and the model at each one's level."""
+    apart = np.ones(model.shape, dtype=np.bool_)
+    apart[:, -1] = False
+    np.fill_diagonal(apart[:, :-1], val=False)
+    size = np.where(apart, model, 0.0).sum(axis=1)
+    (leaving, noise), chosen = counted.leaving(), seen & (size > 0)
+    factor = np.ones(model.shape)
+    if chosen.sum() < FEWEST or noise == 0:
+        return factor, 0.0, model
+    safe = np.where(size > 0, size, 1.0)
+    variance = np.where(chosen, noise / safe**2, np.inf)
+    areas = Areas(leaving / safe, variance, np.ones((size.size, 1)), np.zeros(size.size))
+    found = fit(areas.of(chosen))
+    level = max(float(found.beta[0]), 0.0)
+    factor[apart] = level
+    own = np.maximum(predict(found, areas).value, 0.1 * level)
+    return factor, (found.tau / level) ** 2 if level > 0 else 0.0, np.where(apart, own[:, None], 1.0) * model
+
+
+def _strata(pilot: Values, noise: float) -> NDArray[np.int64]:
+    strata = _APART + np.searchsorted(_SIZES, pilot / np.sqrt(noise) if noise > 0 else np.full(pilot.shape, 99.0))
+    strata[:, -1] = _NONE
+    np.fill_diagonal(strata[:, :-1], _STAY)
+    return np.asarray(strata, dtype=np.int64)
+
+
+def _ratios(counted: Counted, pilot: Values, chosen: Mask) -> Areas:
+    size = pilot[chosen]
+    return Areas(
+        counted.cells[chosen] / size, counted.noise / size**2, np.ones((size.size, 1)), np.zeros(size.size)
+    )
+
+
+def _doubt(found: Fit, size: Values, noise: float) -> Values:
+    """Return what the errors of β̂ and τ̂² add to the variance of a prediction (see `hub.estimation.blup`)."""
+    whole = found.tau**2 + noise / size.clip(min=np.finfo(np.float64).tiny ** 0.25) ** 2
+    rest = 1.0 - found.tau**2 / whole
+    of_tau = 2.0 * rest**2 / whole * found.tau_variance
+    return np.asarray(size**2 * (rest**2 * found.covariance[0, 0] + of_tau))
+
+
+def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
+    """Return the predicted counts; an origin without a signal has those of the prior.
+
+    Parameters
+    ----------
+    counted
+        The table.
+    prior
+        Of the counts.
+    seen
+        Origins with a signal, shape (zones,).
+    """
+    measured = seen[:, None] & np.ones(prior.mean.shape, dtype=np.bool_)
+    alone = np.isinf(prior.spread)
+    bounded = np.where(alone, 0.0, prior.spread)
+    whole = counted.noise + bounded
+    information = np.where(measured & ~alone & (whole > 0), 1.0 / np.where(whole > 0, whole, 1.0), 0.0)
+    gamma = np.where(measured, np.where(alone, 1.0, bounded * information), 0.0)
+    shift = np.where(alone, 0.0, prior.mean)
+    shift[:, -1] = 0.0
+    np.fill_diagonal(shift[:, :-1], 0.0)
+    rest = counted.cells - prior.mean
+    variance = prior.common / (1.0 + prior.common * (shift**2 * information).sum(axis=1))
+    common = variance * (shift * rest * information).sum(axis=1)
+    start = prior.mean + shift * common[:, None]
+    value = start + gamma * (counted.cells - start)
+    own = np.where(alone & measured, counted.noise, bounded * (1.0 - gamma)) + np.where(measured, prior.doubt, 0.0)
+    own[alone & ~measured] = np.inf
+    return _summed(counted, seen, Rows(value, own, ((1.0 - gamma) * shift)[:, :, None], variance[:, None, None], gamma))
+
+
+def _summed(counted: Counted, seen: Mask, rows: Rows) -> Rows:
+    """Move the rows along their errors towards the second count of their sums."""
+    direction, variance = rows.factors[:, :, 0], rows.core[:, 0, 0]
+    own = np.where(np.isinf(rows.own), 0.0, rows.own)
+    gain = own + direction * (variance * direction.sum(axis=1))[:, None]
+    core = np.zeros((counted.zones, 2, 2))
+    core[:, 0, 0] = variance
+    value = rows.value
+    if counted.totals is not None:
+        whole = gain.sum(axis=1) + counted.totals_noise
+        there = seen & (whole > 0)
+        inverse = np.where(there, 1.0 / np.where(there, whole, 1.0), 0.0)
+        value = value + gain * (inverse * (counted.totals - value.sum(axis=1)))[:, None]
+        core[:, 1, 1] = -inverse
+    return Rows(value, rows.own, np.stack([direction, gain], axis=2), core, rows.gamma)
