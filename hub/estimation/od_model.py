@@ -106,7 +106,11 @@ def _apart(counted: Counted, persons: Values, distance: Values | None) -> Values
     if distance is not None:
         margins.insert(0, _by_distance(off, counted.noise, distance, float(origins.sum())))
     seed = np.outer(persons, persons) * (1.0 - np.eye(zones))
-    return scaled(seed, margins, _SWEEPS)
+    found = scaled(seed, margins, _SWEEPS)
+    # By row it is the pattern that counts: what is known of an origin's own sum comes in with its error, later.
+    whole = found.sum(axis=1)
+    level = origins.sum() * persons / persons.sum()
+    return np.asarray(found * (level / np.where(whole > 0, whole, 1.0))[:, None])
 
 
 def _rated(sums: Values, noise: float, persons: Values) -> Values:

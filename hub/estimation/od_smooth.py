@@ -32,6 +32,8 @@ _STAY, _NONE, _APART = 0, 1, 2
 _SIZES = np.array([0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
 #: A pair that is expected to be smaller than this part of the noise says nothing of how ratios vary.
 _SMALLEST = 1e-3
+#: Standard deviation of the level of a stratum around that of the model.
+_LEVEL = 0.3
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,15 @@ def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
     mean, spread, doubt = level * model, np.full(model.shape, np.inf), np.zeros(model.shape)
     strata = _strata(pilot, counted.noise)
     usable = seen[:, None] & (pilot > _SMALLEST * np.sqrt(counted.noise)) & (pilot > 0)
-    for stratum in np.unique(strata):
+    larger: Fit | None = None
+    # From large flows to small ones, which lean on what was learnt of the larger.
+    for stratum in np.unique(strata)[::-1]:
         inside = strata == stratum
-        chosen = inside & usable
-        if chosen.sum() < FEWEST or counted.noise == 0:
+        found = _stratum(counted, pilot, inside & usable, larger if stratum >= _APART else None)
+        if found is None:
             continue
-        found = fit(_ratios(counted, pilot, chosen))
-        factor = max(float(found.beta[0]), 0.0)
-        mean[inside] *= factor
+        larger = found
+        mean[inside] *= found.beta[0]
         spread[inside] = found.tau**2 * pilot[inside] ** 2
         doubt[inside] = _doubt(found, pilot[inside], counted.noise)
     # Where nobody is expected nobody is: a zone without persons, or a stratum whose sum is below zero.
@@ -155,6 +158,26 @@ def _strata(pilot: Values, noise: float) -> NDArray[np.int64]:
     strata[:, -1] = _NONE
     np.fill_diagonal(strata[:, :-1], _STAY)
     return np.asarray(strata, dtype=np.int64)
+
+
+def _stratum(counted: Counted, pilot: Values, chosen: Mask, larger: Fit | None) -> Fit | None:
+    """Return level and spread of the ratios of a stratum; those of the next larger one if it has too few.
+
+    Ratios of small flows vary no less than those of larger ones, and noise hides how much: τ² of a stratum is the mean of
+    its own and of the larger one's, by their precision, the latter taken to be right within itself, and is not below it.
+    """
+    if chosen.sum() < FEWEST or counted.noise == 0:
+        return larger
+    found = fit(_ratios(counted, pilot, chosen))
+    variance = float(found.covariance[0, 0])
+    weight = _LEVEL**2 / (_LEVEL**2 + variance)
+    beta = np.maximum(1.0 + weight * (found.beta - 1.0), 0.0)
+    square, doubt = found.tau**2, found.tau_variance
+    if larger is not None and larger.tau > 0:
+        prior = larger.tau**2
+        own = prior**2 / (prior**2 + doubt)
+        square, doubt = max(prior + own * (square - prior), prior), own * doubt
+    return Fit(float(np.sqrt(square)), beta, np.array([[weight * variance]]), doubt)
 
 
 def _ratios(counted: Counted, pilot: Values, chosen: Mask) -> Areas:
