@@ -10,7 +10,7 @@ the operators there, is s). The best linear unbiased prediction is
     ŝ = Σ q(y − μ)/(V + G) / I,   I = Σ q²/(V + G) + 1/v,     û = μ + qŝ + γ(y − μ − qŝ),   γ = G/(V + G),
     Cov(û − u) = diag(γV) + rr'/I,   r = (1 − γ)q,            and t moves it along Cov·1.
 
-G = τ²m², v and the level of the model are those of an area model for the ratios y/m (Fay and Herriot 1979; see
+G = m + τ²m² (flows are counts, around an expectation that varies by τ), v and the level of the model are those of an area model for the ratios y/m (Fay and Herriot 1979; see
 `hub.estimation.blup`), one for each stratum: who stays, who has no destination, and other pairs by their expected size,
 because ratios of small flows vary more. No estimate is cut at zero.
 """
@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scipy.stats import norm
 
 from hub.estimation.blup import Areas, Fit, fit, predict
 from hub.estimation.od_model import FEWEST, GATE, Counted
@@ -34,6 +36,8 @@ _SIZES = np.array([0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
 _SMALLEST = 1e-3
 #: Standard deviation of the level of a stratum around that of the model.
 _LEVEL = 0.3
+#: Chance that any cell is taken for a surprise although the model is right.
+_BY_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,14 @@ def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
             continue
         larger = found
         mean[inside] *= found.beta[0]
-        spread[inside] = found.tau**2 * pilot[inside] ** 2
+        spread[inside] = found.tau**2 * pilot[inside] ** 2 + pilot[inside]
         doubt[inside] = _doubt(found, pilot[inside], counted.noise)
     # Where nobody is expected nobody is: a zone without persons, or a stratum whose sum is below zero.
     empty = model <= 0
     spread[empty & ~np.isinf(spread)] = 0.0
+    whole = counted.noise + spread + np.where(np.isinf(spread), 0.0, common * mean**2)
+    surprising = seen[:, None] & (np.abs(counted.cells - mean) > norm.isf(_BY_CHANCE / model.size / 2) * np.sqrt(whole))
+    spread[surprising], doubt[surprising] = np.inf, 0.0
     return Prior(mean, spread, doubt, common if zones > 1 else 0.0)
 
 
@@ -182,17 +189,14 @@ def _stratum(counted: Counted, pilot: Values, chosen: Mask, larger: Fit | None) 
 
 def _ratios(counted: Counted, pilot: Values, chosen: Mask) -> Areas:
     size = pilot[chosen]
-    return Areas(
-        counted.cells[chosen] / size, counted.noise / size**2, np.ones((size.size, 1)), np.zeros(size.size)
-    )
+    return Areas(counted.cells[chosen] / size, counted.noise / size**2, np.ones((size.size, 1)), 1.0 / size)
 
 
 def _doubt(found: Fit, size: Values, noise: float) -> Values:
     """Return what the errors of β̂ and τ̂² add to the variance of a prediction (see `hub.estimation.blup`)."""
-    whole = found.tau**2 + noise / size.clip(min=np.finfo(np.float64).tiny ** 0.25) ** 2
-    rest = 1.0 - found.tau**2 / whole
-    of_tau = 2.0 * rest**2 / whole * found.tau_variance
-    return np.asarray(size**2 * (rest**2 * found.covariance[0, 0] + of_tau))
+    whole = found.tau**2 * size**2 + size + noise
+    rest = noise / whole
+    return np.asarray(size**2 * rest**2 * (found.covariance[0, 0] + 2.0 * size**2 / whole * found.tau_variance))
 
 
 def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
