@@ -101,6 +101,9 @@ def fitted(
     while done < most:
         table = scaled(table, margins, 10)
         done += 10
-        if max(float(np.abs(margin.found(table) - margin.sums).max()) for margin in margins) <= tolerance * size:
+        if (
+            max(float(np.abs(margin.found(table) - margin.sums).max()) for margin in margins)
+            <= tolerance * size
+        ):
             return table
     raise ValueError(f"no table with these sums and zeros was found in {done} sweeps")

@@ -19,14 +19,16 @@ everybody has a day zone, schoolchildren and those who stay at home among them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.estimation.od_model import Counted, expected
+from hub.estimation.od_margins import met
+from hub.estimation.od_model import expected
 from hub.estimation.od_smooth import Prior, Rows, flat, learnt, predicted, told
 from hub.estimation.od_spread import Spread, block
+from hub.estimation.od_table import APART, Assumed, Counted, Known, Table
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,87 +41,10 @@ COMMUTING_SCOPE = (
 )
 
 
-@dataclass(frozen=True)
-class Known:
-    """Persons by zone that are known or estimated.
-
-    Attributes
-    ----------
-    persons
-        Not negative, float64 of shape (zones,).
-    variance
-        Of each, independent of each other; zero where it is known exactly.
-    """
-
-    persons: Values
-    variance: Values
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be persons.
-
-        Raises
-        ------
-        ValueError
-            If a number is negative or not finite, or shapes differ.
-        """
-        both = (self.persons, self.variance)
-        if self.persons.shape != self.variance.shape or any(np.any(~np.isfinite(a) | (a < 0)) for a in both):
-            raise ValueError("persons and their variances are finite numbers, not negative, one of each by zone")
-
-
-@dataclass(frozen=True)
-class Assumed:
-    """What the table itself cannot tell and is declared.
-
-    Attributes
-    ----------
-    dispersion
-        Variance of subscribers around what the operators' share of the persons leads to expect, as a part of their number;
-        1 if persons choose their operator by chance and few of them are subscribers.
-    lean
-        Standard deviation of how much more or less than others customers go to other zones, as a part.
-    """
-
-    dispersion: float = 1.0
-    lean: float = 0.0
-
-
-@dataclass(frozen=True)
-class Table:
-    """Estimated persons by origin and destination, arrays of shape (zones, zones + 1); not cut at zero.
-
-    Attributes
-    ----------
-    estimate
-        Persons; not a number where nothing is known of an origin.
-    spread
-        Covariance of the cells.
-    noise
-        Part of each cell's variance that is noise of differential privacy.
-    gamma
-        Weight of the cell's own count against the model.
-    imputed
-        Origins without a signal: their cells are those of the model (status I), bool of shape (zones,).
-    scope
-        How the concept differs from that of other statistics.
-    """
-
-    estimate: Values
-    spread: Spread
-    noise: Values
-    gamma: Values
-    imputed: Mask
-    scope: tuple[str, ...]
-
-    @property
-    def sd(self) -> Values:
-        """Return the standard deviation of each cell."""
-        return np.sqrt(self.spread.variance())
-
-
 def commuting(
     counted: Counted,
     homes: Known,
+    days: Known | None = None,
     *,
     assumed: Assumed | None = None,
     model: Values | None = None,
@@ -134,6 +59,8 @@ def commuting(
         Of the period; subscribers without a home zone are left out of it.
     homes
         Phone owners by home zone.
+    days
+        Phone owners by day zone, on the concept of the table (as presence by day estimates them, not jobs), shape (zones,).
     assumed
         What is declared.
     model
@@ -147,27 +74,42 @@ def commuting(
     Raises
     ------
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or exact sums by home and by day have different totals.
     """
-    _fits(counted, homes, model, distance)
-    assumed = assumed or Assumed()
-    rows, seen = smoothed(counted, homes.persons, model, distance, smooth=smooth)
-    return _scaled(rows, homes, assumed, seen)
+    zones = counted.cells.shape[0]
+    _fits(zones, homes, days, model, distance)
+    if days is not None:
+        empty = np.zeros(counted.cells.shape, dtype=np.bool_) if counted.empty is None else counted.empty
+        counted = replace(counted, empty=empty | np.append(days.nobody(), np.False_))
+    sure = assumed or Assumed()
+    table = _table(counted, homes, sure, expected(counted, homes.persons, distance) if model is None else model, smooth)
+    if days is None:
+        return table
+    if model is None:
+        # Who is known to be there by day and does not stay there has come from another zone.
+        arriving = _level(counted, homes.persons) * (days.persons - np.diagonal(table.estimate))
+        table = _table(counted, homes, sure, expected(counted, homes.persons, distance, arriving), smooth)
+    sums = Known(np.append(days.persons, 0.0), np.append(days.variance, 0.0))
+    return met(table, sums, np.append(np.ones(zones, dtype=np.bool_), np.False_))
 
 
-def _fits(counted: Counted, homes: Known, model: Values | None, distance: Values | None) -> None:
-    zones = counted.zones
-    if counted.cells.shape != (zones, zones + 1) or zones == 0 or homes.persons.shape != (zones,):
-        raise ValueError("counts have a row for each zone, and a column for each and for those without a destination")
-    if model is not None and (model.shape != counted.cells.shape or np.any(model < 0)):
+def _fits(
+    zones: int, homes: Known, days: Known | None, model: Values | None, distance: Values | None
+) -> None:
+    if homes.persons.shape != (zones,) or (days is not None and days.persons.shape != (zones,)):
+        raise ValueError("there is one number of persons for each zone")
+    if model is not None and (model.shape != (zones, zones + 1) or np.any(model < 0)):
         raise ValueError("a model has the shape of the counts and is not negative")
     if distance is not None and distance.shape != (zones, zones):
         raise ValueError("distances are between zones")
 
 
-def smoothed(
-    counted: Counted, persons: Values, model: Values | None, distance: Values | None, *, smooth: bool
-) -> tuple[Rows, Mask]:
+def _table(counted: Counted, homes: Known, assumed: Assumed, model: Values, smooth: bool) -> Table:
+    rows, seen = smoothed(counted, homes.persons, model, smooth=smooth)
+    return _scaled(counted, rows, homes, assumed, seen)
+
+
+def smoothed(counted: Counted, persons: Values, model: Values, *, smooth: bool) -> tuple[Rows, Mask]:
     """Return counts by origin as they are best known, and which origins have a signal.
 
     Parameters
@@ -175,17 +117,20 @@ def smoothed(
     counted
         The table.
     persons
-        To which the counts of an origin are about proportional, shape (zones,).
-    model, distance, smooth
-        As of `commuting`.
+        To which the counts of an origin are about proportional, shape (origins,).
+    model
+        Of the table's shape; its rows are scaled to the persons.
+    smooth
+        Whether small cells lean on it.
     """
+    if counted.empty is not None:
+        counted = replace(counted, cells=np.where(counted.empty, 0.0, counted.cells))
     seen = told(counted, by_cells=smooth) & (persons > 0)
-    prior = flat((counted.zones, counted.zones + 1))
-    # Whether there are any counts at all: without, there is nothing that a model could be scaled to.
+    prior = flat(counted.cells.shape)
+    # Where nothing was counted at all, there is nothing that a model could be scaled to.
     if seen.any():
-        prior = learnt(counted, _model(counted, persons, model, distance), seen)
-    if not smooth:
-        prior = _only(prior, ~seen)
+        prior = learnt(counted, _to_level(counted, persons, model), seen)
+    prior = _possible(prior if smooth else _only(prior, ~seen), counted.empty)
     rows = predicted(counted, prior, seen)
     lost = seen & (rows.value.sum(axis=1) <= 0)
     if lost.any():
@@ -194,38 +139,41 @@ def smoothed(
     return rows, seen
 
 
-def _model(counted: Counted, persons: Values, model: Values | None, distance: Values | None) -> Values:
-    if model is None:
-        return expected(counted, persons, distance)
-    whole, size = model.sum(axis=1), float(counted.cells.sum() / persons.sum())
-    share = model / np.where(whole > 0, whole, 1.0)[:, None]
-    return np.asarray(max(size, 0.0) * persons[:, None] * share)
+def _to_level(counted: Counted, persons: Values, model: Values) -> Values:
+    """Return the model with as many subscribers for each person as were counted in all."""
+    whole = model.sum(axis=1)
+    return np.asarray(model * (_level(counted, persons) * persons / np.where(whole > 0, whole, 1.0))[:, None])
+
+
+def _level(counted: Counted, persons: Values) -> float:
+    return max(float(counted.cells.sum()) / max(float(persons.sum()), 1.0), 0.0)
 
 
 def _only(prior: Prior, origins: Mask) -> Prior:
     """Return a prior that says something of some origins only."""
     here = origins[:, None]
-    return Prior(prior.mean, np.where(here, prior.spread, np.inf), np.where(here, prior.doubt, 0.0), prior.common)
+    return replace(prior, spread=np.where(here, prior.spread, np.inf), doubt=np.where(here, prior.doubt, 0.0))
 
 
-def _scaled(rows: Rows, homes: Known, assumed: Assumed, seen: Mask) -> Table:
+def _possible(prior: Prior, empty: Mask | None) -> Prior:
+    """Return a prior that is sure of the cells in which nobody can be."""
+    if empty is None:
+        return prior
+    mean, spread, doubt = (np.where(empty, 0.0, part) for part in (prior.mean, prior.spread, prior.doubt))
+    return replace(prior, mean=mean, spread=spread, doubt=doubt)
+
+
+def _scaled(counted: Counted, rows: Rows, homes: Known, assumed: Assumed, seen: Mask) -> Table:
     """Return persons: each row times its weight."""
     whole = rows.value.sum(axis=1)
     known = (whole > 0) & ~np.isinf(rows.own).any(axis=1)
     share = rows.value / np.where(known, whole, np.nan)[:, None]
     weight = np.where(known, homes.persons / np.where(known, whole, 1.0), np.nan)
-    people = np.where(seen[:, None], np.maximum(rows.value, 0.0), 0.0)
     noise = Spread(rows.own, rows.factors, rows.core).shared(share).times(weight)
-    spread = (
-        Spread(rows.own + assumed.dispersion * people, *_leaning(rows, assumed.lean))
-        .shared(share)
-        .times(weight)
-        .along(share, homes.variance)
-    )
+    spread = sampled(counted, rows, assumed, seen).shared(share).times(weight).along(share, homes.variance)
     nobody = homes.persons == 0
-    estimate = np.where(nobody[:, None], 0.0, homes.persons[:, None] * share)
     return Table(
-        estimate=estimate,
+        estimate=np.where(nobody[:, None], 0.0, homes.persons[:, None] * share),
         # Where nobody is known to live, whoever does after all can be in any cell.
         spread=spread.instead(nobody, homes.variance),
         noise=np.where(nobody[:, None], 0.0, noise.variance()),
@@ -235,9 +183,20 @@ def _scaled(rows: Rows, homes: Known, assumed: Assumed, seen: Mask) -> Table:
     )
 
 
-def _leaning(rows: Rows, lean: float) -> tuple[Values, Values]:
-    """Return the factors and the core of the rows, with that of customers who go to other zones more often."""
-    apart = rows.value.copy()
-    apart[:, -1] = 0.0
-    np.fill_diagonal(apart[:, :-1], 0.0)
-    return np.concatenate([rows.factors, apart[:, :, None]], axis=2), block(rows.core, lean**2)
+def sampled(counted: Counted, rows: Rows, assumed: Assumed, seen: Mask) -> Spread:
+    """Return the covariance of counts with that of who is a subscriber, and of customers who travel more.
+
+    Parameters
+    ----------
+    counted, rows, seen
+        The table and what `smoothed` made of it.
+    assumed
+        What is declared.
+    """
+    people = np.where(seen[:, None], np.maximum(rows.value, 0.0), 0.0)
+    apart = np.where(counted.kinds() == APART, rows.value, 0.0)
+    return Spread(
+        rows.own + assumed.dispersion * people,
+        np.concatenate([rows.factors, apart[:, :, None]], axis=2),
+        block(rows.core, assumed.lean**2),
+    )

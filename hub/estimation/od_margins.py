@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.estimation.od import Known, Table
+from hub.estimation.od_table import Known, Table
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,12 +32,11 @@ def met(table: Table, destinations: Known, which: Mask | None = None) -> Table:
     Parameters
     ----------
     table
-        Of `hub.estimation.od`; origins of which nothing is known are not allowed.
+        Origins of which nothing is known are not allowed.
     destinations
-        Persons by column of the table, those without a destination in the last, of shape (zones + 1,). On the concept of
-        the table: for commuting, phone owners by day zone (as presence by day estimates them), not jobs.
+        Persons by column of the table, the last one too, on the concept of the table.
     which
-        Columns of which they are known, bool of shape (zones + 1,); None if of all.
+        Columns of which they are known, bool of shape (columns,); None if of all.
 
     Raises
     ------
@@ -69,7 +68,15 @@ def met(table: Table, destinations: Known, which: Mask | None = None) -> Table:
     spread = replace(table.spread, joint=joint)
     before, after = table.spread.variance(), spread.variance()
     noise = table.noise * after / np.where(before > 0, before, 1.0)
-    return replace(table, estimate=table.estimate + table.spread.along_columns(step), spread=spread, noise=noise)
+    # The trace of a projection is its rank.
+    rank = max(float(np.trace(inverse @ covariance)), 1.0)
+    return replace(
+        table,
+        estimate=table.estimate + table.spread.along_columns(step),
+        spread=spread,
+        noise=noise,
+        disagreement=float(np.sqrt(max(float(rest @ inverse @ rest), 0.0) / rank)),
+    )
 
 
 def _inverse(covariance: Values) -> Values:

@@ -13,13 +13,12 @@ census can take the model's place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.blup import Areas, fit, predict
 from hub.estimation.ipf import Margin, rows_and_columns, scaled
+from hub.estimation.od_table import APART, NONE, STAY, Counted
 
 Values = NDArray[np.float64]
 #: A sum is told from noise above so many of its standard deviations.
@@ -31,82 +30,52 @@ _CLASSES, _SWEEPS = 16, 30
 _LEAST = 0.01
 
 
-@dataclass(frozen=True)
-class Counted:
-    """Noisy counts of subscribers by origin and destination, summed over the operators that answered.
-
-    Attributes
-    ----------
-    cells
-        float64 of shape (zones, zones + 1); the last column has those without a destination in a zone.
-    noise
-        Variance of the noise of each cell.
-    totals, totals_noise
-        The same subscribers by origin, counted again with noise of its own (another product of the period, as `residents`),
-        shape (zones,), and its variance; None if there is no such count.
-    """
-
-    cells: Values
-    noise: float
-    totals: Values | None = None
-    totals_noise: float = 0.0
-
-    @property
-    def zones(self) -> int:
-        """Return how many zones there are."""
-        return int(self.cells.shape[0])
-
-    def leaving(self) -> tuple[Values, float]:
-        """Return who goes to other zones, shape (zones,), and its variance: the better of two ways to tell.
-
-        They are summed, or they are the total without those who stay and those without a destination.
-        """
-        stay, none = np.diagonal(self.cells), self.cells[:, -1]
-        summed, variance = self.cells[:, :-1].sum(axis=1) - stay, (self.zones - 1) * self.noise
-        if self.totals is None:
-            return summed, variance
-        other, spread = self.totals - stay - none, self.totals_noise + 2 * self.noise
-        share = 0.5 if spread + variance == 0 else spread / (spread + variance)
-        return share * summed + (1 - share) * other, share**2 * variance + (1 - share) ** 2 * spread
-
-
-def expected(counted: Counted, persons: Values, distance: Values | None = None) -> Values:
-    """Return the expected counts m, float64 of shape (zones, zones + 1), above zero where there are persons.
+def expected(
+    counted: Counted, persons: Values, distance: Values | None = None, arriving: Values | None = None
+) -> Values:
+    """Return the expected counts m, float64 of the table's shape.
 
     Parameters
     ----------
     counted
-        The table.
+        The table, of zones by the same zones.
     persons
         By origin, float64 of shape (zones,).
     distance
         Between the middles of zones, float64 of shape (zones, zones), in any unit; None if it is not known.
+    arriving
+        Subscribers expected to arrive in each zone from others, shape (zones,), if the counts need not tell; not a number
+        where they must.
     """
-    zones, total = counted.zones, float(persons.sum())
-    stay, none = (
-        max(float(part.sum()) / total, 0.0) for part in (np.diagonal(counted.cells), counted.cells[:, -1])
-    )
+    zones, total = persons.size, float(persons.sum())
+    stay, none = (max(float(counted.sums(kind).sum()) / total, 0.0) for kind in (STAY, NONE))
     model = np.zeros((zones, zones + 1))
     model[:, -1] = none * persons
     np.fill_diagonal(model[:, :-1], stay * persons)
     if zones > 1:
-        model[:, :-1] += _apart(counted, persons, distance)
-    return model
+        model[:, :-1] += _apart(counted, persons, distance, arriving)
+    return model if counted.empty is None else np.where(counted.empty, 0.0, model)
 
 
-def _apart(counted: Counted, persons: Values, distance: Values | None) -> Values:
+def _apart(counted: Counted, persons: Values, distance: Values | None, arriving: Values | None) -> Values:
     """Return the expected counts between different zones."""
-    zones = counted.zones
-    off = counted.cells[:, :-1] * (1.0 - np.eye(zones))
+    zones = persons.size
+    possible = (counted.kinds() == APART)[:, :-1]
+    if counted.empty is not None:
+        possible &= ~counted.empty[:, :-1]
+    off = np.where(possible, counted.cells[:, :-1], 0.0)
     origins = _rated(*counted.leaving(), persons)
     destinations = _rated(off.sum(axis=0), (zones - 1) * counted.noise, persons)
+    if arriving is not None:
+        destinations = np.where(
+            np.isfinite(arriving), np.maximum(arriving, _LEAST * destinations), destinations
+        )
     if not origins.any() or not destinations.any():
         return np.zeros((zones, zones))
     margins: list[Margin] = [*rows_and_columns(origins, destinations * (origins.sum() / destinations.sum()))]
     if distance is not None:
         margins.insert(0, _by_distance(off, counted.noise, distance, float(origins.sum())))
-    seed = np.outer(persons, persons) * (1.0 - np.eye(zones))
-    found = scaled(seed, margins, _SWEEPS)
+    found = scaled(np.outer(persons, persons) * possible, margins, _SWEEPS)
     # By row it is the pattern that counts: what is known of an origin's own sum comes in with its error, later.
     whole = found.sum(axis=1)
     level = origins.sum() * persons / persons.sum()

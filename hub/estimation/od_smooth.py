@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from hub.estimation.blup import Areas, Fit, fit, predict
-from hub.estimation.od_model import FEWEST, GATE, Counted
+from hub.estimation.od_model import FEWEST, GATE
+from hub.estimation.od_table import APART, Counted, Kinds
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-_STAY, _NONE, _APART = 0, 1, 2
 #: Expected sizes, in standard deviations of noise, that part the strata of other pairs.
 _SIZES = np.array([0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
 #: A pair that is expected to be smaller than this part of the noise says nothing of how ratios vary.
@@ -53,13 +53,13 @@ class Prior:
     doubt
         By how much more a prediction errs because level and spread of the model are estimated, for cells measured.
     common
-        v, of q = μ between different zones.
+        v by origin, shape (origins,), of q = μ between different zones.
     """
 
     mean: Values
     spread: Values
     doubt: Values
-    common: float
+    common: Values
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class Rows:
 def flat(shape: tuple[int, int]) -> Prior:
     """Return the prior that says nothing: every count stands for itself."""
     nothing = np.zeros(shape)
-    return Prior(nothing, np.full(shape, np.inf), nothing, 0.0)
+    return Prior(nothing, np.full(shape, np.inf), nothing, np.zeros(shape[0]))
 
 
 def told(counted: Counted, *, by_cells: bool) -> Mask:
-    """Return which origins have a sum (or, with a model, anybody who stays) that is told from noise, shape (zones,)."""
+    """Return which origins have a sum (or, with a model, a cell) that is told from noise, bool of shape (origins,)."""
     seen = _above(counted.cells.sum(axis=1), counted.noise * counted.cells.shape[1])
     if counted.totals is not None:
         seen |= _above(counted.totals, counted.totals_noise)
-    return seen | _above(np.diagonal(counted.cells), counted.noise) if by_cells else seen
+    return seen | _above(counted.cells.max(axis=1), counted.noise) if by_cells else seen
 
 
 def _above(values: Values, noise: float) -> Mask:
@@ -115,16 +115,15 @@ def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
     seen
         Origins with a signal, shape (zones,).
     """
-    zones = counted.zones
     level, common, pilot = _origins(counted, model, seen)
     mean, spread, doubt = level * model, np.full(model.shape, np.inf), np.zeros(model.shape)
-    strata = _strata(pilot, counted.noise)
+    strata = _strata(counted.kinds(), pilot, counted.noise)
     usable = seen[:, None] & (pilot > _SMALLEST * np.sqrt(counted.noise)) & (pilot > 0)
     larger: Fit | None = None
     # From large flows to small ones, which lean on what was learnt of the larger.
     for stratum in np.unique(strata)[::-1]:
         inside = strata == stratum
-        found = _stratum(counted, pilot, inside & usable, larger if stratum >= _APART else None)
+        found = _stratum(counted, pilot, inside & usable, larger if stratum >= APART else None)
         if found is None:
             continue
         larger = found
@@ -134,22 +133,22 @@ def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
     # Where nobody is expected nobody is: a zone without persons, or a stratum whose sum is below zero.
     empty = model <= 0
     spread[empty & ~np.isinf(spread)] = 0.0
-    whole = counted.noise + spread + np.where(np.isinf(spread), 0.0, common * mean**2)
-    surprising = seen[:, None] & (np.abs(counted.cells - mean) > norm.isf(_BY_CHANCE / model.size / 2) * np.sqrt(whole))
+    whole = counted.noise + spread + np.where(np.isinf(spread), 0.0, common[:, None] * mean**2)
+    surprising = seen[:, None] & (
+        np.abs(counted.cells - mean) > norm.isf(_BY_CHANCE / model.size / 2) * np.sqrt(whole)
+    )
     spread[surprising], doubt[surprising] = np.inf, 0.0
-    return Prior(mean, spread, doubt, common if zones > 1 else 0.0)
+    return Prior(mean, spread, doubt, common)
 
 
-def _origins(counted: Counted, model: Values, seen: Mask) -> tuple[Values, float, Values]:
+def _origins(counted: Counted, model: Values, seen: Mask) -> tuple[Values, Values, Values]:
     """Return the level of the model (by cell), the variance v of origins around it, and the model at each one's level."""
-    apart = np.ones(model.shape, dtype=np.bool_)
-    apart[:, -1] = False
-    np.fill_diagonal(apart[:, :-1], val=False)
+    apart = counted.kinds() == APART
     size = np.where(apart, model, 0.0).sum(axis=1)
     (leaving, noise), chosen = counted.leaving(), seen & (size > 0)
     factor = np.ones(model.shape)
     if chosen.sum() < FEWEST or noise == 0:
-        return factor, 0.0, model
+        return factor, np.zeros(size.size), model
     safe = np.where(size > 0, size, 1.0)
     variance = np.where(chosen, noise / safe**2, np.inf)
     areas = Areas(leaving / safe, variance, np.ones((size.size, 1)), np.zeros(size.size))
@@ -157,14 +156,13 @@ def _origins(counted: Counted, model: Values, seen: Mask) -> tuple[Values, float
     level = max(float(found.beta[0]), 0.0)
     factor[apart] = level
     own = np.maximum(predict(found, areas).value, 0.1 * level)
-    return factor, (found.tau / level) ** 2 if level > 0 else 0.0, np.where(apart, own[:, None], 1.0) * model
+    common = (found.tau / level) ** 2 if level > 0 else 0.0
+    return factor, np.full(size.size, common), np.where(apart, own[:, None], 1.0) * model
 
 
-def _strata(pilot: Values, noise: float) -> NDArray[np.int64]:
-    strata = _APART + np.searchsorted(_SIZES, pilot / np.sqrt(noise) if noise > 0 else np.full(pilot.shape, 99.0))
-    strata[:, -1] = _NONE
-    np.fill_diagonal(strata[:, :-1], _STAY)
-    return np.asarray(strata, dtype=np.int64)
+def _strata(kinds: Kinds, pilot: Values, noise: float) -> Kinds:
+    sizes = np.searchsorted(_SIZES, pilot / np.sqrt(noise)) if noise > 0 else np.zeros_like(kinds)
+    return np.asarray(np.where(kinds == APART, APART + sizes, kinds))
 
 
 def _stratum(counted: Counted, pilot: Values, chosen: Mask, larger: Fit | None) -> Fit | None:
@@ -196,7 +194,9 @@ def _doubt(found: Fit, size: Values, noise: float) -> Values:
     """Return what the errors of β̂ and τ̂² add to the variance of a prediction (see `hub.estimation.blup`)."""
     whole = found.tau**2 * size**2 + size + noise
     rest = noise / whole
-    return np.asarray(size**2 * rest**2 * (found.covariance[0, 0] + 2.0 * size**2 / whole * found.tau_variance))
+    return np.asarray(
+        size**2 * rest**2 * (found.covariance[0, 0] + 2.0 * size**2 / whole * found.tau_variance)
+    )
 
 
 def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
@@ -217,17 +217,19 @@ def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
     whole = counted.noise + bounded
     information = np.where(measured & ~alone & (whole > 0), 1.0 / np.where(whole > 0, whole, 1.0), 0.0)
     gamma = np.where(measured, np.where(alone, 1.0, bounded * information), 0.0)
-    shift = np.where(alone, 0.0, prior.mean)
-    shift[:, -1] = 0.0
-    np.fill_diagonal(shift[:, :-1], 0.0)
+    shift = np.where(alone | (counted.kinds() != APART), 0.0, prior.mean)
     rest = counted.cells - prior.mean
     variance = prior.common / (1.0 + prior.common * (shift**2 * information).sum(axis=1))
     common = variance * (shift * rest * information).sum(axis=1)
     start = prior.mean + shift * common[:, None]
     value = start + gamma * (counted.cells - start)
-    own = np.where(alone & measured, counted.noise, bounded * (1.0 - gamma)) + np.where(measured, prior.doubt, 0.0)
+    own = np.where(alone & measured, counted.noise, bounded * (1.0 - gamma)) + np.where(
+        measured, prior.doubt, 0.0
+    )
     own[alone & ~measured] = np.inf
-    return _summed(counted, seen, Rows(value, own, ((1.0 - gamma) * shift)[:, :, None], variance[:, None, None], gamma))
+    return _summed(
+        counted, seen, Rows(value, own, ((1.0 - gamma) * shift)[:, :, None], variance[:, None, None], gamma)
+    )
 
 
 def _summed(counted: Counted, seen: Mask, rows: Rows) -> Rows:
@@ -235,7 +237,7 @@ def _summed(counted: Counted, seen: Mask, rows: Rows) -> Rows:
     direction, variance = rows.factors[:, :, 0], rows.core[:, 0, 0]
     own = np.where(np.isinf(rows.own), 0.0, rows.own)
     gain = own + direction * (variance * direction.sum(axis=1))[:, None]
-    core = np.zeros((counted.zones, 2, 2))
+    core = np.zeros((own.shape[0], 2, 2))
     core[:, 0, 0] = variance
     value = rows.value
     if counted.totals is not None:

@@ -86,12 +86,16 @@ class Spread:
         flat = np.einsum("hdk,hkl->hdl", self.factors, self.core).transpose(1, 0, 2)
         factors = self.factors.transpose(1, 0, 2)
         size = self.own.shape[1]
-        return np.asarray(np.diag(self.own.sum(axis=0)) + flat.reshape(size, -1) @ factors.reshape(size, -1).T)
+        return np.asarray(
+            np.diag(self.own.sum(axis=0)) + flat.reshape(size, -1) @ factors.reshape(size, -1).T
+        )
 
     def along_columns(self, step: Values) -> Values:
         """Return K_h·step of every origin, shape (origins, destinations)."""
         inner = np.einsum("hdk,d->hk", self.factors, step)
-        return np.asarray(self.own * step + np.einsum("hdk,hkl,hl->hd", self.factors, self.core, inner, optimize=True))
+        return np.asarray(
+            self.own * step + np.einsum("hdk,hkl,hl->hd", self.factors, self.core, inner, optimize=True)
+        )
 
     def shared(self, share: Values) -> Spread:
         """Return the covariance after the part along 1 was taken out of each row: (I − p1') K (I − 1p').

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.ipf import Margin, scaled
-from hub.estimation.od_model import Counted
+from hub.estimation.od_table import Counted
 from tests.statistical.scenarios import OWNERS
 
 Values = NDArray[np.float64]
@@ -51,11 +51,16 @@ class Land:
 def municipalities() -> tuple[Values, Values, NDArray[np.int64]]:
     """Return phone owners, places (km, shape (589, 2)) and districts of the municipalities of Belgium."""
     with (_BELGIUM / "population.csv").open(encoding="utf-8", newline="") as file:
-        ages = {row["zone"]: sum(float(row[age]) * part for age, part in OWNERS.items()) for row in csv.DictReader(file)}
+        ages = {
+            row["zone"]: sum(float(row[age]) * part for age, part in OWNERS.items())
+            for row in csv.DictReader(file)
+        }
     features = json.loads((_BELGIUM / "zones.geojson").read_text(encoding="utf-8"))["features"]
     codes = [feature["properties"]["code"] for feature in features]
     places = np.array([_middle(feature["geometry"]) for feature in features]) * (71.0, 111.2)
-    _names, district = np.unique([feature["properties"]["district"] for feature in features], return_inverse=True)
+    _names, district = np.unique(
+        [feature["properties"]["district"] for feature in features], return_inverse=True
+    )
     return np.rint(np.array([ages[code] for code in codes])), places, district.astype(np.int64)
 
 
@@ -163,7 +168,12 @@ WORLDS = (
     World("σ = 100, homes not counted apart", homes_counted=False),
     World("σ = 100, sums by day zone known", destinations=True),
     World("σ = 400, sums by day zone known", sigma=400.0, destinations=True),
-    World("σ = 100, customers who commute more, declared", lean=(1.05, 0.97, 1.0), present=_WITHOUT, declared=0.02),
+    World(
+        "σ = 100, customers who commute more, declared",
+        lean=(1.05, 0.97, 1.0),
+        present=_WITHOUT,
+        declared=0.02,
+    ),
     World("589 zones, σ = 20", sigma=20.0, by_municipality=True),
     World("589 zones, σ = 100", by_municipality=True),
     World("589 zones, σ = 100, third operator missing", by_municipality=True, present=_WITHOUT),
