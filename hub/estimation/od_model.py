@@ -64,8 +64,8 @@ def _apart(counted: Counted, persons: Values, distance: Values | None, arriving:
     if counted.empty is not None:
         possible &= ~counted.empty[:, :-1]
     off = np.where(possible, counted.cells[:, :-1], 0.0)
-    origins = _rated(*counted.leaving(), persons)
-    destinations = _rated(off.sum(axis=0), (zones - 1) * counted.noise, persons)
+    origins = rated(*counted.leaving(), persons)
+    destinations = rated(off.sum(axis=0), (zones - 1) * counted.noise, persons)
     if arriving is not None:
         destinations = np.where(
             np.isfinite(arriving), np.maximum(arriving, _LEAST * destinations), destinations
@@ -82,7 +82,7 @@ def _apart(counted: Counted, persons: Values, distance: Values | None, arriving:
     return np.asarray(found * (level / np.where(whole > 0, whole, 1.0))[:, None])
 
 
-def _rated(sums: Values, noise: float, persons: Values) -> Values:
+def rated(sums: Values, noise: float, persons: Values) -> Values:
     """Return sums as expected from the rate by person, with the part of each zone's own that stands out of its noise."""
     there = persons > 0
     mean = max(float(sums.sum()) / float(persons.sum()), 0.0)

@@ -119,7 +119,7 @@ def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
     mean, spread, doubt = level * model, np.full(model.shape, np.inf), np.zeros(model.shape)
     strata = _strata(counted.kinds(), pilot, counted.noise)
     usable = seen[:, None] & (pilot > _SMALLEST * np.sqrt(counted.noise)) & (pilot > 0)
-    larger: Fit | None = None
+    larger: Fit | None = _stratum(counted, pilot, (strata >= APART) & usable, None)
     # From large flows to small ones, which lean on what was learnt of the larger.
     for stratum in np.unique(strata)[::-1]:
         inside = strata == stratum

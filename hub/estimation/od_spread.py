@@ -134,3 +134,18 @@ class Spread:
             own=np.where(here, variance[:, None], self.own),
             factors=np.where(here[:, :, None], 0.0, self.factors),
         )
+
+    def either(self, rows: Mask, other: Spread) -> Spread:
+        """Return the covariance of these rows, and of another covariance's rows elsewhere."""
+        here = rows[:, None]
+        return Spread(
+            np.where(here, self.own, other.own),
+            np.concatenate(
+                [
+                    np.where(here[:, :, None], self.factors, 0.0),
+                    np.where(here[:, :, None], 0.0, other.factors),
+                ],
+                axis=2,
+            ),
+            block(self.core, other.core),
+        )
