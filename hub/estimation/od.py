@@ -28,7 +28,7 @@ from hub.estimation.od_margins import met
 from hub.estimation.od_model import expected
 from hub.estimation.od_smooth import Prior, Rows, flat, learnt, predicted, told
 from hub.estimation.od_spread import Spread, block
-from hub.estimation.od_table import APART, Assumed, Counted, Known, Table
+from hub.estimation.od_table import APART, Assumed, Counted, Known, Model, Table
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -47,7 +47,7 @@ def commuting(
     days: Known | None = None,
     *,
     assumed: Assumed | None = None,
-    model: Values | None = None,
+    model: Model | None = None,
     distance: Values | None = None,
     smooth: bool = True,
 ) -> Table:
@@ -64,8 +64,7 @@ def commuting(
     assumed
         What is declared.
     model
-        A table that is proportional to what is expected by row (a census, an earlier period), not negative, of the counts'
-        shape; None for one learnt from the counts.
+        What is expected by row (of a census, or an earlier period); None for one learnt from the counts.
     distance
         Between zones, for the model that is learnt; shape (zones, zones).
     smooth
@@ -94,22 +93,22 @@ def commuting(
 
 
 def _fits(
-    zones: int, homes: Known, days: Known | None, model: Values | None, distance: Values | None
+    zones: int, homes: Known, days: Known | None, model: Model | None, distance: Values | None
 ) -> None:
     if homes.persons.shape != (zones,) or (days is not None and days.persons.shape != (zones,)):
         raise ValueError("there is one number of persons for each zone")
-    if model is not None and (model.shape != (zones, zones + 1) or np.any(model < 0)):
+    if model is not None and (model.mean.shape != (zones, zones + 1) or np.any(model.mean < 0)):
         raise ValueError("a model has the shape of the counts and is not negative")
     if distance is not None and distance.shape != (zones, zones):
         raise ValueError("distances are between zones")
 
 
-def _table(counted: Counted, homes: Known, assumed: Assumed, model: Values, smooth: bool) -> Table:
+def _table(counted: Counted, homes: Known, assumed: Assumed, model: Model, smooth: bool) -> Table:
     rows, seen = smoothed(counted, homes.persons, model, smooth=smooth)
     return _scaled(counted, rows, homes, assumed, seen)
 
 
-def smoothed(counted: Counted, persons: Values, model: Values, *, smooth: bool) -> tuple[Rows, Mask]:
+def smoothed(counted: Counted, persons: Values, model: Model, *, smooth: bool) -> tuple[Rows, Mask]:
     """Return counts by origin as they are best known, and which origins have a signal.
 
     Parameters
@@ -139,10 +138,11 @@ def smoothed(counted: Counted, persons: Values, model: Values, *, smooth: bool) 
     return rows, seen
 
 
-def _to_level(counted: Counted, persons: Values, model: Values) -> Values:
+def _to_level(counted: Counted, persons: Values, model: Model) -> Model:
     """Return the model with as many subscribers for each person as were counted in all."""
-    whole = model.sum(axis=1)
-    return np.asarray(model * (_level(counted, persons) * persons / np.where(whole > 0, whole, 1.0))[:, None])
+    whole = model.mean.sum(axis=1)
+    scale = _level(counted, persons) * persons / np.where(whole > 0, whole, 1.0)
+    return replace(model, mean=model.mean * scale[:, None])
 
 
 def _level(counted: Counted, persons: Values) -> float:

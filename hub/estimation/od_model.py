@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hub.estimation.blup import Areas, fit, predict
 from hub.estimation.ipf import Margin, rows_and_columns, scaled
-from hub.estimation.od_table import APART, NONE, STAY, Counted
+from hub.estimation.od_table import APART, NONE, STAY, Counted, Model
 
 Values = NDArray[np.float64]
 #: A sum is told from noise above so many of its standard deviations.
@@ -28,12 +28,14 @@ FEWEST = 20
 _CLASSES, _SWEEPS = 16, 30
 #: No expected sum is smaller than this part of the average one: a model has no empty zone.
 _LEAST = 0.01
+#: A zone draws from others as if at least this part of the average zone's persons lived there.
+_SMALL = 0.1
 
 
 def expected(
     counted: Counted, persons: Values, distance: Values | None = None, arriving: Values | None = None
-) -> Values:
-    """Return the expected counts m, float64 of the table's shape.
+) -> Model:
+    """Return the expected counts m, with how well sums by destination are known.
 
     Parameters
     ----------
@@ -47,52 +49,71 @@ def expected(
         Subscribers expected to arrive in each zone from others, shape (zones,), if the counts need not tell; not a number
         where they must.
     """
-    zones, total = persons.size, float(persons.sum())
+    zones, total = persons.size, max(float(persons.sum()), 1.0)
     stay, none = (max(float(counted.sums(kind).sum()) / total, 0.0) for kind in (STAY, NONE))
     model = np.zeros((zones, zones + 1))
     model[:, -1] = none * persons
     np.fill_diagonal(model[:, :-1], stay * persons)
+    error = np.zeros_like(model)
     if zones > 1:
-        model[:, :-1] += _apart(counted, persons, distance, arriving)
-    return model if counted.empty is None else np.where(counted.empty, 0.0, model)
+        between, error[:, :-1] = _apart(counted, persons, distance, arriving)
+        model[:, :-1] += between
+    return Model(model if counted.empty is None else np.where(counted.empty, 0.0, model), error)
 
 
-def _apart(counted: Counted, persons: Values, distance: Values | None, arriving: Values | None) -> Values:
-    """Return the expected counts between different zones."""
+def _apart(
+    counted: Counted, persons: Values, distance: Values | None, arriving: Values | None
+) -> tuple[Values, Values]:
+    """Return the expected counts between different zones, and the relative variance of each destination."""
     zones = persons.size
     possible = (counted.kinds() == APART)[:, :-1]
     if counted.empty is not None:
         possible &= ~counted.empty[:, :-1]
     off = np.where(possible, counted.cells[:, :-1], 0.0)
-    origins = rated(*counted.leaving(), persons)
-    destinations = rated(off.sum(axis=0), (zones - 1) * counted.noise, persons)
+    origins, _doubt = rated(*counted.leaving(), persons)
+    # Where nobody lives many may work.
+    drawing = np.maximum(persons, _SMALL * persons.mean())
+    destinations, error = rated(off.sum(axis=0), (zones - 1) * counted.noise, drawing)
     if arriving is not None:
-        destinations = np.where(
-            np.isfinite(arriving), np.maximum(arriving, _LEAST * destinations), destinations
-        )
+        told = np.isfinite(arriving)
+        destinations = np.where(told, np.maximum(arriving, _LEAST * destinations), destinations)
+        error = np.where(told, 0.0, error)
     if not origins.any() or not destinations.any():
-        return np.zeros((zones, zones))
+        return np.zeros((zones, zones)), error
     margins: list[Margin] = [*rows_and_columns(origins, destinations * (origins.sum() / destinations.sum()))]
     if distance is not None:
         margins.insert(0, _by_distance(off, counted.noise, distance, float(origins.sum())))
-    found = scaled(np.outer(persons, persons) * possible, margins, _SWEEPS)
+    found = scaled(possible.astype(np.float64), margins, _SWEEPS)
     # By row it is the pattern that counts: what is known of an origin's own sum comes in with its error, later.
     whole = found.sum(axis=1)
-    level = origins.sum() * persons / persons.sum()
-    return np.asarray(found * (level / np.where(whole > 0, whole, 1.0))[:, None])
+    level = origins.sum() * persons / max(float(persons.sum()), 1.0)
+    return found * (level / np.where(whole > 0, whole, 1.0))[:, None], error
 
 
-def rated(sums: Values, noise: float, persons: Values) -> Values:
-    """Return sums as expected from the rate by person, with the part of each zone's own that stands out of its noise."""
+def rated(sums: Values, noise: float, persons: Values) -> tuple[Values, Values]:
+    """Return sums by zone, drawn to the rate by person by how well they are known, and their relative variance.
+
+    Parameters
+    ----------
+    sums
+        Noisy, float64 of shape (zones,).
+    noise
+        Variance of each.
+    persons
+        To which sums are about proportional, shape (zones,).
+    """
     there = persons > 0
-    mean = max(float(sums.sum()) / float(persons.sum()), 0.0)
+    mean = max(float(sums.sum()) / max(float(persons.sum()), np.finfo(np.float64).tiny), 0.0)
     if there.sum() < FEWEST or noise == 0:
-        return np.maximum(sums, _LEAST * mean * persons) if noise == 0 else mean * persons
+        found = np.maximum(sums, _LEAST * mean * persons)
+        return found, noise / np.where(found > 0, found, np.inf) ** 2
     size = persons[there]
     areas = Areas(sums[there] / size, noise / size**2, np.ones((size.size, 1)), np.zeros(size.size))
-    rate = np.full(persons.size, mean)
-    rate[there] = np.maximum(predict(fit(areas), areas).value, _LEAST * mean)
-    return np.asarray(rate * persons)
+    best = predict(fit(areas), areas)
+    rate, error = np.full(persons.size, mean), np.zeros(persons.size)
+    rate[there] = np.maximum(best.value, _LEAST * mean)
+    error[there] = best.mse / np.where(rate[there] > 0, rate[there], np.inf) ** 2
+    return np.asarray(rate * persons), error
 
 
 def _by_distance(off: Values, noise: float, distance: Values, total: float) -> Margin:

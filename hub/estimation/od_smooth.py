@@ -10,7 +10,7 @@ the operators there, is s). The best linear unbiased prediction is
     ŝ = Σ q(y − μ)/(V + G) / I,   I = Σ q²/(V + G) + 1/v,     û = μ + qŝ + γ(y − μ − qŝ),   γ = G/(V + G),
     Cov(û − u) = diag(γV) + rr'/I,   r = (1 − γ)q,            and t moves it along Cov·1.
 
-G = m + τ²m² (flows are counts, around an expectation that varies by τ), v and the level of the model are those of an area model for the ratios y/m (Fay and Herriot 1979; see
+G = m + (τ² + ε²)m² (flows are counts, around an expectation that varies by τ and that the model knows to ε), v and the level of the model are those of an area model for the ratios y/m (Fay and Herriot 1979; see
 `hub.estimation.blup`), one for each stratum: who stays, who has no destination, and other pairs by their expected size,
 because ratios of small flows vary more. No estimate is cut at zero.
 """
@@ -26,7 +26,7 @@ from scipy.stats import norm
 
 from hub.estimation.blup import Areas, Fit, fit, predict
 from hub.estimation.od_model import FEWEST, GATE
-from hub.estimation.od_table import APART, Counted, Kinds
+from hub.estimation.od_table import APART, Counted, Kinds, Model
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -103,7 +103,7 @@ def _above(values: Values, noise: float) -> Mask:
     return np.asarray((values > GATE * np.sqrt(noise)) & (values > 0))
 
 
-def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
+def learnt(counted: Counted, model: Model, seen: Mask) -> Prior:
     """Return the prior that a model makes, its level and spread learnt from the origins with a signal.
 
     Parameters
@@ -111,31 +111,32 @@ def learnt(counted: Counted, model: Values, seen: Mask) -> Prior:
     counted
         The table.
     model
-        Expected counts, not negative, of the table's shape.
+        Expected counts.
     seen
         Origins with a signal, shape (zones,).
     """
-    level, common, pilot = _origins(counted, model, seen)
-    mean, spread, doubt = level * model, np.full(model.shape, np.inf), np.zeros(model.shape)
+    level, common, pilot = _origins(counted, model.mean, seen)
+    mean, spread, doubt = level * model.mean, np.full(pilot.shape, np.inf), np.zeros(pilot.shape)
+    scatter = pilot + model.error * pilot**2
     strata = _strata(counted.kinds(), pilot, counted.noise)
     usable = seen[:, None] & (pilot > _SMALLEST * np.sqrt(counted.noise)) & (pilot > 0)
-    larger: Fit | None = _stratum(counted, pilot, (strata >= APART) & usable, None)
+    larger: Fit | None = _stratum(counted, pilot, scatter, (strata >= APART) & usable, None)
     # From large flows to small ones, which lean on what was learnt of the larger.
     for stratum in np.unique(strata)[::-1]:
         inside = strata == stratum
-        found = _stratum(counted, pilot, inside & usable, larger if stratum >= APART else None)
+        found = _stratum(counted, pilot, scatter, inside & usable, larger if stratum >= APART else None)
         if found is None:
             continue
         larger = found
         mean[inside] *= found.beta[0]
-        spread[inside] = found.tau**2 * pilot[inside] ** 2 + pilot[inside]
-        doubt[inside] = _doubt(found, pilot[inside], counted.noise)
+        spread[inside] = found.tau**2 * pilot[inside] ** 2 + scatter[inside]
+        doubt[inside] = _doubt(found, pilot[inside], scatter[inside], counted.noise)
     # Where nobody is expected nobody is: a zone without persons, or a stratum whose sum is below zero.
-    empty = model <= 0
+    empty = model.mean <= 0
     spread[empty & ~np.isinf(spread)] = 0.0
     whole = counted.noise + spread + np.where(np.isinf(spread), 0.0, common[:, None] * mean**2)
     surprising = seen[:, None] & (
-        np.abs(counted.cells - mean) > norm.isf(_BY_CHANCE / model.size / 2) * np.sqrt(whole)
+        np.abs(counted.cells - mean) > norm.isf(_BY_CHANCE / pilot.size / 2) * np.sqrt(whole)
     )
     spread[surprising], doubt[surprising] = np.inf, 0.0
     return Prior(mean, spread, doubt, common)
@@ -165,7 +166,9 @@ def _strata(kinds: Kinds, pilot: Values, noise: float) -> Kinds:
     return np.asarray(np.where(kinds == APART, APART + sizes, kinds))
 
 
-def _stratum(counted: Counted, pilot: Values, chosen: Mask, larger: Fit | None) -> Fit | None:
+def _stratum(
+    counted: Counted, pilot: Values, scatter: Values, chosen: Mask, larger: Fit | None
+) -> Fit | None:
     """Return level and spread of the ratios of a stratum; those of the next larger one if it has too few.
 
     Ratios of small flows vary no less than those of larger ones, and noise hides how much: τ² of a stratum is the mean of
@@ -173,7 +176,9 @@ def _stratum(counted: Counted, pilot: Values, chosen: Mask, larger: Fit | None) 
     """
     if chosen.sum() < FEWEST or counted.noise == 0:
         return larger
-    found = fit(_ratios(counted, pilot, chosen))
+    size = pilot[chosen]
+    measured, noise = counted.cells[chosen] / size, counted.noise / size**2
+    found = fit(Areas(measured, noise, np.ones((size.size, 1)), scatter[chosen] / size**2))
     variance = float(found.covariance[0, 0])
     weight = _LEVEL**2 / (_LEVEL**2 + variance)
     beta = np.maximum(1.0 + weight * (found.beta - 1.0), 0.0)
@@ -185,18 +190,11 @@ def _stratum(counted: Counted, pilot: Values, chosen: Mask, larger: Fit | None) 
     return Fit(float(np.sqrt(square)), beta, np.array([[weight * variance]]), doubt)
 
 
-def _ratios(counted: Counted, pilot: Values, chosen: Mask) -> Areas:
-    size = pilot[chosen]
-    return Areas(counted.cells[chosen] / size, counted.noise / size**2, np.ones((size.size, 1)), 1.0 / size)
-
-
-def _doubt(found: Fit, size: Values, noise: float) -> Values:
+def _doubt(found: Fit, size: Values, scatter: Values, noise: float) -> Values:
     """Return what the errors of β̂ and τ̂² add to the variance of a prediction (see `hub.estimation.blup`)."""
-    whole = found.tau**2 * size**2 + size + noise
+    whole = found.tau**2 * size**2 + scatter + noise
     rest = noise / whole
-    return np.asarray(
-        size**2 * rest**2 * (found.covariance[0, 0] + 2.0 * size**2 / whole * found.tau_variance)
-    )
+    return np.asarray(size**2 * rest**2 * (found.covariance[0, 0] + 2.0 * size**2 / whole * found.tau_variance))
 
 
 def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:

@@ -90,6 +90,27 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Model:
+    """What a table looks like on average.
+
+    Attributes
+    ----------
+    mean
+        Expected counts (or anything proportional to them by row), not negative, of the shape of the counts.
+    error
+        Variance of each by what the model itself does not know well, as a part of its square.
+    """
+
+    mean: Values
+    error: Values
+
+    @classmethod
+    def exactly(cls, mean: Values) -> Model:
+        """Return a model that is taken as it is."""
+        return cls(mean, np.zeros_like(mean))
+
+
+@dataclass(frozen=True)
 class Known:
     """Persons by zone that are known or estimated.
 

@@ -27,13 +27,15 @@ from hub.estimation.drift import Drift, national_drift
 from hub.estimation.od_model import GATE, rated
 from hub.estimation.od_smooth import Rows, flat, learnt, predicted
 from hub.estimation.od_spread import Spread
-from hub.estimation.od_table import APART, Counted
+from hub.estimation.od_table import APART, Counted, Model
 from hub.estimation.quantiles import quantile
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 #: Relative variance of the number of a country's roamers of which nothing is known.
 _UNKNOWN = 1e4
+#: As many countries of the same size, at least, tell where visitors are.
+_SEVERAL = 1.5
 _STRATUM = "Visitors are a stratum of their own: residents are not in the table, nor visitors among residents."
 _FACTOR = (
     "One factor of a country stands for agreements between its networks and those here, for phones that two operators "
@@ -227,25 +229,30 @@ def _smoothed(
 ) -> tuple[Rows, Mask]:
     """Return the counts of each country as they are best known, and which countries have a signal."""
     known = np.isfinite(totals.persons)
-    if not told.any():
-        # There is no country that says where visitors are: counts stand for themselves, and totals without them for nothing.
-        return predicted(counted, flat(counted.cells.shape), ~known), ~known
+    counts = counted.sums(APART)[told]
+    several = float(counts.sum()) ** 2 / float((counts**2).sum()) if told.any() else 0.0
+    if several < _SEVERAL:
+        # No countries say together where visitors are: counts stand alone, and totals without counts for nothing.
+        return predicted(counted, flat(counted.cells.shape), told | ~known), told | ~known
     model = _everybody(counted, told, size)
-    level, error, seen = _levels(counted, model, totals, factor, told)
-    model *= level[:, None]
+    level, error, seen = _levels(counted, model.mean, totals, factor, told)
+    model = replace(model, mean=model.mean * level[:, None])
     prior = replace(learnt(counted, model, told), common=error)
     alone = (seen if not smooth else np.zeros_like(seen))[:, None]
-    spread, doubt = np.where(alone, np.inf, prior.spread), np.where(alone, 0.0, prior.doubt)
+    # K countries, and one that is not among them: it differs from their mean by (K + 1)/(K - 1) times as much as they do.
+    further = np.where(told, 1.0, (several + 1.0) / (several - 1.0))[:, None]
+    spread, doubt = np.where(alone, np.inf, prior.spread * further), np.where(alone, 0.0, prior.doubt)
     return predicted(counted, replace(prior, spread=spread, doubt=doubt), seen), seen
 
 
-def _everybody(counted: Counted, told: Mask, size: Values | None) -> Values:
+def _everybody(counted: Counted, told: Mask, size: Values | None) -> Model:
     """Return where visitors of all countries are, as parts of those in zones, of the shape of the counts."""
     together = counted.cells[told].sum(axis=0)
     whole = np.ones(together.size - 1) if size is None else size
-    zones = rated(together[:-1], int(told.sum()) * counted.noise, whole)
+    zones, error = rated(together[:-1], int(told.sum()) * counted.noise, whole)
     row = np.append(zones, max(float(together[-1]), 0.0))
-    return np.tile(row / max(float(zones.sum()), 1.0), (counted.cells.shape[0], 1))
+    rows = (counted.cells.shape[0], 1)
+    return Model(np.tile(row / max(float(zones.sum()), 1.0), rows), np.tile(np.append(error, 0.0), rows))
 
 
 def _levels(
