@@ -50,14 +50,14 @@ def expected(
         where they must.
     """
     zones, total = persons.size, max(float(persons.sum()), 1.0)
-    stay, none = (max(float(counted.sums(kind).sum()) / total, 0.0) for kind in (STAY, NONE))
-    model = np.zeros((zones, zones + 1))
-    model[:, -1] = none * persons
-    np.fill_diagonal(model[:, :-1], stay * persons)
-    error = np.zeros_like(model)
+    noise = zones * counted.noise
+    (stay, of_stay), (none, of_none) = (at_least(float(counted.sums(k).sum()), noise) for k in (STAY, NONE))
+    model, error = np.zeros((zones, zones + 1)), np.zeros((zones, zones + 1))
+    model[:, -1], error[:, -1] = none * persons / total, of_none
     if zones > 1:
-        between, error[:, :-1] = _apart(counted, persons, distance, arriving)
-        model[:, :-1] += between
+        model[:, :-1], error[:, :-1] = _apart(counted, persons, distance, arriving)
+    np.fill_diagonal(model[:, :-1], stay * persons / total)
+    np.fill_diagonal(error[:, :-1], of_stay)
     return Model(model if counted.empty is None else np.where(counted.empty, 0.0, model), error)
 
 
@@ -88,6 +88,12 @@ def _apart(
     whole = found.sum(axis=1)
     level = origins.sum() * persons / max(float(persons.sum()), 1.0)
     return found * (level / np.where(whole > 0, whole, 1.0))[:, None], error
+
+
+def at_least(found: float, noise: float) -> tuple[float, float]:
+    """Return a noisy sum, not below the standard deviation of its noise, and its relative variance."""
+    value = max(found, float(np.sqrt(noise)))
+    return value, noise / value**2 if value > 0 else 0.0
 
 
 def rated(sums: Values, noise: float, persons: Values) -> tuple[Values, Values]:

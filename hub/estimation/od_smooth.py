@@ -120,7 +120,7 @@ def learnt(counted: Counted, model: Model, seen: Mask) -> Prior:
     scatter = pilot + model.error * pilot**2
     strata = _strata(counted.kinds(), pilot, counted.noise)
     usable = seen[:, None] & (pilot > _SMALLEST * np.sqrt(counted.noise)) & (pilot > 0)
-    larger: Fit | None = _stratum(counted, pilot, scatter, (strata >= APART) & usable, None)
+    pooled = larger = _stratum(counted, pilot, scatter, (strata >= APART) & usable, None)
     # From large flows to small ones, which lean on what was learnt of the larger.
     for stratum in np.unique(strata)[::-1]:
         inside = strata == stratum
@@ -131,6 +131,10 @@ def learnt(counted: Counted, model: Model, seen: Mask) -> Prior:
         mean[inside] *= found.beta[0]
         spread[inside] = found.tau**2 * pilot[inside] ** 2 + scatter[inside]
         doubt[inside] = _doubt(found, pilot[inside], scatter[inside], counted.noise)
+    if pooled is not None:
+        # What too few origins tell of those who stay, or have no destination, varies like pairs where nothing was measured.
+        missing = np.isinf(spread) & ~seen[:, None]
+        spread[missing] = (pooled.tau**2 * pilot**2 + scatter)[missing]
     # Where nobody is expected nobody is: a zone without persons, or a stratum whose sum is below zero.
     empty = model.mean <= 0
     spread[empty & ~np.isinf(spread)] = 0.0

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.drift import Drift, national_drift
-from hub.estimation.od_model import GATE, rated
+from hub.estimation.od_model import GATE, at_least, rated
 from hub.estimation.od_smooth import Rows, flat, learnt, predicted
 from hub.estimation.od_spread import Spread
 from hub.estimation.od_table import APART, Counted, Model
@@ -250,9 +250,10 @@ def _everybody(counted: Counted, told: Mask, size: Values | None) -> Model:
     together = counted.cells[told].sum(axis=0)
     whole = np.ones(together.size - 1) if size is None else size
     zones, error = rated(together[:-1], int(told.sum()) * counted.noise, whole)
-    row = np.append(zones, max(float(together[-1]), 0.0))
+    none, of_none = at_least(float(together[-1]), int(told.sum()) * counted.noise)
+    row = np.append(zones, none)
     rows = (counted.cells.shape[0], 1)
-    return Model(np.tile(row / max(float(zones.sum()), 1.0), rows), np.tile(np.append(error, 0.0), rows))
+    return Model(np.tile(row / max(float(zones.sum()), 1.0), rows), np.tile(np.append(error, of_none), rows))
 
 
 def _levels(
