@@ -38,7 +38,7 @@ class Margin:
 
     def found(self, table: Values) -> Values:
         """Return the sums of a table over the classes."""
-        return np.bincount(self.of.ravel(), table.ravel(), self.sums.size)
+        return np.bincount(self.of.ravel(), table.ravel(), self.sums.size).astype(np.float64)
 
 
 def rows_and_columns(rows: Values, columns: Values) -> tuple[Margin, Margin]:

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,20 +52,18 @@ class Land:
 def municipalities() -> tuple[Values, Values, NDArray[np.int64]]:
     """Return phone owners, places (km, shape (589, 2)) and districts of the municipalities of Belgium."""
     with (_BELGIUM / "population.csv").open(encoding="utf-8", newline="") as file:
-        ages = {
-            row["zone"]: sum(float(row[age]) * part for age, part in OWNERS.items())
-            for row in csv.DictReader(file)
-        }
+        rows = list(csv.DictReader(file))
+    phones = {row["zone"]: sum(float(row[age]) * part for age, part in OWNERS.items()) for row in rows}
     features = json.loads((_BELGIUM / "zones.geojson").read_text(encoding="utf-8"))["features"]
     codes = [feature["properties"]["code"] for feature in features]
     places = np.array([_middle(feature["geometry"]) for feature in features]) * (71.0, 111.2)
     _names, district = np.unique(
         [feature["properties"]["district"] for feature in features], return_inverse=True
     )
-    return np.rint(np.array([ages[code] for code in codes])), places, district.astype(np.int64)
+    return np.rint(np.array([phones[code] for code in codes])), places, district.astype(np.int64)
 
 
-def _middle(geometry: dict[str, list[list[list[float]]]]) -> Values:
+def _middle(geometry: dict[str, Any]) -> Values:
     """Return the mean of the corners of a polygon's (or the first of several polygons') ring, in degrees."""
     ring = geometry["coordinates"][0]
     corners = np.array(ring if geometry["type"] == "Polygon" else ring[0], dtype=np.float64)
@@ -138,6 +137,8 @@ class World:
         589 zones instead of 43.
     smooth, near, destinations
         Whether small cells lean on the model, distances are known, sums by day zone are known.
+    homes_error
+        With which phone owners by home zone are known, as a part.
     declared
         Standard deviation of `lean` that the estimator is told.
     """
@@ -153,30 +154,32 @@ class World:
     smooth: bool = True
     near: bool = True
     destinations: bool = False
+    homes_error: float = 0.0
     declared: float = 0.0
 
 
 _WITHOUT = (True, True, False)
+_LEANING = (1.05, 0.97, 1.0)
 WORLDS = (
-    World("σ = 20", sigma=20.0),
-    World("σ = 100"),
-    World("σ = 400", sigma=400.0),
-    World("σ = 100, third operator missing", present=_WITHOUT),
-    World("σ = 100, first operator alone", present=(True, False, False)),
-    World("σ = 100, no distances", near=False),
-    World("σ = 100, not smoothed", smooth=False),
-    World("σ = 100, homes not counted apart", homes_counted=False),
-    World("σ = 100, sums by day zone known", destinations=True),
-    World("σ = 400, sums by day zone known", sigma=400.0, destinations=True),
-    World(
-        "σ = 100, customers who commute more, declared",
-        lean=(1.05, 0.97, 1.0),
-        present=_WITHOUT,
-        declared=0.02,
-    ),
+    World("43 zones, σ = 20", sigma=20.0),
+    World("43 zones, σ = 100"),
+    World("43 zones, σ = 400", sigma=400.0),
+    World("43 zones, σ = 100, third operator missing", present=_WITHOUT),
+    World("43 zones, σ = 400, third operator missing", sigma=400.0, present=_WITHOUT),
+    World("43 zones, σ = 100, first operator alone", present=(True, False, False)),
+    World("43 zones, σ = 100, no distances", near=False),
+    World("43 zones, σ = 100, not smoothed", smooth=False),
+    World("43 zones, σ = 100, homes not counted apart", homes_counted=False),
+    World("43 zones, σ = 100, homes known to 2 %", homes_error=0.02),
+    World("43 zones, σ = 100, sums by day zone known", destinations=True),
+    World("43 zones, σ = 400, sums by day zone known", sigma=400.0, destinations=True),
+    World("43 zones, σ = 100, customers commute more, declared", present=_WITHOUT, lean=_LEANING, declared=0.02),
+    World("43 zones, σ = 100, customers commute more, not declared", present=_WITHOUT, lean=_LEANING),
     World("589 zones, σ = 20", sigma=20.0, by_municipality=True),
     World("589 zones, σ = 100", by_municipality=True),
+    World("589 zones, σ = 400", sigma=400.0, by_municipality=True),
     World("589 zones, σ = 100, third operator missing", by_municipality=True, present=_WITHOUT),
+    World("589 zones, σ = 100, homes not counted apart", by_municipality=True, homes_counted=False),
 )
 
 

@@ -12,7 +12,14 @@ from typing import Any
 import click
 
 from tests.benchmarks.figures import machine
-from tests.statistical import score_presence, score_residents
+from tests.statistical import (
+    commuting_world,
+    score_commuting,
+    score_presence,
+    score_residents,
+    score_visitors,
+    visitors_world,
+)
 from tests.statistical.presence_world import WORLDS
 from tests.statistical.scenarios import SCENARIOS
 
@@ -31,6 +38,8 @@ class Subject:
 SUBJECTS = {
     "residents": Subject(SCENARIOS, score_residents.evaluate, score_residents.markdown),
     "presence": Subject(WORLDS, score_presence.evaluate, score_presence.markdown),
+    "commuting": Subject(commuting_world.WORLDS, score_commuting.evaluate, score_commuting.markdown),
+    "visitors": Subject(visitors_world.WORLDS, score_visitors.evaluate, score_visitors.markdown),
 }
 
 
