@@ -240,7 +240,7 @@ def _weighted(
     return Table(
         estimate=estimate,
         spread=spread,
-        noise=Spread(rows.own, rows.factors, rows.core).times(scale).variance(),
+        noise=Spread.of(rows.own, rows.factors, rows.core, rows.drawn, rows.destinations).times(scale).variance(),
         gamma=rows.gamma,
         imputed=~seen | weights.imputed,
         scope=(),
@@ -277,6 +277,9 @@ def _joined(inner: Table, outer: Table, scope: tuple[str, ...]) -> Table:
             both(one.own, other.own),
             both(padded(one.factors, size), padded(other.factors, size)),
             both(cores(one.core, size), cores(other.core, size)),
+            both(one.drawn, other.drawn),
+            both(one.share, other.share),
+            one.joint,
         ),
         noise=both(inner.noise, outer.noise),
         gamma=both(inner.gamma, outer.gamma),

@@ -169,7 +169,7 @@ def _scaled(counted: Counted, rows: Rows, homes: Known, assumed: Assumed, seen: 
     known = (whole > 0) & ~np.isinf(rows.own).any(axis=1)
     share = rows.value / np.where(known, whole, np.nan)[:, None]
     weight = np.where(known, homes.persons / np.where(known, whole, 1.0), np.nan)
-    noise = Spread(rows.own, rows.factors, rows.core).shared(share).times(weight)
+    noise = Spread.of(rows.own, rows.factors, rows.core, rows.drawn, rows.destinations).shared(share).times(weight)
     spread = sampled(counted, rows, assumed, seen).shared(share).times(weight).along(share, homes.variance)
     nobody = homes.persons == 0
     return Table(
@@ -195,8 +195,10 @@ def sampled(counted: Counted, rows: Rows, assumed: Assumed, seen: Mask) -> Sprea
     """
     people = np.where(seen[:, None], np.maximum(rows.value, 0.0), 0.0)
     apart = np.where(counted.kinds() == APART, rows.value, 0.0)
-    return Spread(
+    return Spread.of(
         rows.own + assumed.dispersion * people,
         np.concatenate([rows.factors, apart[:, :, None]], axis=2),
         block(rows.core, assumed.lean**2),
+        rows.drawn,
+        rows.destinations,
     )

@@ -3,10 +3,10 @@ r"""Persons by destination that are known or estimated, met by a table of origin
 Generalised least squares with the known covariance of the cells (Deville and Särndal 1992; Stone, Champernowne and Meade
 1942, Review of Economic Studies 9, 111-125): with the sums b by destination, of variance W,
 
-    x̃_h = x_h + K_h·S⁺(b − Σ x_h),     S = Σ_h K_h + W,      M = S⁺,
+    x̃_h = x_h + Cov(x_h, Σ x)·S⁺(b − Σ x),     S = Cov(Σ x) + W,
 
-and M is what the covariance of all origins shares afterwards (`hub.estimation.od_spread`). Cells of any sign are moved by
-how little is known of them; sums by origin that are exact stay exact, because K_h·1 = 0 there.
+and the covariance of all cells is updated the same way (`hub.estimation.od_spread`). Cells of any sign are moved by how
+little is known of them; sums by origin that are exact stay exact, because they have no covariance with anything.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ def met(table: Table, destinations: Known, which: Mask | None = None) -> Table:
     Raises
     ------
     ValueError
-        If shapes differ, an origin is unknown, the table has met sums before, or exact sums by origin and destination
-        have different totals.
+        If shapes differ, an origin is unknown, or exact sums by origin and destination have different totals.
 
     Notes
     -----
@@ -53,8 +52,6 @@ def met(table: Table, destinations: Known, which: Mask | None = None) -> Table:
         raise ValueError("there is one sum for each column of the table")
     if not np.isfinite(table.estimate).all():
         raise ValueError("sums by destination cannot be met while an origin is unknown")
-    if table.spread.joint is not None:
-        raise ValueError("the table has met sums by destination before")
     covariance = (table.spread.columns() + np.diag(destinations.variance))[np.ix_(chosen, chosen)]
     rest = (destinations.persons - table.estimate.sum(axis=0))[chosen]
     inverse = _inverse(covariance)
@@ -65,7 +62,7 @@ def met(table: Table, destinations: Known, which: Mask | None = None) -> Table:
     joint[np.ix_(chosen, chosen)] = inverse
     step = np.zeros(chosen.size)
     step[chosen] = inverse @ rest
-    spread = replace(table.spread, joint=joint)
+    spread = table.spread.known(joint)
     before, after = table.spread.variance(), spread.variance()
     noise = table.noise * after / np.where(before > 0, before, 1.0)
     # The trace of a projection is its rank.

@@ -51,13 +51,12 @@ def expected(
     """
     zones, total = persons.size, max(float(persons.sum()), 1.0)
     noise = zones * counted.noise
-    (stay, of_stay), (none, of_none) = (at_least(float(counted.sums(k).sum()), noise) for k in (STAY, NONE))
-    model, error = np.zeros((zones, zones + 1)), np.zeros((zones, zones + 1))
-    model[:, -1], error[:, -1] = none * persons / total, of_none
+    (stay, _certain), (none, of_none) = (at_least(float(counted.sums(k).sum()), noise) for k in (STAY, NONE))
+    model, error = np.zeros((zones, zones + 1)), np.append(np.zeros(zones), of_none)
+    model[:, -1] = none * persons / total
     if zones > 1:
-        model[:, :-1], error[:, :-1] = _apart(counted, persons, distance, arriving)
+        model[:, :-1], error[:-1] = _apart(counted, persons, distance, arriving)
     np.fill_diagonal(model[:, :-1], stay * persons / total)
-    np.fill_diagonal(error[:, :-1], of_stay)
     return Model(model if counted.empty is None else np.where(counted.empty, 0.0, model), error)
 
 

@@ -17,7 +17,7 @@ because ratios of small flows vary more. No estimate is cut at zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +54,15 @@ class Prior:
         By how much more a prediction errs because level and spread of the model are estimated, for cells measured.
     common
         v by origin, shape (origins,), of q = μ between different zones.
+    destinations
+        ε² by destination, shape (destinations,), which G has in it and which all origins share.
     """
 
     mean: Values
     spread: Values
     doubt: Values
     common: Values
+    destinations: Values
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ class Rows:
         F and C of the rest, F C F' by origin, of shape (zones, zones + 1, 2) and (zones, 2, 2).
     gamma
         Weight of the cell's own count, from 0 to 1.
+    drawn, destinations
+        How far each cell leans on what the model says of its destination, and the variance of that, as a part of its
+        square; shape (zones, zones + 1) and (zones + 1,).
     """
 
     value: Values
@@ -83,12 +89,14 @@ class Rows:
     factors: Values
     core: Values
     gamma: Values
+    drawn: Values
+    destinations: Values
 
 
 def flat(shape: tuple[int, int]) -> Prior:
     """Return the prior that says nothing: every count stands for itself."""
     nothing = np.zeros(shape)
-    return Prior(nothing, np.full(shape, np.inf), nothing, np.zeros(shape[0]))
+    return Prior(nothing, np.full(shape, np.inf), nothing, np.zeros(shape[0]), np.zeros(shape[1]))
 
 
 def told(counted: Counted, *, by_cells: bool) -> Mask:
@@ -143,7 +151,7 @@ def learnt(counted: Counted, model: Model, seen: Mask) -> Prior:
         np.abs(counted.cells - mean) > norm.isf(_BY_CHANCE / pilot.size / 2) * np.sqrt(whole)
     )
     spread[surprising], doubt[surprising] = np.inf, 0.0
-    return Prior(mean, spread, doubt, common)
+    return Prior(mean, spread, doubt, common, model.error)
 
 
 def _origins(counted: Counted, model: Values, seen: Mask) -> tuple[Values, Values, Values]:
@@ -225,13 +233,13 @@ def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
     common = variance * (shift * rest * information).sum(axis=1)
     start = prior.mean + shift * common[:, None]
     value = start + gamma * (counted.cells - start)
-    own = np.where(alone & measured, counted.noise, bounded * (1.0 - gamma)) + np.where(
-        measured, prior.doubt, 0.0
-    )
+    drawn = np.where(alone, 0.0, (1.0 - gamma) * prior.mean)
+    own = np.where(alone & measured, counted.noise, bounded * (1.0 - gamma)) + np.where(measured, prior.doubt, 0.0)
+    # G(1 - γ) = γ²V + (1 - γ)²G, and what of that is common to a destination is no cell's own.
+    own = np.maximum(own - drawn**2 * prior.destinations, 0.0)
     own[alone & ~measured] = np.inf
-    return _summed(
-        counted, seen, Rows(value, own, ((1.0 - gamma) * shift)[:, :, None], variance[:, None, None], gamma)
-    )
+    factors, core = ((1.0 - gamma) * shift)[:, :, None], variance[:, None, None]
+    return _summed(counted, seen, Rows(value, own, factors, core, gamma, drawn, prior.destinations))
 
 
 def _summed(counted: Counted, seen: Mask, rows: Rows) -> Rows:
@@ -248,4 +256,4 @@ def _summed(counted: Counted, seen: Mask, rows: Rows) -> Rows:
         inverse = np.where(there, 1.0 / np.where(there, whole, 1.0), 0.0)
         value = value + gain * (inverse * (counted.totals - value.sum(axis=1)))[:, None]
         core[:, 1, 1] = -inverse
-    return Rows(value, rows.own, np.stack([direction, gain], axis=2), core, rows.gamma)
+    return replace(rows, value=value, factors=np.stack([direction, gain], axis=2), core=core)

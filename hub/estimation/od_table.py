@@ -98,7 +98,8 @@ class Model:
     mean
         Expected counts (or anything proportional to them by row), not negative, of the shape of the counts.
     error
-        Variance of each by what the model itself does not know well, as a part of its square.
+        Variance by what the model itself does not know well of each destination, as a part of the square of its cells,
+        shape (destinations,).
     """
 
     mean: Values
@@ -107,7 +108,7 @@ class Model:
     @classmethod
     def exactly(cls, mean: Values) -> Model:
         """Return a model that is taken as it is."""
-        return cls(mean, np.zeros_like(mean))
+        return cls(mean, np.zeros(mean.shape[1]))
 
 
 @dataclass(frozen=True)

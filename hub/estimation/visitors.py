@@ -252,8 +252,8 @@ def _everybody(counted: Counted, told: Mask, size: Values | None) -> Model:
     zones, error = rated(together[:-1], int(told.sum()) * counted.noise, whole)
     none, of_none = at_least(float(together[-1]), int(told.sum()) * counted.noise)
     row = np.append(zones, none)
-    rows = (counted.cells.shape[0], 1)
-    return Model(np.tile(row / max(float(zones.sum()), 1.0), rows), np.tile(np.append(error, of_none), rows))
+    whole = np.tile(row / max(float(zones.sum()), 1.0), (counted.cells.shape[0], 1))
+    return Model(whole, np.append(error, of_none))
 
 
 def _levels(
@@ -285,7 +285,9 @@ def _scaled(
     value, own = rows.value[:, :columns], rows.own[:, :columns]
     known = np.isfinite(totals.persons)
     none = known & (totals.persons == 0)
-    counts = Spread(own, rows.factors[:, :columns], rows.core)
+    counts = Spread.of(
+        own, rows.factors[:, :columns], rows.core, rows.drawn[:, :columns], rows.destinations[:columns]
+    )
     seen = signal[:, None]
     sampled = replace(counts, own=own + assumed.dispersion * np.where(seen, np.maximum(value, 0.0), 0.0))
     whole = value.sum(axis=1)

@@ -71,7 +71,7 @@ def _once(world: World, country: Land, chance: np.random.Generator) -> list[floa
     inside = error <= 1.96 * sd
     raw, by_presence = _baselines(country, counted)
     sums = np.abs((table.estimate - right).sum(axis=0))[:-1]
-    sums_sd = np.sqrt(np.diagonal(table.spread.columns()))[:-1]
+    sums_sd = np.sqrt(np.maximum(np.diagonal(table.spread.columns()), 0.0))[:-1]
     known = world.destinations
     return [
         *(_wmape(one, right, part) for one in (table.estimate, raw, by_presence) for part in (right >= 0, apart)),
