@@ -235,11 +235,24 @@ def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
     value = start + gamma * (counted.cells - start)
     drawn = np.where(alone, 0.0, (1.0 - gamma) * prior.mean)
     own = np.where(alone & measured, counted.noise, bounded * (1.0 - gamma)) + np.where(measured, prior.doubt, 0.0)
+    weight = np.where(measured & ~alone & (counted.kinds() == APART), 1.0 - gamma, 0.0)
+    columns = prior.destinations + _astray(weight * (counted.cells - start), weight**2 * whole, drawn)
     # G(1 - γ) = γ²V + (1 - γ)²G, and what of that is common to a destination is no cell's own.
-    own = np.maximum(own - drawn**2 * prior.destinations, 0.0)
+    own = np.maximum(own - drawn**2 * columns, 0.0)
     own[alone & ~measured] = np.inf
     factors, core = ((1.0 - gamma) * shift)[:, :, None], variance[:, None, None]
-    return _summed(counted, seen, Rows(value, own, factors, core, gamma, drawn, prior.destinations))
+    return _summed(counted, seen, Rows(value, own, factors, core, gamma, drawn, columns))
+
+
+def _astray(rest: Values, variance: Values, drawn: Values) -> Values:
+    """Return by how much destinations as a whole stray from the model beyond what their cells explain, as ε² is."""
+    sums, leaning = rest.sum(axis=0), np.where(variance > 0, drawn, 0.0).sum(axis=0)
+    told = leaning > 0
+    if told.sum() < FEWEST:
+        return np.zeros(told.size)
+    ratio, error = sums[told] / leaning[told], variance.sum(axis=0)[told] / leaning[told] ** 2
+    found = fit(Areas(ratio, error, np.ones((ratio.size, 1)), np.zeros(ratio.size)))
+    return np.full(told.size, found.tau**2)
 
 
 def _summed(counted: Counted, seen: Mask, rows: Rows) -> Rows:
