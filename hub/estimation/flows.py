@@ -1,22 +1,22 @@
 r"""Flows of a day: persons with a trip from one zone to another, from noisy counts of subscribers.
 
-A flow has no margin: how many trips begin in a zone on a day nobody knows. But each subscriber who was in the origin stands
-for the persons who were there,
+A flow has no margin: how many trips begin in a zone on a day nobody knows. But each subscriber who was in the
+origin stands for the persons who were there,
 
     x_od = w_o·û_od / t,        w_o = P_o/ŷ_o,
 
-with P_o the persons with a phone who were in o on the day (an estimate of presence), ŷ_o the subscribers counted there, and
-t the part of the pairs of subscribers that was kept when each was cut to the L that the charter allows. û are the counts,
-smoothed towards a model (`hub.estimation.od_smooth`) or not. Without presence one weight of the country stands in for all
-origins.
+with P_o the persons with a phone who were in o on the day (an estimate of presence), ŷ_o the subscribers counted
+there, and t the part of the pairs of subscribers that was kept when each was cut to the L that the charter allows.
+û are the counts, smoothed towards a model (`hub.estimation.od_smooth`) or not. Without presence one weight of the
+country stands in for all origins.
 
     Var(x_od) = (w_o/t)²·Var(û_od) + x_od²·(Var(w_o)/w_o² + Var(t)/t²)
 
-The error of the weight is common to a row, and is its factor in the covariance. That of t is common to the whole table: it is
-in each cell's variance, as a part of the row's, and by itself in `common` for sums over origins.
+The error of the weight is common to a row, and is its factor in the covariance. That of t is common to the whole
+table: it is in each cell's variance, as a part of the row's, and by itself in `common` for sums over origins.
 
-What is assumed: those who travel from o are represented by the operators like those who are in o, and cutting takes from all
-pairs alike (it takes more from pairs that those make who travel much).
+What is assumed: those who travel from o are represented by the operators like those who are in o, and cutting
+takes from all pairs alike (it takes more from pairs that those make who travel much).
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.estimation import presence
+from hub.estimation.flow_weights import Weights
 from hub.estimation.od import sampled, smoothed
-from hub.estimation.od_model import GATE, expected
-from hub.estimation.od_smooth import Rows, flat, predicted
+from hub.estimation.od_model import expected
+from hub.estimation.od_prior import flat
+from hub.estimation.od_smooth import Rows, predicted
 from hub.estimation.od_spread import Spread
-from hub.estimation.od_table import Assumed, Counted, Known, Model, Table
+from hub.estimation.od_table import Assumed, Counted, Model, Table
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -41,7 +42,6 @@ _SCOPE = (
     "Persons are those with a phone: small children and others without one are not in the table.",
     "Who travels from a zone is taken to be represented by the operators like those who are in it.",
 )
-_ONE_WEIGHT = "Presence is not known: one weight of the country stands in for that of each origin."
 
 
 @dataclass(frozen=True)
@@ -73,30 +73,6 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Persons for each subscriber, by origin.
-
-    Attributes
-    ----------
-    value, error
-        Weights, above zero, and the variance of each as a part of its square; float64 of shape (zones + 1,), that of
-        `elsewhere` last.
-    present
-        Subscribers who are about there, shape (zones,): what flows from a zone are about proportional to.
-    imputed
-        Zones in which the count of subscribers is within its noise, shape (zones,).
-    scope
-        What was assumed.
-    """
-
-    value: Values
-    error: Values
-    present: Values
-    imputed: Mask
-    scope: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Flows:
     """Estimated flows: areas by areas, the last of each `elsewhere`.
 
@@ -110,69 +86,6 @@ class Flows:
 
     table: Table
     common: float
-
-
-def by_presence(persons: Known, subscribers: Values, noise: Values) -> Weights:
-    """Return weights from the persons who were in each zone on the day.
-
-    Parameters
-    ----------
-    persons
-        With a phone, in each zone on the day (or at its busiest hour), shape (zones,).
-    subscribers, noise
-        Noisy count of the same operators' subscribers on the same concept, and the variance of its noise, shape (zones,).
-
-    Raises
-    ------
-    ValueError
-        If no zone stands out of its noise.
-    """
-    found = presence.weights(persons.persons, subscribers, noise, np.inf)
-    if not found.value.any():
-        raise ValueError("subscribers who are present cannot be told from noise in any zone")
-    known = persons.persons > 0
-    square = np.where(known, persons.persons, 1.0) ** 2
-    error = found.sd**2 + np.where(known, persons.variance / square, 0.0)
-    middle = float(persons.persons.sum()) / float(subscribers.sum())
-    # Elsewhere has no presence: its weight is one like those of zones.
-    further = float(np.average((found.value / middle - 1.0) ** 2, weights=persons.persons))
-    return Weights(
-        np.append(found.value, middle),
-        np.append(error, further),
-        persons.persons / found.value,
-        subscribers <= GATE * np.sqrt(noise),
-    )
-
-
-def nationally(persons: tuple[float, float], subscribers: tuple[float, float], zones: Values, spread: float) -> Weights:
-    """Return one weight of the country for all origins.
-
-    Parameters
-    ----------
-    persons, subscribers
-        In the country, each with its variance; both above zero.
-    zones
-        To which flows from a zone are about proportional (residents), shape (zones,).
-    spread
-        Standard deviation of weights between zones, as a part: what one weight for all does not know; declared.
-
-    Raises
-    ------
-    ValueError
-        If there are no persons or no subscribers.
-    """
-    (people, of_people), (counted, of_counted) = persons, subscribers
-    if people <= 0 or counted <= 0:
-        raise ValueError("a weight needs persons and subscribers")
-    error = of_people / people**2 + of_counted / counted**2 + spread**2
-    size = zones.size + 1
-    return Weights(
-        np.full(size, people / counted),
-        np.full(size, error),
-        zones * (counted / max(float(zones.sum()), 1.0)),
-        np.zeros(zones.size, dtype=np.bool_),
-        (_ONE_WEIGHT,),
-    )
 
 
 def flows(
@@ -191,8 +104,8 @@ def flows(
     Parameters
     ----------
     cells
-        Noisy counts of subscribers, summed over operators, float64 of shape (zones + 1, zones + 1) as a release has them:
-        `elsewhere` is the last row and column, the diagonal is noise.
+        Noisy counts of subscribers, summed over operators, float64 of shape (zones + 1, zones + 1) as a release
+        has them: `elsewhere` is the last row and column, the diagonal is noise.
     noise
         Variance of the noise of each.
     weights
@@ -222,25 +135,25 @@ def flows(
     if model is None:
         model = expected(inside, weights.present, distance)
     rows, seen = smoothed(inside, weights.present, model, smooth=smooth)
-    inner = _weighted(inside, rows, seen, sure, weights, kept)
+    inner = _weighted(inside, rows, seen, sure, weights=weights, kept=kept)
     outer = _elsewhere(cells[-1], noise, sure, weights, kept)
     return Flows(_joined(inner, outer, _scope(weights, kept)), (kept.sd / kept.part) ** 2)
 
 
 def _weighted(
-    counted: Counted, rows: Rows, seen: Mask, assumed: Assumed, weights: Weights, kept: Kept
+    counted: Counted, rows: Rows, seen: Mask, assumed: Assumed, *, weights: Weights, kept: Kept
 ) -> Table:
     """Return the flows from zones."""
     zones = seen.size
     scale = weights.value[:zones] / kept.part
-    lost = np.isinf(rows.own).any(axis=1)
+    lost = np.asarray(np.isinf(rows.own).any(axis=1))
     estimate = np.where(lost[:, None], np.nan, rows.value * scale[:, None])
     error = weights.error[:zones] + (kept.sd / kept.part) ** 2
     spread = sampled(counted, rows, assumed, seen).times(scale).along(estimate, np.where(lost, 0.0, error))
     return Table(
         estimate=estimate,
         spread=spread,
-        noise=Spread.of(rows.own, rows.factors, rows.core, rows.drawn, rows.destinations).times(scale).variance(),
+        noise=rows.covariance().times(scale).variance(),
         gamma=rows.gamma,
         imputed=~seen | weights.imputed,
         scope=(),
@@ -255,7 +168,7 @@ def _elsewhere(row: Values, noise: float, assumed: Assumed, weights: Weights, ke
     rows = predicted(counted, flat(counted.cells.shape), seen)
     rows = replace(rows, own=np.where(empty, 0.0, rows.own))
     last = replace(weights, value=weights.value[-1:], error=weights.error[-1:], imputed=~seen)
-    return _weighted(counted, rows, seen, assumed, last, kept)
+    return _weighted(counted, rows, seen, assumed, weights=last, kept=kept)
 
 
 def _joined(inner: Table, outer: Table, scope: tuple[str, ...]) -> Table:
@@ -290,5 +203,5 @@ def _joined(inner: Table, outer: Table, scope: tuple[str, ...]) -> Table:
 
 def _scope(weights: Weights, kept: Kept) -> tuple[str, ...]:
     how = "counted" if kept.measured else "assumed"
-    part = f"Of the pairs of zones {kept.part:.1%} were kept when each subscriber was cut to the most allowed; this was {how}."
+    part = f"Of the pairs {kept.part:.1%} were kept when subscribers were cut to the most allowed; this was {how}."
     return (*_SCOPE, *weights.scope, part)

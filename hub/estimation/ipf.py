@@ -5,9 +5,10 @@ Each sweep scales the cells of every class of every margin so that their sum is 
     x ← x · b_c / Σ_{i∈c} x_i
 
 If there is a table with these sums and the zeros of the seed, it converges to the one with the least discrimination
-information Σ x·log(x/seed) (Deming and Stephan 1940, Annals of Mathematical Statistics 11, 427-444; Ireland and Kullback
-1968, Biometrika 55, 179-188). It needs a seed and sums that are not negative: it is for tables far above their noise,
-and for models of a table, never for noisy cells, which `hub.estimation.od_margins` moves by least squares.
+information Σ x·log(x/seed) (Deming and Stephan 1940, Annals of Mathematical Statistics 11, 427-444; Ireland and
+Kullback 1968, Biometrika 55, 179-188). It needs a seed and sums that are not negative: it is for tables far above
+their noise, and for models of a table, never for noisy cells, which `hub.estimation.od_margins` moves by least
+squares.
 """
 
 from __future__ import annotations

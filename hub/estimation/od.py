@@ -9,12 +9,12 @@ r"""Commuting: persons by home zone and day zone, from noisy counts of subscribe
    The weight is shared by the row, and so is its error; a row's sum is R_h, exactly if R_h is.
 3. Known persons by day zone, if there are any, are met by least squares (`hub.estimation.od_margins`).
 
-Cov(û_h) has the noise that smoothing left, the sampling of subscribers (dispersion·û_hd), and customers who go to other
-zones more or less often than others of their zone do (lean², in common to all of a row's other zones). Cells of an
-origin are correlated, those of different origins are not, until step 3.
+Cov(û_h) has the noise that smoothing left, the sampling of subscribers (dispersion·û_hd), and customers who go to
+other zones more or less often than others of their zone do (lean², in common to all of a row's other zones). Cells
+of an origin are correlated, those of different origins are not, until step 3.
 
-What the numbers mean is carried along in `scope`. A census asks for the usual place of work of those in employment; here
-everybody has a day zone, schoolchildren and those who stay at home among them.
+What the numbers mean is carried along in `scope`. A census asks for the usual place of work of those in
+employment; here everybody has a day zone, schoolchildren and those who stay at home among them.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from numpy.typing import NDArray
 
 from hub.estimation.od_margins import met
 from hub.estimation.od_model import expected
-from hub.estimation.od_smooth import Prior, Rows, flat, learnt, predicted, told
+from hub.estimation.od_prior import Prior, flat, learnt, told
+from hub.estimation.od_smooth import Rows, predicted
 from hub.estimation.od_spread import Spread, block
 from hub.estimation.od_table import APART, Assumed, Counted, Known, Model, Table
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 COMMUTING_SCOPE = (
-    "The day zone is where somebody was in most day hours of most days: not the usual place of work, which a census asks "
-    "for. Who works at night, from home or in changing places is where the phone was by day.",
+    "The day zone is where somebody was in most day hours of most days: not the usual place of work, which a census "
+    "asks for. Who works at night, from home or in changing places is where the phone was by day.",
     "Everybody with a phone has a day zone, not only those in employment; the diagonal has those who stay.",
     "Persons are those with a phone: small children and others without one are not in the table.",
     "Subscribers without a home zone are stood for by those who have one.",
@@ -60,7 +61,8 @@ def commuting(
     homes
         Phone owners by home zone.
     days
-        Phone owners by day zone, on the concept of the table (as presence by day estimates them, not jobs), shape (zones,).
+        Phone owners by day zone, on the concept of the table (as presence by day estimates them, not jobs), shape
+        (zones,).
     assumed
         What is declared.
     model
@@ -81,7 +83,8 @@ def commuting(
         empty = np.zeros(counted.cells.shape, dtype=np.bool_) if counted.empty is None else counted.empty
         counted = replace(counted, empty=empty | np.append(days.nobody(), np.False_))
     sure = assumed or Assumed()
-    table = _table(counted, homes, sure, expected(counted, homes.persons, distance) if model is None else model, smooth)
+    plain = expected(counted, homes.persons, distance) if model is None else model
+    table = _table(counted, homes, sure, plain, smooth)
     if days is None:
         return table
     if model is None:
@@ -92,9 +95,7 @@ def commuting(
     return met(table, sums, np.append(np.ones(zones, dtype=np.bool_), np.False_))
 
 
-def _fits(
-    zones: int, homes: Known, days: Known | None, model: Model | None, distance: Values | None
-) -> None:
+def _fits(zones: int, homes: Known, days: Known | None, model: Model | None, distance: Values | None) -> None:
     if homes.persons.shape != (zones,) or (days is not None and days.persons.shape != (zones,)):
         raise ValueError("there is one number of persons for each zone")
     if model is not None and (model.mean.shape != (zones, zones + 1) or np.any(model.mean < 0)):
@@ -169,7 +170,7 @@ def _scaled(counted: Counted, rows: Rows, homes: Known, assumed: Assumed, seen: 
     known = (whole > 0) & ~np.isinf(rows.own).any(axis=1)
     share = rows.value / np.where(known, whole, np.nan)[:, None]
     weight = np.where(known, homes.persons / np.where(known, whole, 1.0), np.nan)
-    noise = Spread.of(rows.own, rows.factors, rows.core, rows.drawn, rows.destinations).shared(share).times(weight)
+    noise = rows.covariance().shared(share).times(weight)
     spread = sampled(counted, rows, assumed, seen).shared(share).times(weight).along(share, homes.variance)
     nobody = homes.persons == 0
     return Table(

@@ -1,12 +1,13 @@
 r"""Persons by destination that are known or estimated, met by a table of origins and destinations.
 
-Generalised least squares with the known covariance of the cells (Deville and Särndal 1992; Stone, Champernowne and Meade
-1942, Review of Economic Studies 9, 111-125): with the sums b by destination, of variance W,
+Generalised least squares with the known covariance of the cells (Deville and Särndal 1992; Stone, Champernowne and
+Meade 1942, Review of Economic Studies 9, 111-125): with the sums b by destination, of variance W,
 
     x̃_h = x_h + Cov(x_h, Σ x)·S⁺(b − Σ x),     S = Cov(Σ x) + W,
 
-and the covariance of all cells is updated the same way (`hub.estimation.od_spread`). Cells of any sign are moved by how
-little is known of them; sums by origin that are exact stay exact, because they have no covariance with anything.
+and the covariance of all cells is updated the same way (`hub.estimation.od_spread`). Cells of any sign are moved
+by how little is known of them; sums by origin that are exact stay exact, because they have no covariance with
+anything.
 """
 
 from __future__ import annotations

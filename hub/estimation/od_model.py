@@ -4,11 +4,11 @@ r"""What a table of origins and destinations looks like on average: the model th
     m_hd = q_hd               to other zones:  Σ_d q_hd = O_h,  Σ_h q_hd = E_d,  Σ_{dist(h,d) in b} q_hd = B_b
     m_hs = c·R_h·ς            who has no destination
 
-with R_h the persons of the origin and c subscribers for each of them. Without distances that is quasi-independence (Goodman
-1968, JASA 63, 1091-1131); with distances it is the gravity model whose deterrence is a step for each class of distances
-(Evans and Kirby 1974, Transportation Research 8, 105-122). Sums by origin and by destination are noisy where zones are
-small: each is predicted from its ratio to the zone's persons (`hub.estimation.blup`). A table of an earlier period or a
-census can take the model's place.
+with R_h the persons of the origin and c subscribers for each of them. Without distances that is quasi-independence
+(Goodman 1968, JASA 63, 1091-1131); with distances it is the gravity model whose deterrence is a step for each
+class of distances (Evans and Kirby 1974, Transportation Research 8, 105-122). Sums by origin and by destination
+are noisy where zones are small: each is predicted from its ratio to the zone's persons (`hub.estimation.blup`). A
+table of an earlier period or a census can take the model's place.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def expected(
     distance
         Between the middles of zones, float64 of shape (zones, zones), in any unit; None if it is not known.
     arriving
-        Subscribers expected to arrive in each zone from others, shape (zones,), if the counts need not tell; not a number
-        where they must.
+        Subscribers expected to arrive in each zone from others, shape (zones,), if the counts need not tell; not a
+        number where they must.
     """
     zones, total = persons.size, max(float(persons.sum()), 1.0)
     noise = zones * counted.noise

@@ -5,11 +5,11 @@ With n destinations, of origins h and g
     Cov(x_h, x_g) = [h = g]·K_h + (K_h L_h)·Q·(K_g L_g)',
     K_h = diag(a_h) + F_h C_h F_h',      L_h = diag(r_h) − p_h r_h'
 
-a_h is each cell's own variance; F_h and C_h are what the cells of an origin share (a weight, a noisy sum); r_h is how far
-each leans on what the model says of its destination, an error that all origins share; p_h are the row's shares if it was
-scaled to a sum. Q, of the size 2n × 2n, has the variances of the destinations in the model, and after sums by destination
-were met what these say of both. Reconciliation needs products with the covariance only, and these cost as much as there are
-cells, times the number of factors.
+a_h is each cell's own variance; F_h and C_h are what the cells of an origin share (a weight, a noisy sum); r_h is
+how far each leans on what the model says of its destination, an error that all origins share; p_h are the row's
+shares if it was scaled to a sum. Q, of the size 2n × 2n, has the variances of the destinations in the model, and
+after sums by destination were met what these say of both. Reconciliation needs products with the covariance only,
+and these cost as much as there are cells, times the number of factors.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Spread:
         share
             p, of the table's shape, with sums of 1; not a number in a row of which nothing is known.
         """
-        lost = ~np.isfinite(share).all(axis=1, keepdims=True)
+        lost = np.asarray(~np.isfinite(share).all(axis=1, keepdims=True))
         own, part = np.where(lost, 0.0, self.own), np.where(lost, 0.0, share)
         factors = np.where(lost[:, :, None], 0.0, self.factors)
         turned = factors - part[:, :, None] * factors.sum(axis=1)[:, None, :]
@@ -177,12 +177,12 @@ class Spread:
         )
 
     def along(self, direction: Values, variance: Values) -> Spread:
-        """Return the covariance with an error along a direction in each row, of a variance by row, shape (origins,)."""
+        """Return the covariance with an error along a direction in each row, of variances of shape (origins,)."""
         factors = np.concatenate([self.factors, np.nan_to_num(direction)[:, :, None]], axis=2)
         return replace(self, factors=factors, core=block(self.core, variance))
 
     def instead(self, rows: Mask, variance: Values) -> Spread:
-        """Return the covariance in which cells of some rows share nothing, of one variance by row, shape (origins,)."""
+        """Return the covariance in which cells of some rows share nothing, of variances of shape (origins,)."""
         here = rows[:, None]
         return replace(
             self,
@@ -192,9 +192,12 @@ class Spread:
         )
 
     def either(self, rows: Mask, other: Spread) -> Spread:
-        """Return the covariance of these rows, and of another covariance's rows elsewhere; both have the same joint part."""
+        """Return the covariance with the rows of another one elsewhere; both have the same joint part."""
         here = rows[:, None]
-        mine, others = (np.where(here[:, :, None], self.factors, 0.0), np.where(here[:, :, None], 0.0, other.factors))
+        mine, others = (
+            np.where(here[:, :, None], self.factors, 0.0),
+            np.where(here[:, :, None], 0.0, other.factors),
+        )
         return Spread(
             np.where(here, self.own, other.own),
             np.concatenate([mine, others], axis=2),

@@ -27,8 +27,8 @@ class Counted:
     noise
         Variance of the noise of each cell.
     totals, totals_noise
-        The same subscribers by origin, counted again with noise of its own (another product of the period, as `residents`),
-        shape (origins,), and its variance; None if there is no such count.
+        The same subscribers by origin, counted again with noise of its own (another product of the period, as
+        `residents`), shape (origins,), and its variance; None if there is no such count.
     stays
         Whether destinations are the same zones as origins, so that the diagonal has those who stay.
     empty
@@ -77,7 +77,8 @@ class Counted:
     def leaving(self) -> tuple[Values, float]:
         """Return who goes to other zones, shape (origins,), and its variance by noise.
 
-        They are summed, and they are the total without those who stay and those without a destination: the mean of both.
+        They are summed, and they are the total without those who stay and those without a destination: the mean of
+        both.
         """
         here = int((self.kinds()[0] == APART).sum())
         summed, variance = self.sums(APART), here * self.noise
@@ -98,8 +99,8 @@ class Model:
     mean
         Expected counts (or anything proportional to them by row), not negative, of the shape of the counts.
     error
-        Variance by what the model itself does not know well of each destination, as a part of the square of its cells,
-        shape (destinations,).
+        Variance by what the model itself does not know well of each destination, as a part of the square of its
+        cells, shape (destinations,).
     """
 
     mean: Values
@@ -157,8 +158,8 @@ class Assumed:
     Attributes
     ----------
     dispersion
-        Variance of subscribers around what the operators' share of the persons leads to expect, as a part of their number;
-        1 if persons choose their operator by chance and few of them are subscribers.
+        Variance of subscribers around what the operators' share of the persons leads to expect, as a part of their
+        number; 1 if persons choose their operator by chance and few of them are subscribers.
     lean
         Standard deviation of how much more or less than others customers go to other zones, as a part.
     """
@@ -186,8 +187,8 @@ class Table:
     scope
         How the concept differs from that of other statistics, and what was assumed.
     disagreement
-        Root of the mean square of what known sums by destination differ from the table before they were met, in standard
-        deviations of both: 1 if errors are as they should be; not a number where no sums were known.
+        Root of the mean square of what known sums by destination differ from the table before they were met, in
+        standard deviations of both: 1 if errors are as they should be; not a number where no sums were known.
     """
 
     estimate: Values

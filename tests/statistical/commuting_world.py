@@ -86,7 +86,7 @@ def land(*, by_municipality: bool = False) -> Land:
         commuters = _parted(owners, _between(places), district)
     else:
         weighted = np.stack([np.bincount(district, owners * place) for place in places.T], axis=1)
-        owners = np.bincount(district, owners)
+        owners = np.bincount(district, owners).astype(np.float64)
         places = weighted / owners[:, None]
     return _land(owners, commuters, _between(places))
 
@@ -173,7 +173,9 @@ WORLDS = (
     World("43 zones, σ = 100, homes known to 2 %", homes_error=0.02),
     World("43 zones, σ = 100, sums by day zone known", destinations=True),
     World("43 zones, σ = 400, sums by day zone known", sigma=400.0, destinations=True),
-    World("43 zones, σ = 100, customers commute more, declared", present=_WITHOUT, lean=_LEANING, declared=0.02),
+    World(
+        "43 zones, σ = 100, customers commute more, declared", present=_WITHOUT, lean=_LEANING, declared=0.02
+    ),
     World("43 zones, σ = 100, customers commute more, not declared", present=_WITHOUT, lean=_LEANING),
     World("589 zones, σ = 20", sigma=20.0, by_municipality=True),
     World("589 zones, σ = 100", by_municipality=True),

@@ -74,7 +74,11 @@ def _once(world: World, country: Land, chance: np.random.Generator) -> list[floa
     sums_sd = np.sqrt(np.maximum(np.diagonal(table.spread.columns()), 0.0))[:-1]
     known = world.destinations
     return [
-        *(_wmape(one, right, part) for one in (table.estimate, raw, by_presence) for part in (right >= 0, apart)),
+        *(
+            _wmape(one, right, part)
+            for one in (table.estimate, raw, by_presence)
+            for part in (right >= 0, apart)
+        ),
         *(100 * float(part.mean()) for part in (error <= 1.2816 * sd, inside, inside[right >= 1000])),
         100 * float(np.diagonal(inside).mean()),
         float("nan") if known else 100 * float((sums <= 1.96 * sums_sd).mean()),
@@ -100,7 +104,9 @@ def _baselines(country: Land, counted: Counted) -> tuple[Values, Values]:
     raw = counted.cells * (country.owners.sum() / counted.cells.sum())
     homes = counted.cells.sum(axis=1) if counted.totals is None else counted.totals
     # A zone without a count has no weight of its own: that of the country.
-    weights = np.where(homes > 0, country.owners / np.where(homes > 0, homes, 1.0), raw.sum() / counted.cells.sum())
+    weights = np.where(
+        homes > 0, country.owners / np.where(homes > 0, homes, 1.0), raw.sum() / counted.cells.sum()
+    )
     return raw, np.concatenate([counted.cells[:, :-1] * weights, raw[:, -1:]], axis=1)
 
 
@@ -122,7 +128,7 @@ def markdown(scores: Sequence[Score]) -> str:
             "",
             "43 districts: census of 2011. 589 municipalities: made up within the census, a twentieth of the",
             "replications. Phone owners; coverage sd .22 by operator and zone. National, zone of presence: WMAPE of",
-            "noisy counts with one weight, or with that of the day zone. Other zones: without those who stay. In percent.",
+            "noisy counts with one weight, or with that of the day zone. Other zones: not those who stay. Percent.",
             "",
             f"| {' | '.join(_COLUMNS)} |",
             f"|{'---|' * len(_COLUMNS)}",

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.drift import Drift
-from hub.estimation.visitors import Assumed, Visitors, visitors
+from hub.estimation.roamers import Assumed
+from hub.estimation.visitors import Visitors, visitors
 from tests.statistical.visitors_world import Abroad, World, abroad, roamers, totals
 
 Values = NDArray[np.float64]
@@ -106,7 +107,17 @@ def _wmape(found: Values, right: Values, part: NDArray[np.bool_]) -> float:
 
 
 _COLUMNS = (
-    *("scenario", "WMAPE", "with total", "without", "one factor", "own factors", "80 %", "95 %", "95 % with total"),
+    *(
+        "scenario",
+        "WMAPE",
+        "with total",
+        "without",
+        "one factor",
+        "own factors",
+        "80 %",
+        "95 %",
+        "95 % with total",
+    ),
     *("95 % without", "95 % ≥ 500", "imputed", "empty", "φ"),
 )
 
@@ -117,9 +128,9 @@ def markdown(scores: Sequence[Score]) -> str:
         [
             "## Visitors",
             "",
-            "Made up: 12 countries, 43 districts or 589 municipalities (a quarter of the replications), totals known to 2 %,",
-            "factors of countries with φ = .30. One factor, own factors: WMAPE of noisy counts with the factor of all",
-            "countries with a total, or of each. Empty: cells of which nothing is known. In percent.",
+            "Made up: 12 countries, 43 districts or 589 municipalities (a quarter of replications), totals to 2 %,",
+            "factors of countries with φ = .30. One factor, own factors: WMAPE of noisy counts with the factor of",
+            "all countries with a total, or of each. Empty: cells of which nothing is known. In percent.",
             "",
             f"| {' | '.join(_COLUMNS)} |",
             f"|{'---|' * len(_COLUMNS)}",

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.estimation.visitors import Totals
+from hub.estimation.roamers import Totals
 from tests.statistical.commuting_world import municipalities
 
 Values = NDArray[np.float64]
@@ -32,7 +32,7 @@ def abroad(*, by_municipality: bool = False) -> Abroad:
     """Return visitors of one night, by 43 districts or 589 municipalities."""
     residents, _places, district = municipalities()
     if not by_municipality:
-        residents = np.bincount(district, residents)
+        residents = np.bincount(district, residents).astype(np.float64)
     chance = np.random.default_rng(12)
     attraction = residents * np.exp(chance.normal(0, _ATTRACTION, residents.size))
     share = attraction * np.exp(chance.normal(0, _TASTE, (len(COUNTRIES), residents.size)))

@@ -8,20 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub.estimation.flows import Flows, Kept, Weights, by_presence, flows, nationally
+from hub.estimation.flow_weights import Weights, by_presence, nationally
+from hub.estimation.flows import Flows, Kept, flows
 from hub.estimation.od_table import Assumed, Known
 from tests.statistical.commuting_world import land
 
 Values = NDArray[np.float64]
 CELLS = np.array([[3.0, 100.0, 20.0], [80.0, -2.0, 40.0], [30.0, 50.0, 7.0]])
 WEIGHTS = Weights(
-    np.array([2.0, 3.0, 2.5]), np.array([0.01, 0.0, 0.04]), np.array([500.0, 400.0]), np.zeros(2, dtype=np.bool_)
+    np.array([2.0, 3.0, 2.5]),
+    np.array([0.01, 0.0, 0.04]),
+    np.array([500.0, 400.0]),
+    np.zeros(2, dtype=np.bool_),
 )
 
 
 def test_subscribers_stand_for_those_who_were_in_the_origin_and_cut_pairs_are_made_up_for() -> None:
     found = flows(CELLS, 4.0, WEIGHTS, Kept(0.8, measured=True)).table
-    assert found.estimate == pytest.approx(np.array([[0.0, 250.0, 50.0], [300.0, 0.0, 150.0], [93.75, 156.25, 0.0]]))
+    assert found.estimate == pytest.approx(
+        np.array([[0.0, 250.0, 50.0], [300.0, 0.0, 150.0], [93.75, 156.25, 0.0]])
+    )
     assert not found.sd[[0, 1, 2], [0, 1, 2]].any()
     assert "80.0% were kept" in found.scope[-1]
     assert "was counted" in found.scope[-1]
@@ -44,7 +50,9 @@ def known(persons: Known) -> Known:
 
 def test_weights_are_persons_for_each_subscriber_present() -> None:
     persons = Known(np.array([1000.0, 900.0, 800.0]), np.array([100.0, 0.0, 0.0]))
-    found, sure = (by_presence(one, np.array([500.0, 450.0, 400.0]), np.ones(3)) for one in (persons, known(persons)))
+    found, sure = (
+        by_presence(one, np.array([500.0, 450.0, 400.0]), np.ones(3)) for one in (persons, known(persons))
+    )
     assert found.value == pytest.approx([2.0, 2.0, 2.0, 2.0])
     # 10² persons of 1,000: 1/10,000 of the square.
     assert found.error - sure.error == pytest.approx([1e-4, 0.0, 0.0, 0.0])

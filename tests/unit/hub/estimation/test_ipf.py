@@ -37,7 +37,9 @@ def test_sums_hold_and_odds_ratios_stay(seed: list[float], wanted: list[float]) 
     found = fitted(table, rows_and_columns(target.sum(axis=1), target.sum(axis=0)))
     assert found.sum(axis=1) == pytest.approx(target.sum(axis=1), rel=1e-6)
     assert found.sum(axis=0) == pytest.approx(target.sum(axis=0), rel=1e-6)
-    odds, before = (np.log(one[:-1, :-1] * one[1:, 1:] / (one[:-1, 1:] * one[1:, :-1])) for one in (found, table))
+    odds, before = (
+        np.log(one[:-1, :-1] * one[1:, 1:] / (one[:-1, 1:] * one[1:, :-1])) for one in (found, table)
+    )
     assert odds == pytest.approx(before, abs=1e-6)
 
 
@@ -50,7 +52,9 @@ def test_a_third_margin_by_classes_of_cells_holds_too() -> None:
 
 
 def test_zeros_of_the_seed_and_empty_sums_stay_empty() -> None:
-    found = fitted(np.array([[0.0, 1.0], [1.0, 1.0]]), rows_and_columns(np.array([2.0, 3.0]), np.array([1.0, 4.0])))
+    found = fitted(
+        np.array([[0.0, 1.0], [1.0, 1.0]]), rows_and_columns(np.array([2.0, 3.0]), np.array([1.0, 4.0]))
+    )
     assert found == pytest.approx(np.array([[0.0, 2.0], [1.0, 2.0]]))
     found = fitted(SEED, rows_and_columns(np.array([0.0, 3.0]), np.array([1.0, 2.0])))
     assert found == pytest.approx(np.array([[0.0, 0.0], [1.0, 2.0]]))

@@ -156,7 +156,9 @@ def test_a_table_of_an_earlier_period_can_be_the_model() -> None:
     st.lists(st.floats(1, 5000), min_size=3, max_size=3),
     st.floats(0.1, 20),
 )
-def test_exact_sums_by_home_hold_and_estimates_go_with_them(counts: list[float], homes: list[float], c: float) -> None:
+def test_exact_sums_by_home_hold_and_estimates_go_with_them(
+    counts: list[float], homes: list[float], c: float
+) -> None:
     cells = np.array(counts).reshape(3, 4)
     cells[:, 0] += 500.0
     people = np.array(homes)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub.estimation.od_smooth import Prior, flat, learnt, predicted, told
-from hub.estimation.od_spread import Spread
+from hub.estimation.od_prior import Prior, flat, learnt, told
+from hub.estimation.od_smooth import Rows, predicted
 from hub.estimation.od_table import Counted, Model
 
 Values = NDArray[np.float64]
@@ -26,7 +26,7 @@ def prior(mean: object, spread: object, common: float = 0.0) -> Prior:
 
 def test_two_flows_of_an_origin_lean_on_the_model_as_the_fractions_say() -> None:
     # μ = (10, 20), G = (4, 12), V = 4, v = 1/100, y = (20, 20); the last column has nobody and is sure.
-    # Σ q²/(V + G) = 100/8 + 400/16 = 75/2, so 1/I = 1/(75/2 + 100) = 2/275; Σ q(y − μ)/(V + G) = 100/8 = 25/2, ŝ = 1/11.
+    # Σ q²/(V + G) = 100/8 + 400/16 = 75/2 and 1/I = 1/(75/2 + 100) = 2/275; Σ q(y − μ)/(V + G) = 25/2, ŝ = 1/11.
     # û_1 = 120/11 + 1/2·(20 − 120/11) = 170/11, û_2 = 240/11 + 3/4·(20 − 240/11) = 225/11.
     counted = Counted(np.array([[20.0, 20.0, 5.0]]), 4.0, stays=False)
     found = predicted(counted, prior([10.0, 20.0, 0.0], [4.0, 12.0, 0.0], 0.01), np.array([True]))
@@ -34,13 +34,13 @@ def test_two_flows_of_an_origin_lean_on_the_model_as_the_fractions_say() -> None
     assert found.gamma == pytest.approx(np.array([[1 / 2, 3 / 4, 0.0]]))
     # Cov = diag(γV) + rr'·2/275 with r = (5, 5).
     share = float(Fraction(2, 275) * 25)
-    assert matrix(found) == pytest.approx(np.array([[2 + share, share, 0.0], [share, 3 + share, 0.0], [0.0] * 3]))
+    assert matrix(found) == pytest.approx(
+        np.array([[2 + share, share, 0.0], [share, 3 + share, 0.0], [0.0] * 3])
+    )
 
 
-def matrix(found: object) -> Values:
-    rows = found
-    spread = Spread.of(rows.own, rows.factors, rows.core, rows.drawn, rows.destinations)  # type: ignore[attr-defined]
-    return spread.between(0, 0)
+def matrix(found: Rows) -> Values:
+    return found.covariance().between(0, 0)
 
 
 numbers = st.lists(st.floats(-50, 200), min_size=4, max_size=4)
@@ -48,8 +48,11 @@ numbers = st.lists(st.floats(-50, 200), min_size=4, max_size=4)
 
 @settings(max_examples=40)
 @given(numbers, st.floats(-100, 500), st.floats(0.0, 2.0), st.booleans())
-def test_they_are_the_mean_of_the_conditional_normal(counts: list[float], total: float, v: float, again: bool) -> None:
-    mean, spread, noise, of_total = np.array([40.0, 10.0, 25.0, 5.0]), np.array([30.0, 9.0, 100.0, 4.0]), 16.0, 25.0
+def test_they_are_the_mean_of_the_conditional_normal(
+    counts: list[float], total: float, v: float, again: bool
+) -> None:
+    mean, spread = np.array([40.0, 10.0, 25.0, 5.0]), np.array([30.0, 9.0, 100.0, 4.0])
+    noise, of_total = 16.0, 25.0
     counted = Counted(np.array([counts]), noise, np.array([total]) if again else None, of_total, stays=False)
     found = predicted(counted, prior(mean, spread, v), np.array([True]))
     common = np.append(mean[:3], 0.0)
@@ -96,7 +99,7 @@ def test_how_far_flows_stray_from_the_model_is_learnt_and_what_is_promised_comes
     seen = np.ones(60, dtype=np.bool_)
     found = predicted(counted, learnt(counted, model, seen), seen)
     error = (found.value - truth)[:, :-1]
-    promised = Spread.of(found.own, found.factors, found.core, found.drawn, found.destinations).variance()[:, :-1]
+    promised = found.covariance().variance()[:, :-1]
     # 3,600 squared errors: their mean has a standard error of about 2.4 %.
     assert (error**2).mean() == pytest.approx(promised.mean(), rel=0.08)
     assert (error**2).mean() < 0.6 * 90.0**2

@@ -24,6 +24,10 @@ def spread(seed: int = 1) -> Spread:
     )
 
 
+def inverse(matrix: Values) -> Values:
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
 def dense(found: Spread) -> Values:
     return np.block([[found.between(one, other) for other in range(ROWS)] for one in range(ROWS)])
 
@@ -70,7 +74,7 @@ def test_rows_that_are_scaled_to_a_sum_lose_the_part_along_one() -> None:
 def test_variances_and_sums_are_those_of_the_matrix(met: bool) -> None:
     found = turned()
     if met:
-        found = found.known(np.linalg.inv(found.columns() + np.eye(COLUMNS)))
+        found = found.known(inverse(found.columns() + np.eye(COLUMNS)))
     matrix, step = dense(found), np.array([1.0, -2.0, 0.5, 3.0])
     assert found.variance().ravel() == pytest.approx(np.diagonal(matrix))
     assert found.columns() == pytest.approx(SUMS @ matrix @ SUMS.T)
@@ -80,12 +84,12 @@ def test_variances_and_sums_are_those_of_the_matrix(met: bool) -> None:
 def test_sums_that_are_met_leave_the_covariance_of_a_conditional_normal() -> None:
     matrix, noise = dense(turned()), np.diag([1.0, 0.5, 2.0, 0.1])
     gain = matrix @ SUMS.T @ np.linalg.inv(SUMS @ matrix @ SUMS.T + noise)
-    once = turned().known(np.linalg.inv(turned().columns() + noise))
+    once = turned().known(inverse(turned().columns() + noise))
     assert dense(once) == pytest.approx(matrix - gain @ SUMS @ matrix)
     # A second time as well.
     matrix = dense(once)
     gain = matrix @ SUMS.T @ np.linalg.inv(SUMS @ matrix @ SUMS.T + noise)
-    twice = once.known(np.linalg.inv(once.columns() + noise))
+    twice = once.known(inverse(once.columns() + noise))
     assert dense(twice) == pytest.approx(matrix - gain @ SUMS @ matrix)
 
 

@@ -10,7 +10,8 @@ from scipy.stats import norm, t
 
 from hub.estimation.drift import Drift
 from hub.estimation.quantiles import quantile
-from hub.estimation.visitors import Assumed, Totals, Visitors, visitors
+from hub.estimation.roamers import Assumed, Totals
+from hub.estimation.visitors import Visitors, visitors
 from tests.statistical.score_visitors import evaluate
 from tests.statistical.visitors_world import WORLDS, abroad, roamers, totals
 
@@ -110,7 +111,9 @@ def test_totals_over_nothing_but_noise_are_not_shared_out() -> None:
     st.lists(st.floats(1, 9000), min_size=2, max_size=2),
     st.permutations([0, 1, 2]),
 )
-def test_exact_totals_hold_whatever_the_order_of_zones(counts: list[float], told: list[float], order: list[int]) -> None:
+def test_exact_totals_hold_whatever_the_order_of_zones(
+    counts: list[float], told: list[float], order: list[int]
+) -> None:
     cells = np.array(counts).reshape(4, 2)
     found = visitors(cells, 1.0, known(*told), ASSUMED)
     assert found.estimate.sum(axis=1) == pytest.approx(told)
@@ -124,7 +127,7 @@ def test_estimates_are_better_than_counts_with_a_factor_and_intervals_hold(name:
     score = evaluate(NAMED[name], 15)
     assert score.wmape < 0.8 * min(score.national, score.by_country)
     assert 93 <= score.coverage_95 <= 97.5
-    assert 90 <= score.coverage_95_pooled
+    assert score.coverage_95_pooled >= 90
 
 
 @pytest.mark.full
