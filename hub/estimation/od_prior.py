@@ -13,7 +13,7 @@ alone, as in limited translation (Efron and Morris 1972, JASA 67, 130-139).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,35 +91,58 @@ def learnt(counted: Counted, model: Model, seen: Mask) -> Prior:
         Origins with a signal, shape (zones,).
     """
     level, common, pilot = _origins(counted, model.mean, seen)
-    mean, spread, doubt = level * model.mean, np.full(pilot.shape, np.inf), np.zeros(pilot.shape)
     scatter = pilot + model.error * pilot**2
+    fits = _fits(counted, pilot, scatter, seen)
+    mean, spread, doubt = level * model.mean, np.full(pilot.shape, np.inf), np.zeros(pilot.shape)
+    for inside, found in fits.of:
+        mean[inside] *= found.beta[0]
+        spread[inside] = found.tau**2 * pilot[inside] ** 2 + scatter[inside]
+        doubt[inside] = _doubt(found, pilot[inside], scatter[inside], counted.noise)
+    if fits.pooled is not None:
+        # What too few origins tell of those who stay, or have no destination, varies like other pairs where nothing
+        # was measured.
+        missing = np.isinf(spread) & ~seen[:, None]
+        spread[missing] = (fits.pooled.tau**2 * pilot**2 + scatter)[missing]
+    # Where nobody is expected nobody is: a zone without persons.
+    spread[(model.mean <= 0) & ~np.isinf(spread)] = 0.0
+    prior = Prior(mean, spread, doubt, common, model.error)
+    return _without_surprises(counted, prior, seen)
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """The model of each stratum, with its cells, and that of all pairs of different zones."""
+
+    of: list[tuple[Mask, Fit]]
+    pooled: Fit | None
+
+
+def _fits(counted: Counted, pilot: Values, scatter: Values, seen: Mask) -> _Fits:
     strata = _strata(counted.kinds(), pilot, counted.noise)
     usable = seen[:, None] & (pilot > _SMALLEST * np.sqrt(counted.noise)) & (pilot > 0)
     pooled = larger = _stratum(counted, pilot, scatter, (strata >= APART) & usable, None)
+    fits = []
     # From large flows to small ones, which lean on what was learnt of the larger.
     for stratum in np.unique(strata)[::-1]:
         inside = strata == stratum
         found = _stratum(counted, pilot, scatter, inside & usable, larger if stratum >= APART else None)
-        if found is None:
-            continue
-        larger = found
-        mean[inside] *= found.beta[0]
-        spread[inside] = found.tau**2 * pilot[inside] ** 2 + scatter[inside]
-        doubt[inside] = _doubt(found, pilot[inside], scatter[inside], counted.noise)
-    if pooled is not None:
-        # What too few origins tell of those who stay, or have no destination, varies like pairs where nothing was
-        # measured.
-        missing = np.isinf(spread) & ~seen[:, None]
-        spread[missing] = (pooled.tau**2 * pilot**2 + scatter)[missing]
-    # Where nobody is expected nobody is: a zone without persons, or a stratum whose sum is below zero.
-    empty = model.mean <= 0
-    spread[empty & ~np.isinf(spread)] = 0.0
-    whole = counted.noise + spread + np.where(np.isinf(spread), 0.0, common[:, None] * mean**2)
-    surprising = seen[:, None] & (
-        np.abs(counted.cells - mean) > norm.isf(_BY_CHANCE / pilot.size / 2) * np.sqrt(whole)
+        if found is not None:
+            larger = found
+            fits.append((inside, found))
+    return _Fits(fits, pooled)
+
+
+def _without_surprises(counted: Counted, prior: Prior, seen: Mask) -> Prior:
+    """Return the prior that says nothing of counts that are too far from it for chance."""
+    alone = np.isinf(prior.spread)
+    whole = counted.noise + prior.spread + np.where(alone, 0.0, prior.common[:, None] * prior.mean**2)
+    limit = norm.isf(_BY_CHANCE / prior.mean.size / 2) * np.sqrt(whole)
+    surprising = seen[:, None] & (np.abs(counted.cells - prior.mean) > limit)
+    return replace(
+        prior,
+        spread=np.where(surprising, np.inf, prior.spread),
+        doubt=np.where(surprising, 0.0, prior.doubt),
     )
-    spread[surprising], doubt[surprising] = np.inf, 0.0
-    return Prior(mean, spread, doubt, common, model.error)
 
 
 def _origins(counted: Counted, model: Values, seen: Mask) -> tuple[Values, Values, Values]:

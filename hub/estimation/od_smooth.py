@@ -74,29 +74,39 @@ def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
     seen
         Origins with a signal, shape (zones,).
     """
-    measured = seen[:, None] & np.ones(prior.mean.shape, dtype=np.bool_)
-    alone = np.isinf(prior.spread)
-    bounded = np.where(alone, 0.0, prior.spread)
-    whole = counted.noise + bounded
-    information = np.where(measured & ~alone & (whole > 0), 1.0 / np.where(whole > 0, whole, 1.0), 0.0)
-    gamma = np.where(measured, np.where(alone, 1.0, bounded * information), 0.0)
-    shift = np.where(alone | (counted.kinds() != APART), 0.0, prior.mean)
-    rest = counted.cells - prior.mean
-    variance = prior.common / (1.0 + prior.common * (shift**2 * information).sum(axis=1))
-    common = variance * (shift * rest * information).sum(axis=1)
-    start = prior.mean + shift * common[:, None]
-    value = start + gamma * (counted.cells - start)
-    drawn = np.where(alone, 0.0, (1.0 - gamma) * prior.mean)
-    own = np.where(alone & measured, counted.noise, bounded * (1.0 - gamma)) + np.where(
-        measured, prior.doubt, 0.0
+    measured = np.broadcast_to(seen[:, None], prior.mean.shape)
+    apart, alone = counted.kinds() == APART, np.isinf(prior.spread)
+    spread = np.where(alone, 0.0, prior.spread)
+    information = _inverse(np.where(measured & ~alone, counted.noise + spread, 0.0))
+    gamma = np.where(measured & alone, 1.0, spread * information)
+    start, variance, direction = _together(
+        counted, prior, information, np.where(apart & ~alone, prior.mean, 0.0)
     )
-    weight = np.where(measured & ~alone & (counted.kinds() == APART), 1.0 - gamma, 0.0)
-    columns = prior.destinations + _astray(weight * (counted.cells - start), weight**2 * whole, drawn)
+    drawn = np.where(alone, 0.0, (1.0 - gamma) * prior.mean)
+    # A cell of which the model says nothing tells nothing of the model.
+    weight = np.where(measured & apart & ~alone, 1.0 - gamma, 0.0)
+    rest, squares = weight * (counted.cells - start), weight**2 * (counted.noise + spread)
+    columns = prior.destinations + _astray(rest, squares, drawn)
+    own = np.where(measured, np.where(alone, counted.noise, spread * (1.0 - gamma)) + prior.doubt, spread)
     # G(1 - γ) = γ²V + (1 - γ)²G, and what of that is common to a destination is no cell's own.
-    own = np.maximum(own - drawn**2 * columns, 0.0)
-    own[alone & ~measured] = np.inf
-    factors, core = ((1.0 - gamma) * shift)[:, :, None], variance[:, None, None]
+    own = np.where(alone & ~measured, np.inf, np.maximum(own - drawn**2 * columns, 0.0))
+    value = start + gamma * (counted.cells - start)
+    factors, core = ((1.0 - gamma) * direction)[:, :, None], variance[:, None, None]
     return _summed(counted, seen, Rows(value, own, factors, core, gamma, drawn, columns))
+
+
+def _inverse(values: Values) -> Values:
+    return np.asarray(np.where(values > 0, 1.0 / np.where(values > 0, values, 1.0), 0.0))
+
+
+def _together(
+    counted: Counted, prior: Prior, information: Values, direction: Values
+) -> tuple[Values, Values]:
+    """Return μ + qŝ, and the variance 1/I of ŝ."""
+    rest = counted.cells - prior.mean
+    variance = prior.common / (1.0 + prior.common * (direction**2 * information).sum(axis=1))
+    common = variance * (direction * rest * information).sum(axis=1)
+    return prior.mean + direction * common[:, None], variance
 
 
 def _astray(rest: Values, variance: Values, drawn: Values) -> Values:
@@ -120,8 +130,7 @@ def _summed(counted: Counted, seen: Mask, rows: Rows) -> Rows:
     value = rows.value
     if counted.totals is not None:
         whole = gain.sum(axis=1) + counted.totals_noise
-        there = seen & (whole > 0)
-        inverse = np.where(there, 1.0 / np.where(there, whole, 1.0), 0.0)
+        inverse = _inverse(np.where(seen, whole, 0.0))
         value = value + gain * (inverse * (counted.totals - value.sum(axis=1)))[:, None]
         core[:, 1, 1] = -inverse
     return replace(rows, value=value, factors=np.stack([direction, gain], axis=2), core=core)

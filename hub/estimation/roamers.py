@@ -146,7 +146,7 @@ def _levels(
     sd = np.sqrt(noise * inverse)
     signal = told | (by_pattern > GATE * sd) | above(counted.cells.max(axis=1), noise)
     level = np.where(known, np.nan_to_num(totals.persons) / factor.middle, np.maximum(by_pattern, 0.0) + sd)
-    error = np.where(known, factor.doubt, _UNKNOWN)
+    error = np.where(known & (factor.doubt > 0), factor.doubt, _UNKNOWN)
     by_sum = told & (sums > 0)
     square = np.where(by_sum, sums, 1.0) ** 2
     error = np.where(by_sum, (pattern.shape[1] - 1) * noise / square, error)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.od import commuting
-from hub.estimation.od_table import Assumed, Counted, Known, Table
+from hub.estimation.od_table import APART, Assumed, Counted, Known, Table
 from tests.statistical.commuting_world import Land, World, land, seen
 
 Values = NDArray[np.float64]
@@ -67,7 +67,7 @@ def _once(world: World, country: Land, chance: np.random.Generator) -> list[floa
     counted = seen(world, country, chance)
     table = estimated(world, country, counted, chance)
     right, error, sd = country.table, np.abs(table.estimate - country.table), table.sd
-    apart = counted.kinds() == 2
+    apart = counted.kinds() == APART
     inside = error <= 1.96 * sd
     raw, by_presence = _baselines(country, counted)
     sums = np.abs((table.estimate - right).sum(axis=0))[:-1]
