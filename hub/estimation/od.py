@@ -11,7 +11,7 @@ r"""Commuting: persons by home zone and day zone, from noisy counts of subscribe
 
 Cov(û_h) has the noise that smoothing left, the sampling of subscribers (dispersion·û_hd), and customers who go to
 other zones more or less often than others of their zone do (lean², in common to all of a row's other zones). Cells
-of an origin are correlated, those of different origins are not, until step 3.
+of different origins have in common what the model does not know of a destination, and step 3.
 
 What the numbers mean is carried along in `scope`. A census asks for the usual place of work of those in
 employment; here everybody has a day zone, schoolchildren and those who stay at home among them.

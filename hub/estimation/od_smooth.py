@@ -79,9 +79,8 @@ def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
     spread = np.where(alone, 0.0, prior.spread)
     information = _inverse(np.where(measured & ~alone, counted.noise + spread, 0.0))
     gamma = np.where(measured & alone, 1.0, spread * information)
-    start, variance, direction = _together(
-        counted, prior, information, np.where(apart & ~alone, prior.mean, 0.0)
-    )
+    direction = np.where(apart & ~alone, prior.mean, 0.0)
+    start, variance = _together(counted, prior, information, direction)
     drawn = np.where(alone, 0.0, (1.0 - gamma) * prior.mean)
     # A cell of which the model says nothing tells nothing of the model.
     weight = np.where(measured & apart & ~alone, 1.0 - gamma, 0.0)
