@@ -84,10 +84,12 @@ def predicted(counted: Counted, prior: Prior, seen: Mask) -> Rows:
     drawn = np.where(alone, 0.0, (1.0 - gamma) * prior.mean)
     # A cell of which the model says nothing tells nothing of the model.
     weight = np.where(measured & apart & ~alone, 1.0 - gamma, 0.0)
-    rest, squares = weight * (counted.cells - start), weight**2 * (counted.noise + spread)
-    columns = prior.destinations + _astray(rest, squares, drawn)
+    # What of G is common to a destination is no cell's own.
+    scatter = np.maximum(spread - prior.destinations * prior.mean**2, 0.0)
+    rest, squares = weight * (counted.cells - start), weight**2 * (counted.noise + scatter)
+    columns = prior.destinations + _astray(rest, squares, drawn, prior.destinations)
     own = np.where(measured, np.where(alone, counted.noise, spread * (1.0 - gamma)) + prior.doubt, spread)
-    # G(1 - γ) = γ²V + (1 - γ)²G, and what of that is common to a destination is no cell's own.
+    # G(1 - γ) = γ²V + (1 - γ)²G, without that part.
     own = np.where(alone & ~measured, np.inf, np.maximum(own - drawn**2 * columns, 0.0))
     value = start + gamma * (counted.cells - start)
     factors, core = ((1.0 - gamma) * direction)[:, :, None], variance[:, None, None]
@@ -108,14 +110,14 @@ def _together(
     return prior.mean + direction * common[:, None], variance
 
 
-def _astray(rest: Values, variance: Values, drawn: Values) -> Values:
-    """Return by how much destinations as a whole stray from the model beyond what their cells explain, as ε² is."""
+def _astray(rest: Values, variance: Values, drawn: Values, known: Values) -> Values:
+    """Return by how much destinations as a whole stray from the model beyond ε² and what their cells explain."""
     sums, leaning = rest.sum(axis=0), np.where(variance > 0, drawn, 0.0).sum(axis=0)
     told = leaning > 0
     if told.sum() < FEWEST:
         return np.zeros(told.size)
     ratio, error = sums[told] / leaning[told], variance.sum(axis=0)[told] / leaning[told] ** 2
-    found = fit(Areas(ratio, error, np.ones((ratio.size, 1)), np.zeros(ratio.size)))
+    found = fit(Areas(ratio, error, np.ones((ratio.size, 1)), known[told]))
     return np.full(told.size, found.tau**2)
 
 

@@ -83,6 +83,9 @@ def test_known_sums_by_day_zone_are_met_as_dense_least_squares_meet_them(homes_v
     assert found.estimate.ravel() == pytest.approx(expected)
     assert covariance(found) == pytest.approx(matrix - gain @ design @ matrix, abs=1e-6)
     assert found.estimate[:, 0].sum() == pytest.approx(140.0)
+    rest = DAYS.persons - design @ before.estimate.ravel()
+    square = rest @ np.linalg.inv(design @ matrix @ design.T + np.diag(DAYS.variance)) @ rest
+    assert found.disagreement == pytest.approx((square / 2) ** 0.5)
     if homes_variance == 0:
         assert found.estimate.sum(axis=1) == pytest.approx(HOMES.persons)
 

@@ -105,6 +105,26 @@ def test_how_far_flows_stray_from_the_model_is_learnt_and_what_is_promised_comes
     assert (error**2).mean() < 0.6 * 90.0**2
 
 
+@pytest.mark.parametrize("said", [True, False], ids=["the model says so", "the counts show it"])
+def test_what_strays_with_a_destination_is_an_error_of_its_sum(said: bool) -> None:
+    # Cells are mostly drawn from the model, which is off by a fifth in each destination.
+    chance, seen = np.random.default_rng(8), np.ones(60, dtype=np.bool_)
+    mean, squares, promised, cells = np.full((60, 61), 100.0), [], [], []
+    for _ in range(30):
+        truth = chance.poisson(mean * (1 + chance.normal(0, 0.2, 61)))
+        counted = Counted(truth + chance.normal(0, 60.0, mean.shape), 60.0**2, stays=False)
+        model = Model(mean, np.full(61, 0.04 if said else 0.0))
+        found = predicted(counted, learnt(counted, model, seen), seen)
+        squares.append(((found.value - truth).sum(axis=0)[:-1] ** 2).mean())
+        promised.append(np.diagonal(found.covariance().columns())[:-1].mean())
+        cells.append(
+            (((found.value - truth)[:, :-1] ** 2).mean(), found.covariance().variance()[:, :-1].mean())
+        )
+    assert 0.8 < np.mean(squares) / np.mean(promised) < 1.2
+    errors, variances = np.mean(cells, axis=0)
+    assert 0.8 < errors / variances < 1.2
+
+
 def test_a_cell_that_no_model_explains_stands_alone() -> None:
     counted, model, _truth = world(0.1, 30.0**2)
     counted.cells[5, 7] = 5000.0
