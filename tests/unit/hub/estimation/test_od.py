@@ -69,6 +69,15 @@ def test_a_second_count_of_homes_makes_the_weight_better_known() -> None:
     assert np.all(found.noise <= commuting(COUNTED, HOMES).noise)
 
 
+def test_who_leaves_is_told_by_their_sum_and_by_the_second_count() -> None:
+    # 20 of variance 4, and 110 - 60 - 20 = 30 of variance 4 + 2·4: weights 3/4 and 1/4.
+    counted = dataclasses.replace(COUNTED, totals=np.array([110.0, 100.0]), totals_noise=4.0)
+    leaving, variance = counted.leaving()
+    assert leaving == pytest.approx([22.5, 10.0])
+    assert variance == pytest.approx(9 / 16 * 4 + 1 / 16 * 12)
+    assert COUNTED.leaving()[1] == 4.0
+
+
 DAYS = Known(np.array([140.0, 155.0]), np.array([0.0, 25.0]))
 
 

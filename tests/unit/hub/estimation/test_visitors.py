@@ -96,6 +96,23 @@ def test_a_total_without_a_signal_is_shared_out_as_all_visitors_are_and_flagged(
     assert found.sd[2].sum() > 2 * plain.sd[2].sum()
 
 
+def test_a_country_that_was_not_seen_differs_from_two_others_more_than_they_differ_from_their_mean() -> None:
+    # Var = τ²·(1 + 1/2), of which the two show τ²·(1 - 1/2).
+    chance, squares, promised = np.random.default_rng(6), [], []
+    for _ in range(30):
+        share = np.maximum(1.0 + chance.normal(0, 0.3, (3, 60)), 0.0) / 60
+        right = 60_000.0 * share / share.sum(axis=1, keepdims=True)
+        cells = np.zeros((61, 3))
+        cells[:-1] = chance.poisson(right.T)
+        cells[:, 2] = 0.0
+        cells += chance.normal(0, 20.0, cells.shape)
+        found = visitors(cells, 400.0, known(60_000.0, 60_000.0, 60_000.0), ASSUMED)
+        assert found.imputed.tolist() == [False, False, True]
+        squares.append(((found.estimate - right)[2] ** 2).mean())
+        promised.append((found.sd[2] ** 2).mean())
+    assert np.mean(squares) / np.mean(promised) == pytest.approx(1.0, abs=0.2)
+
+
 def test_totals_over_nothing_but_noise_are_not_shared_out() -> None:
     cells = np.random.default_rng(3).normal(0, 50, (31, 3))
     found = visitors(cells, 2500.0, known(900.0, 800.0, np.nan), ASSUMED)
