@@ -12,7 +12,15 @@ from typing import Any
 import click
 
 from tests.benchmarks.figures import machine
-from tests.statistical import score_presence, score_residents, score_union
+from tests.statistical import (
+    commuting_world,
+    score_commuting,
+    score_presence,
+    score_residents,
+    score_union,
+    score_visitors,
+    visitors_world,
+)
 from tests.statistical.charts import Chart, save
 from tests.statistical.presence_world import WORLDS
 from tests.statistical.scenarios import SCENARIOS
@@ -42,6 +50,8 @@ SUBJECTS = {
     ),
     "presence": Subject(WORLDS, score_presence.evaluate, score_presence.markdown, score_presence.charts),
     "union": Subject(score_union.WORLDS, score_union.evaluate, score_union.markdown),
+    "commuting": Subject(commuting_world.WORLDS, score_commuting.evaluate, score_commuting.markdown),
+    "visitors": Subject(visitors_world.WORLDS, score_visitors.evaluate, score_visitors.markdown),
 }
 
 
