@@ -97,13 +97,14 @@ def large_sum(values: IntegerValue) -> IntegerScalar:
 
 
 def batches(rows: Table, by: str, most: int) -> Iterator[pa.RecordBatch]:
-    """Yield rows in the order of a column, at most so many at a time; the engine stores them until the last is out.
+    """Yield rows in the order of a column, at most so many at a time.
 
-    Errors are those of the engine; their texts may quote data.
+    The embedded database stores them until the last is out, because what is streamed may read no table of Python's
+    memory. Errors are those of the engine; their texts may quote data.
     """
+    backend = rows.get_backend()
+    if not isinstance(backend, Embedded):
+        yield from rows.order_by(by).to_pyarrow_batches(chunk_size=most)
+        return
     with rows.cache() as stored:
-        ordered, backend = stored.order_by(by), stored.get_backend()
-        if isinstance(backend, Embedded):
-            yield from streamed(backend, ordered, most)
-        else:
-            yield from ordered.to_pyarrow_batches(chunk_size=most)
+        yield from streamed(backend, stored.order_by(by), most)

@@ -47,6 +47,16 @@ def test_operators_are_added_up_and_so_are_the_variances_of_their_noise() -> Non
     assert (every.covariance, every.operators) == (3 * 2.25, 3)
 
 
+def test_special_rows_are_kept_apart_and_together_make_what_has_no_zone() -> None:
+    keyset, zoning, terms = at_zones(2, 2, sigma=1.5)
+    apart = keyset.model_copy(update={"specials": ("unobserved:D", "unobserved")})
+    one = np.array([1, 2, 3, 4, 5, 6, 7, 8], np.int64)
+    found = combine([one, 10 * one], apart, zoning, terms)
+    assert found.zones.tolist() == [[11, 22], [33, 44]]
+    assert found.specials.tolist() == [[55, 66], [77, 88]]
+    assert found.special.tolist() == [132, 154]
+
+
 def test_one_operator_is_what_it_said() -> None:
     one = combine([np.array([7, -8], np.int64)], *at_zones(1, 1, sigma=2.0))
     assert (one.zones.tolist(), one.special.tolist(), one.covariance) == ([[7]], [-8], 4.0)

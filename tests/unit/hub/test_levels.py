@@ -90,6 +90,7 @@ def test_a_district_of_two_zones_worked_out_by_hand() -> None:
     assert found.zones[:, 0] == pytest.approx([11, 21], rel=1e-12)
     assert covariance_of(found) == pytest.approx(np.array([[10, -2], [-2, 10]]) / 3, rel=1e-12)
     assert found.special == pytest.approx([(100 / 4 + 110 / 16) / (1 / 4 + 1 / 16)], rel=1e-12)
+    assert found.specials.shape == (1, 1)
     variances, with_all, of_all = found.noise_of(np.array([[1.0, 0.0], [1.0, 1.0]]))
     # The district: two measurements of it, 8 and 16, together 1/(1/8 + 1/16).
     assert variances == pytest.approx([10 / 3, 16 / 3], rel=1e-12)
