@@ -162,7 +162,7 @@ def _stacked(means: tuple[float, ...], rho: float) -> tuple[NDArray[np.uint64], 
 
 
 @numba.njit(inline="always")
-def _mixed(state):
+def _mixed(state):  # type: ignore[no-untyped-def]
     """Return a random number of a state of SplitMix64."""
     z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -170,7 +170,7 @@ def _mixed(state):
 
 
 @numba.njit(inline="always")
-def _pick(bits, threshold, other):
+def _pick(bits, threshold, other):  # type: ignore[no-untyped-def]
     """Return a place of an alias table; both are read first, so that there is no branch to guess."""
     place = np.int64(((bits >> np.uint64(32)) * np.uint64(threshold.size)) >> np.uint64(32))
     elsewhere = other[place]
@@ -178,7 +178,7 @@ def _pick(bits, threshold, other):
 
 
 @numba.njit(cache=True, nogil=True)
-def _own(state, row, own, j):
+def _own(state, row, own, j):  # type: ignore[no-untyped-def]
     """Fill an operator's row of a block with its own persons and noise; return their number too."""
     thresholds, others, persons, both = own
     threshold, other, seen = thresholds[j], others[j], 0
@@ -191,7 +191,7 @@ def _own(state, row, own, j):
 
 
 @numba.njit(cache=True, nogil=True)
-def _shared(state, x, tables, members, by_set):
+def _shared(state, x, tables, members, by_set):  # type: ignore[no-untyped-def]
     """Throw a Poisson number of persons of several operators into the cells of a block."""
     number, other_number, which, other_which = tables
     k, cells = x.shape
@@ -208,7 +208,7 @@ def _shared(state, x, tables, members, by_set):
 
 
 @numba.njit(fastmath=True, cache=True, nogil=True)
-def _products(x, product, first, second, third):
+def _products(x, product, first, second, third):  # type: ignore[no-untyped-def]
     """Add the products of a block to the sums; all numbers are whole, so the order does not matter."""
     k, size = x.shape
     for a in range(k):
@@ -227,7 +227,7 @@ def _products(x, product, first, second, third):
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(blocks, size, tables, origin, seed):
+def _add(blocks, size, tables, origin, seed):  # type: ignore[no-untyped-def]
     """Draw so many blocks of cells, their size a power of two, and add up their products."""
     own, shared, members = tables
     state, k = _mixed(seed + _STEP), origin.size
