@@ -1,4 +1,4 @@
-"""python -m tests.sketch_hub serve …: a hub that lets charters have union sketches, and estimates none."""
+"""python -m tests.sketch_hub serve …: a hub whose charter may have union sketches, of which it makes no estimates."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from unittest.mock import patch
 from hub import config
 from hub.cli import main
 from privacy.statistics import UNION_SKETCH
-from tests.support_sketch import sketches
 
 if __name__ == "__main__":
-    with sketches(), patch.object(config, "ESTIMABLE", (*config.ESTIMABLE, UNION_SKETCH)):
+    with patch.object(config, "ESTIMABLE", (*config.ESTIMABLE, UNION_SKETCH)):
         main()

@@ -14,7 +14,7 @@ from node.period_keys import PeriodKeys, key_of
 from node.renewal import renewed_channel
 from node.uplink import Uplink
 from quorate.contract.order import terms_of
-from tests.support_sketch import UNION, WEEK, sketches
+from tests.support_sketch import UNION, WEEK
 
 
 def main(root: Path, address: str) -> None:
@@ -29,5 +29,4 @@ def main(root: Path, address: str) -> None:
 
 
 if __name__ == "__main__":
-    with sketches():
-        main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,25 +1,17 @@
-"""A charter with a union sketch, and packages with its period key, for tests of how the key gets around.
-
-Until the statistic has a list of cells, `sketches` gives it one of a single column, in the place of its own.
-"""
+"""A charter with a union sketch, and packages with its period key, for tests of how the key gets around."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import date
-from types import MappingProxyType
 from typing import Any
-from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hub.config import Agreement as HubAgreement
 from privacy.statistics import UNION_SKETCH
-from quorate.contract import columns, period_key
+from quorate.contract import period_key
 from quorate.contract.charter import Charter, Product
-from quorate.contract.columns import Layout
 from quorate.contract.period_key import PERIOD_KEY_TYPE, KeyScope, PeriodKey, commitment_to, package_of
 from quorate.contract.signing import signed
 from quorate.v1 import federation_pb2 as fed
@@ -36,27 +28,14 @@ PARAMETERS: dict[str, Any] = {"bins": 64, "by_zone": True, "limit": 3}
 KEY = hashlib.sha256(b"the period key of a test").digest()
 
 
-@contextmanager
-def sketches() -> Iterator[None]:
-    """Let charters have union sketches until the block ends."""
-    if UNION_SKETCH in columns.LAYOUTS:
-        yield
-        return
-    layouts = MappingProxyType(dict(columns.LAYOUTS) | {UNION_SKETCH: Layout("elsewhere", "total")})
-    with ExitStack() as stack:
-        for module in ("columns", "charter", "keyset"):
-            stack.enter_context(patch(f"quorate.contract.{module}.LAYOUTS", layouts))
-        yield
-
-
 def union_product(**changes: Any) -> Product:
-    """Return a product that is a union sketch; only within `sketches`."""
+    """Return a product that is a union sketch."""
     product = small_product(UNION, UNION_SKETCH, 5_000_000, 31, parameters=PARAMETERS)
     return product.model_copy(update=changes)
 
 
 def union_agreement(**changes: Any) -> HubAgreement:
-    """Return what the small hub works by, with a union sketch beside its products; only within `sketches`."""
+    """Return what the small hub works by, with a union sketch beside its products."""
     return small_agreement(products=(*small_charter().products, union_product()), **changes)
 
 

@@ -30,7 +30,6 @@ from tests.support_sketch import (
     WEEK,
     fixed_package,
     scope_in,
-    sketches,
     statement_of,
     union_agreement,
 )
@@ -40,10 +39,9 @@ ALLOWED = {status.name for status in TYPED} | {"not protobuf"}
 ASKED = fed.GetPeriodKeyRequest(product_id=UNION, first_day=str(WEEK[0]), last_day=str(WEEK[1]))
 
 
-@pytest.fixture(autouse=True)
-def own() -> Iterator[Agreement]:
-    with sketches():
-        yield union_agreement()
+@pytest.fixture
+def own() -> Agreement:
+    return union_agreement()
 
 
 @pytest.fixture

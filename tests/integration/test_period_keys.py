@@ -40,7 +40,6 @@ from tests.support_sketch import (
     WEEK,
     package_by,
     scope_in,
-    sketches,
     statement_of,
     union_agreement,
 )
@@ -48,20 +47,13 @@ from tests.support_sketch import (
 POLICY = f'products = ["{UNION}"]\nday_cap = 30_000_000\nmonth_cap = 600_000_000\n'
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _with_sketches() -> Iterator[None]:
-    with sketches():
-        yield
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A hub process whose charter has a union sketch."""
-    with sketches():
-        root = tmp_path_factory.mktemp("union") / "hub"
-        with served_hub(root, union_agreement(), "tests.sketch_hub") as found:
-            yield found
-            assert "a defect in" not in found.log.read_text(encoding="utf-8")
+    root = tmp_path_factory.mktemp("union") / "hub"
+    with served_hub(root, union_agreement(), "tests.sketch_hub") as found:
+        yield found
+        assert "a defect in" not in found.log.read_text(encoding="utf-8")
 
 
 def new_node(hub: HubHome, root: Path, operator: str) -> Home:

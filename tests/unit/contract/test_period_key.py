@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -34,16 +34,14 @@ from tests.support_sketch import (
     fixed_package,
     package_by,
     scope_in,
-    sketches,
     statement_of,
     union_agreement,
 )
 
 
-@pytest.fixture(autouse=True)
-def charter() -> Iterator[Charter]:
-    with sketches():
-        yield union_agreement().charter
+@pytest.fixture
+def charter() -> Charter:
+    return union_agreement().charter
 
 
 def test_every_operator_finds_the_same_key_and_each_package_has_another_one(charter: Charter) -> None:

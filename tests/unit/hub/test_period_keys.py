@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import date
@@ -35,7 +34,6 @@ from tests.support_sketch import (
     WEEK,
     package_by,
     scope_in,
-    sketches,
     statement_of,
     union_agreement,
     union_product,
@@ -44,10 +42,9 @@ from tests.support_sketch import (
 RELEASE = f"{UNION}-{WEEK[0]}-{WEEK[1]}-r0"
 
 
-@pytest.fixture(autouse=True)
-def own() -> Iterator[Agreement]:
-    with sketches():
-        yield union_agreement()
+@pytest.fixture
+def own() -> Agreement:
+    return union_agreement()
 
 
 @pytest.fixture

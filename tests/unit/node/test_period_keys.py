@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ from tests.support_node import (
     order_of,
     products_of,
 )
-from tests.support_sketch import UNION, sketches, statement_of, union_product
+from tests.support_sketch import UNION, statement_of, union_product
 
 DAYS = FIRST_DAY, FIRST_DAY + timedelta(days=1)
 LATER = DAYS[1] + timedelta(days=5), DAYS[1] + timedelta(days=6)
@@ -57,18 +57,11 @@ MINE, THEIRS = b"m" * 32, b"t" * 32
 POLICY = POLICY_TOML.replace('"presence"]', f'"presence", "{UNION}"]')
 
 
-@pytest.fixture(autouse=True)
-def _with_sketches() -> Iterator[None]:
-    with sketches():
-        yield
-
-
 @pytest.fixture(scope="module")
 def union_network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     """A network whose charter has a union sketch."""
-    with sketches():
-        products = (*products_of(algorithms()), union_product(algorithm="a" * 64))
-        return network_at(tmp_path_factory.mktemp("network") / "hub", products=products)
+    products = (*products_of(algorithms()), union_product(algorithm="a" * 64))
+    return network_at(tmp_path_factory.mktemp("network") / "hub", products=products)
 
 
 @pytest.fixture

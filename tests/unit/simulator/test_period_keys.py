@@ -17,14 +17,14 @@ from tests.simulator.network import Fault
 from tests.simulator.node import IDLE, TROUBLE
 from tests.simulator.world import World
 from tests.support_hub import OPERATORS
-from tests.support_sketch import UNION, WEEK, scope_in, sketches, union_agreement
+from tests.support_sketch import UNION, WEEK, scope_in, union_agreement
 
 GET, PUT = "GetPeriodKey", "PutPeriodKey"
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with sketches(), World(union_agreement()) as found:
+    with World(union_agreement()) as found:
         yield found
 
 
