@@ -16,7 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hub.knowledge import NOTHING_KNOWN, Knowledge, read_knowledge
 from privacy.errors import UsageProblem
-from privacy.statistics import ANCHORS_BY_DAY, PRESENCE_BY_HOUR, RESIDENTS, WEIGHTED_PRESENCE
+from privacy.statistics import (
+    ANCHORS_BY_DAY,
+    COMMUTING,
+    FLOWS,
+    PRESENCE_BY_HOUR,
+    RESIDENTS,
+    UNION_SKETCH,
+    VISITORS,
+    WEIGHTED_PRESENCE,
+)
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
 from quorate.contract.identity import load_signing_key
@@ -27,7 +36,16 @@ from quorate.contract.zoning import Zoning
 
 REGISTER_COLUMNS = ("zone", "population", "phone_owners")
 #: Statistics of which `hub.estimation` can make estimates.
-ESTIMABLE = (PRESENCE_BY_HOUR, RESIDENTS, ANCHORS_BY_DAY, WEIGHTED_PRESENCE)
+ESTIMABLE = (
+    PRESENCE_BY_HOUR,
+    RESIDENTS,
+    ANCHORS_BY_DAY,
+    WEIGHTED_PRESENCE,
+    COMMUTING,
+    FLOWS,
+    VISITORS,
+    UNION_SKETCH,
+)
 
 
 class HubConfig(BaseModel):

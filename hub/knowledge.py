@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,19 @@ class Subscriptions(_Strict):
     sd: Annotated[float, Field(ge=0, le=1)]
 
 
+class Operators(_Strict):
+    """Persons in a survey who are at 2, 3, … operators or more, weighted to the size of the sample."""
+
+    at_least: Annotated[tuple[Annotated[float, Field(ge=0, le=1e9)], ...], Field(min_length=2, max_length=11)]
+    design_effect: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+    @model_validator(mode="after")
+    def _falling(self) -> Operators:
+        if any(more > fewer for fewer, more in pairwise(self.at_least)):
+            raise ValueError("more persons are at more operators than at fewer")
+        return self
+
+
 class Knowledge(_Strict):
     """All of it.
 
@@ -82,6 +96,7 @@ class Knowledge(_Strict):
     population: tuple[Population, ...] = ()
     visitors: tuple[Visitors, ...] = ()
     subscriptions: Subscriptions | None = None
+    operators: Operators | None = None
     market: dict[Name, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

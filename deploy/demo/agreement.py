@@ -34,6 +34,10 @@ ASSUMED = Calibration(
     share_drift_zone_permille=50,
     share_drift_nation_permille=30,
     share_drift_nation_worth=4,
+    going_on_permille=100,
+    going_on_sd_permille=100,
+    roaming_factor_permille=500,
+    roaming_factor_worth=4,
 )
 
 

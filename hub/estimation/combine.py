@@ -94,7 +94,8 @@ def combine(vectors: Sequence[NDArray[np.int64]], keyset: Keyset, zoning: Zoning
         level.name: np.split(total[place].reshape(shape), [level.areas])
         for level, (_name, place, shape) in zip(keyset.levels, keyset.parts(), strict=True)
     }
-    if len(measured) == 1:
+    if len(measured) == 1 or keyset.by == "area":
+        # Pairs of larger areas have other columns than pairs of zones: they are left to who asks for them.
         counts, specials = measured[ZONE]
         return Combined(counts, specials, noise[ZONE], len(vectors))
     weighted = [

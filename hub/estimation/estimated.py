@@ -14,6 +14,7 @@ from hub.estimation.period import Period
 from hub.estimation.published import Column, Figures
 from hub.estimation.question import Question
 from quorate.contract.calendar import hour_label, period_label
+from quorate.contract.zoning import ZONE
 
 Values = NDArray[np.float64]
 Fact = float | int | str | None
@@ -35,6 +36,8 @@ class Estimated:
         What the counts say about themselves: disagreement, drift, adjustments.
     warnings
         What contradicts the assumptions, or is missing.
+    additive
+        Whether larger areas are the sums of smaller ones.
     """
 
     figures: Sequence[Figures]
@@ -42,12 +45,16 @@ class Estimated:
     assumptions: Mapping[str, Fact]
     diagnostics: Mapping[str, Fact | list[Fact]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    additive: bool = True
 
 
 def levels_of(question: Question) -> Iterator[tuple[str, list[str], Values]]:
-    """Yield each published level: its name, the codes of its areas, and which zones are in which, (areas, zones)."""
-    zoning = question.own.zoning
-    for level in question.own.charter.publication.levels:
+    """Yield each published level: its name, the codes of its areas, and which zones are in which, (areas, zones).
+
+    The zones are among them also where they are not published, because the others are their sums.
+    """
+    zoning, published = question.own.zoning, question.own.charter.publication.levels
+    for level in published if ZONE in published else (*published, ZONE):
         members = zoning.members(level)
         yield level, list(members), membership_of(list(members.values()), len(zoning.zones))
 
@@ -59,6 +66,20 @@ def columns_of(question: Question) -> list[Column]:
     if hours == 1:
         return [Column(period_label(terms.first_day, terms.last_day, zone))]
     return [Column(hour_label(terms.first_day, hour, zone)) for hour in range(hours)]
+
+
+def summed(membership: Values, values: Values) -> Values:
+    """Return sums over the members of each area; no number where one of them is none.
+
+    Parameters
+    ----------
+    membership
+        0 or 1, float64 of shape (areas, members).
+    values
+        Float64 of shape (members, columns).
+    """
+    unknown = membership @ np.isnan(values) > 0
+    return np.where(unknown, np.nan, membership @ np.nan_to_num(values))
 
 
 def flags_of(question: Question, membership: Values) -> NDArray[np.str_]:

@@ -9,8 +9,20 @@ from hub.estimation.anchored import anchored
 from hub.estimation.by_ratio import by_ratio
 from hub.estimation.estimated import Estimated
 from hub.estimation.growing import growing
+from hub.estimation.overlapping import overlapping
 from hub.estimation.question import Question
-from privacy.statistics import ANCHORS_BY_DAY, PRESENCE_BY_HOUR, RESIDENTS, WEIGHTED_PRESENCE
+from hub.estimation.travelling import commuted, flowed
+from hub.estimation.visiting import visiting
+from privacy.statistics import (
+    ANCHORS_BY_DAY,
+    COMMUTING,
+    FLOWS,
+    PRESENCE_BY_HOUR,
+    RESIDENTS,
+    UNION_SKETCH,
+    VISITORS,
+    WEIGHTED_PRESENCE,
+)
 
 Estimator = Callable[[Question], Estimated]
 #: Statistics of which there are estimates, and how they are made.
@@ -20,5 +32,9 @@ ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
         RESIDENTS: growing,
         ANCHORS_BY_DAY: by_ratio,
         WEIGHTED_PRESENCE: anchored,
+        COMMUTING: commuted,
+        FLOWS: flowed,
+        VISITORS: visiting,
+        UNION_SKETCH: overlapping,
     }
 )

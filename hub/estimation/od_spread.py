@@ -133,6 +133,24 @@ class Spread:
         rows = self._rows(np.broadcast_to(step + pulled[:size], self.own.shape))
         return np.asarray(rows + loaded - self.share * loaded.sum(axis=1, keepdims=True))
 
+    def groups(self, origins: Values, destinations: Values) -> Values:
+        """Return variances of sums over groups of origins and of destinations, shape (groups, groups).
+
+        Parameters
+        ----------
+        origins, destinations
+            0 or 1, float64 of shape (groups, origins) and (groups, destinations). A group with an origin of which
+            nothing is known has an infinite variance.
+        """
+        lost = np.isinf(self.own).any(axis=1)
+        found = np.empty((origins.shape[0], destinations.shape[0]))
+        for place, step in enumerate(destinations):
+            rows = self._rows(np.broadcast_to(step, self.own.shape))
+            loaded = self.drawn * (step - (self.share @ step)[:, None])
+            reach = origins @ np.hstack([rows, loaded])
+            found[:, place] = origins @ (rows @ step) + ((reach @ self.joint) * reach).sum(axis=1)
+        return np.where((origins @ lost > 0)[:, None], np.inf, np.maximum(found, 0.0))
+
     def known(self, inverse: Values) -> Spread:
         """Return the covariance after sums by destination were met.
 

@@ -16,10 +16,14 @@ Z_80, Z_95 = NormalDist().inv_cdf(0.9), NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True)
 class Column:
-    """What a column of estimates is: a time, and the other end of a flow or the country of visitors."""
+    """What a column of estimates is: a time, and the other end of a flow or the country of visitors.
+
+    `destination` says that the columns are the areas of the rows once more, as in a table of flows.
+    """
 
     time_period: str
     counterpart: str | None = None
+    destination: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Figures:
         Factor by which estimates were scaled to what is known.
     experimental
         Where there is no register to grow from (CL_OBS_STATUS G); None if nowhere.
+    floored
+        Where the estimate was negative before the last step; None before it.
     """
 
     level: str
@@ -75,6 +81,7 @@ class Figures:
     flag: NDArray[np.str_]
     adjustment: float = 1.0
     experimental: Mask | None = None
+    floored: Mask | None = None
 
 
 def normal_interval(estimate: Values, std_error: Values) -> Interval:

@@ -85,6 +85,10 @@ def _level(figures: Figures) -> Json:
         "cells": int(figures.estimate.size),
         "without estimate": int(np.count_nonzero(~told)),
         "imputed": int(np.count_nonzero(figures.imputed)),
+        "negative before the last step": 0
+        if figures.floored is None
+        else int(np.count_nonzero(figures.floored)),
+        "flagged for one operator": int(np.count_nonzero(figures.flag != "F")),
         "median relative standard error": round(float(np.median(cv)), 4) if cv.size else None,
         "mean noise share": round(float(figures.noise_share.mean()), 1),
         "adjustment": round(figures.adjustment, 4),
@@ -95,7 +99,7 @@ def _level(figures: Figures) -> Json:
 def _against_register(figures: Figures) -> Json:
     """Return how far the estimates are from the register, where both count the same."""
     told = np.isfinite(figures.std_error) & (figures.size > 0)
-    if not told.any():
+    if not told.any() or any(column.counterpart for column in figures.columns):
         return {}
     apart = figures.estimate[told] / figures.size[told] - 1.0
     return {

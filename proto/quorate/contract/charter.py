@@ -138,6 +138,12 @@ class Calibration(Document):
         zones counts only where fewer than two operators are there to disagree.
     share_drift_nation_worth
         How many operators' disagreement the declared drift of the country is worth.
+    going_on_permille, going_on_sd_permille
+        Of persons at two operators or more, the part that has one more, and its standard deviation, in thousandths;
+        used where no survey tells it.
+    roaming_factor_permille, roaming_factor_worth
+        Standard deviation of the logarithm of visitors for each roamer between countries, in thousandths, and how
+        many countries it is worth.
     """
 
     owner_dispersion_permille: int = Field(strict=True, ge=0, le=10_000)
@@ -149,6 +155,10 @@ class Calibration(Document):
     share_drift_zone_permille: int = Field(strict=True, ge=0, le=1_000)
     share_drift_nation_permille: int = Field(strict=True, ge=0, le=1_000)
     share_drift_nation_worth: int = Field(strict=True, ge=1, le=100)
+    going_on_permille: int = Field(strict=True, ge=0, le=1_000)
+    going_on_sd_permille: int = Field(strict=True, ge=0, le=500)
+    roaming_factor_permille: int = Field(strict=True, ge=0, le=5_000)
+    roaming_factor_worth: int = Field(strict=True, ge=1, le=100)
 
 
 class Keys(Document):
