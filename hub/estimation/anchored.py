@@ -12,6 +12,7 @@ from hub.estimation.published import Column, Figures, normal_interval, share_of
 from hub.estimation.question import Answer, Question, counted
 from hub.estimation.rounds import weights_of
 from privacy.errors import UsageProblem
+from quorate.contract.columns import silent_level_of
 from quorate.contract.order import WEIGHT_ONE
 from quorate.contract.rounds import first_round_of
 
@@ -30,7 +31,7 @@ def anchored(question: Question) -> Estimated:
     owners, at_home = own.register.phone_owners, own.register.population - own.register.phone_owners
     given = _weights(question)
     answers = [_weighted(question, answer, given[answer.operator]) for answer in question.answers]
-    regions = np.zeros(owners.size, dtype=np.int64)
+    regions = regions_of(question)
     relative, silent = assumed.model_cv_permille / 1000, assumed.silent_sd_permille / 1000
     found, columns = averaged(answers, regions, owners, relative), columns_of(question)
     return Estimated(
@@ -46,6 +47,20 @@ def anchored(question: Question) -> Estimated:
             "part of silent phones": _rounded(found.assigned.sum() / max(float(found.estimate.sum()), 1.0)),
         },
     )
+
+
+def regions_of(question: Question) -> NDArray[np.int64]:
+    """Return in which row of the silent each zone's subscribers are, int64 of shape (zones,)."""
+    terms, zoning = question.terms, question.own.zoning
+    level = silent_level_of(terms.statistic, terms.parameters)
+    if level is None:
+        return np.zeros(len(zoning.zones), dtype=np.int64)
+    members = zoning.members(level)
+    # Who is anchored in no area of the level is in the last row, with the unanchored.
+    found = np.full(len(zoning.zones), len(members), dtype=np.int64)
+    for place, zones in enumerate(members.values()):
+        found[zones] = place
+    return found
 
 
 def _rounded(value: float) -> float | None:
@@ -74,7 +89,7 @@ def _weighted(question: Question, answer: Answer, weights: Weights) -> Weighted:
     found = counted(question.own, answer)
     return Weighted(
         present=found.zones / WEIGHT_ONE,
-        silent=found.special[None, :] / WEIGHT_ONE,
+        silent=found.specials / WEIGHT_ONE,
         noise=float(np.mean(found.zone_variance)) / WEIGHT_ONE**2,
         weights=weights,
     )
