@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu, spsolve
+from scipy.sparse.linalg import splu
 
-from hub.estimation.constraints import Adjusted, Spread, adjust, sums_by
-from hub.estimation.margins import Margin, with_margins
-from hub.estimation.nonnegative import floor_table, floor_tree
+from hub.estimation.nonnegative import floor_tree
 from hub.estimation.present import added
 from hub.estimation.reconcile import Reconciled, reconcile
-from hub.estimation.rounding import round_table, round_tree
+from hub.estimation.rounding import round_tree
 from hub.estimation.tree import AreaTree, Tree, area_tree
 from quorate.contract.zoning import ZONE
 from tests.belgium import belgium_zoning
-from tests.benchmarks.figures import Figure, Watch, watch
+from tests.benchmarks import estimation_flows
+from tests.benchmarks.estimation_flows import SIGMA, ZONES
+from tests.benchmarks.figures import Figure, timed, told, watch
 
 Values = NDArray[np.float64]
 OPERATORS, DAYS, HOURS = 5, 31, 24
-ZONES = 589
 #: Cells of the trees whose seconds by cell are compared, children of every node, and columns.
 SIZES = (10**4, 10**5, 10**6, 10**7)
 BRANCHES, COLUMNS = 12, 24
-_SIGMA = 50.0
 
 
 def run(say: Callable[[str], None]) -> list[Figure]:
@@ -36,24 +33,9 @@ def run(say: Callable[[str], None]) -> list[Figure]:
     say(f"{DAYS} days of {HOURS} hours by {OPERATORS} operators on the tree of Belgium")
     figures = _month()
     say(f"a day of flows between {ZONES} municipalities")
-    figures += _flows()
+    figures += estimation_flows.measured()
     say(f"trees of {SIZES[0]:,} to {SIZES[-1]:,} cells")
     return figures + _sizes()
-
-
-def timed(work: Callable[[], Any], times: int = 3) -> tuple[Watch, Any]:
-    """Return the middle one of some runs by wall time, and what the last one gave."""
-    runs, found = [], None
-    for _ in range(times):
-        with watch() as one:
-            found = work()
-        runs.append(one)
-    return sorted(runs, key=lambda one: one.wall)[times // 2], found
-
-
-def told(seconds: Watch) -> str:
-    """Return CPU and wall time as text."""
-    return f"{seconds.cpu * 1e3:,.1f} CPU ms, {seconds.wall * 1e3:,.1f} ms wall"
 
 
 # --- a month of hours -----------------------------------------------------------------------------------
@@ -77,9 +59,9 @@ def month() -> Month:
     truth = np.zeros((OPERATORS, areas.tree.size, columns))
     truth[:, areas.rows[ZONE]] = rng.poisson(rng.lognormal(7, 1, (1, ZONES, 1)), (OPERATORS, ZONES, columns))
     truth = np.stack([areas.tree.summed(each) for each in truth])
-    variance = np.full((areas.tree.size, 1), _SIGMA**2)
+    variance = np.full((areas.tree.size, 1), SIGMA**2)
     for scale, level in enumerate(zoning.levels, start=1):
-        variance[areas.rows[level]] = (_SIGMA / scale) ** 2
+        variance[areas.rows[level]] = (SIGMA / scale) ** 2
     answers = truth + np.sqrt(variance) * rng.standard_normal(truth.shape)
     present = np.ones((OPERATORS, columns), np.bool_)
     present[3, 10 * HOURS : 15 * HOURS] = False
@@ -150,129 +132,6 @@ def _sparse_column(given: Month, column: int) -> tuple[Values, Values]:
     factor = splu(sparse.csc_array(design.T @ (design * weight[:, None])))
     variance = factor.solve(np.eye(zones.size)).diagonal()
     return factor.solve(design.T @ (weight * counts)), np.asarray(variance)
-
-
-# --- a day of flows -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Flows:
-    """Flows between all zones with the variance of each, and the margins that are known of them."""
-
-    value: Values
-    variance: Values
-    rows: Values
-    columns: Values
-
-
-def flows() -> Flows:
-    """Draw a day of gravity-like flows under noise, of which origins and destinations are known exactly."""
-    rng = np.random.default_rng(3)
-    size = rng.lognormal(0, 1.5, ZONES)
-    truth = np.outer(size, size) * (11e6 / size.sum() ** 2)
-    variance = rng.uniform(1.0, 3.0, truth.shape) * _SIGMA**2
-    value = truth + np.sqrt(variance) * rng.standard_normal(truth.shape)
-    return Flows(value, variance, truth.sum(axis=1), truth.sum(axis=0))
-
-
-def _flows() -> list[Figure]:
-    given = flows()
-    row, column = np.divmod(np.arange(given.value.size), ZONES)
-    totals = np.concatenate([given.rows, given.columns])
-    value, spread = given.value.ravel(), Spread.independent(given.variance.ravel())
-
-    def ours() -> Adjusted:
-        return adjust(value, spread, sums_by([row, column]), totals)
-
-    def published() -> NDArray[np.int64]:
-        table = ours()
-        cells = floor_table(table.value.reshape(given.value.shape), table.variance.reshape(given.value.shape))
-        return round_table(cells.value, np.random.default_rng(4))
-
-    def closed() -> Any:
-        scales = np.full(ZONES, _SIGMA**2), np.ones(ZONES)
-        return with_margins(given.value, scales, Margin(given.rows, 0.0), Margin(given.columns, 0.0))
-
-    seconds, found = timed(ours)
-    peer, other = timed(lambda: _sparse_margins(given))
-    assert np.allclose(found.value, other.ravel(), rtol=1e-6, atol=1e-4)
-    memory, _sum = timed(
-        lambda: (given.value.sum(), given.variance.sum(), found.value.sum(), found.variance.sum())
-    )
-    districts, _crossed = timed(lambda: _with_districts(given), 1)
-    form, _table = timed(closed)
-    whole, table = timed(published, 1)
-    assert np.abs(table.sum(axis=1) - given.rows).max() < 1
-    assert table.min() >= 0
-    what = f"flows {ZONES} × {ZONES} to both margins, with variances (about 5 s are asked for)"
-    return [
-        Figure(
-            what,
-            "scipy.sparse's spsolve of the same multipliers, values alone",
-            seconds.wall / peer.wall,
-            told(seconds),
-            told(peer),
-        ),
-        Figure(
-            what,
-            "numpy's sum, once over values and variances before and after",
-            seconds.wall / memory.wall,
-            told(seconds),
-            told(memory),
-        ),
-        Figure(
-            "the same in closed form, where all cells have one variance",
-            "any variances (times faster)",
-            seconds.wall / form.wall,
-            told(form),
-            told(seconds),
-        ),
-        Figure(
-            "the same with flows between 43 × 43 districts as a third, noisy margin",
-            "two margins",
-            districts.wall / seconds.wall,
-            told(districts),
-            told(seconds),
-        ),
-        Figure(
-            "two margins, made positive and rounded to whole numbers that add up",
-            "reconciling alone",
-            whole.wall / seconds.wall,
-            told(whole),
-            told(seconds),
-        ),
-    ]
-
-
-def _sparse_margins(given: Flows) -> Values:
-    """Return the flows by the multipliers of all margins but one, which follows from the others."""
-    variance = sparse.csr_array(given.variance[:, :-1])
-    system = sparse.block_array(
-        [
-            [sparse.diags_array(given.variance.sum(axis=1)), variance],
-            [variance.T, sparse.diags_array(given.variance.sum(axis=0)[:-1])],
-        ],
-        format="csc",
-    )
-    lacks = given.rows - given.value.sum(axis=1), given.columns - given.value.sum(axis=0)
-    force = spsolve(system, np.concatenate([lacks[0], lacks[1][:-1]]))
-    by_row, by_column = force[:ZONES], np.append(force[ZONES:], 0.0)
-    return np.asarray(given.value + given.variance * (by_row[:, None] + by_column))
-
-
-def _with_districts(given: Flows) -> Adjusted:
-    """Reconcile with measured flows between districts beside exact margins of zones."""
-    rng, zoning = np.random.default_rng(5), belgium_zoning()
-    district = np.empty(ZONES, np.int64)
-    for number, zones in enumerate(zoning.members("district").values()):
-        district[zones] = number
-    row, column = np.divmod(np.arange(given.value.size), ZONES)
-    pair = district[row] * 43 + district[column]
-    measured = np.bincount(pair, given.value.ravel()) + rng.normal(0.0, _SIGMA, 43 * 43)
-    totals = np.concatenate([given.rows, given.columns, measured])
-    noise = np.concatenate([np.zeros(2 * ZONES), np.full(43 * 43, _SIGMA**2)])
-    spread = Spread.independent(given.variance.ravel())
-    return adjust(given.value.ravel(), spread, sums_by([row, column, pair]), totals, noise)
 
 
 # --- large trees ----------------------------------------------------------------------------------------

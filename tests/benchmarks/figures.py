@@ -6,10 +6,11 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,21 @@ def watch() -> Iterator[Watch]:
     found, wall, before = Watch(), time.perf_counter(), _cpu()
     yield found
     found.wall, found.cpu = time.perf_counter() - wall, _cpu() - before
+
+
+def timed(work: Callable[[], Any], times: int = 3) -> tuple[Watch, Any]:
+    """Return the middle one of some runs by wall time, and what the last one gave."""
+    runs, found = [], None
+    for _ in range(times):
+        with watch() as one:
+            found = work()
+        runs.append(one)
+    return sorted(runs, key=lambda one: one.wall)[times // 2], found
+
+
+def told(seconds: Watch) -> str:
+    """Return CPU and wall time as text."""
+    return f"{seconds.cpu * 1e3:,.1f} CPU ms, {seconds.wall * 1e3:,.1f} ms wall"
 
 
 def _cpu() -> float:
