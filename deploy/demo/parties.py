@@ -62,6 +62,7 @@ def set_up(
     zoning: Zoning,
     agree: Callable[[Keys], Charter],
     out: Path,
+    *,
     tick_seconds: float = 2.0,
     withheld: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Parties:

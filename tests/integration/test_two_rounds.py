@@ -115,8 +115,12 @@ def _refused_to_the_office(net: Network) -> grpc.StatusCode:
 
 def weights_at_the_hub(net: Network) -> dict[str, list[float]]:
     """Return the weights in persons that the hub put into the orders, by operator."""
-    rows = net.hub_rows(f"SELECT operator, payload FROM task WHERE release_id = '{SECOND}'")
-    orders = {operator: TaskOrder.from_bytes(payload, "the stored order") for operator, payload in rows}
+    rows = net.hub_rows("SELECT release_id, operator, payload FROM task")
+    orders = {
+        operator: TaskOrder.from_bytes(payload, "the stored order")
+        for release, operator, payload in rows
+        if release == SECOND
+    }
     return {
         operator: [weight / WEIGHT_ONE for weight in order.weights or ()]
         for operator, order in orders.items()
