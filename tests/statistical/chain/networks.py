@@ -15,14 +15,14 @@ from deploy.demo.parties import set_up
 from deploy.demo.simulation import Settings, Simulation
 from hub.config import Agreement, load_agreement
 from hub.estimation.question import Answer
-from hub.opening import answers_of
+from hub.opening import answers_of, name_of
 from hub.store import store_of
 from node.statistics.registry import algorithms
 from privacy.units import LARGEST, NANO
 from quorate.contract.charter import Charter, Keys, Product
 from quorate.contract.zoning import ZONE, Zoning
 from tests.harness import Network, wait_until
-from tests.two_rounds import agreed, anchors, weighted
+from tests.two_rounds import WEIGHTED, agreed, anchors, weighted
 
 Days = tuple[date, date]
 #: σ of the counts of residents and of presence at full scale, and the largest weight: those of the acceptance table
@@ -31,7 +31,7 @@ RESIDENTS_SIGMA, PRESENCE_SIGMA, LARGEST_WEIGHT = 50.0, 100.0, 10
 HOURS = 24
 #: Long enough for the nodes to build presence of every day.
 PATIENCE = 3600.0
-RESIDENTS, PRESENCE, WEIGHTED = "residents", "presence", "weighted"
+RESIDENTS, PRESENCE = "residents", "presence"
 
 
 def without(operator: str) -> str:
@@ -126,11 +126,15 @@ def release(net: Network, product: str, days: Days) -> pa.Table:
         return office.estimates(name)
 
 
-def held(net: Network, product: str, days: Days) -> tuple[Agreement, list[Answer]]:
-    """Return what the hub works by, and the contributions that it holds of a release."""
-    home = net.parties.hub
-    with closing(store_of(home)) as store:
-        return load_agreement(home), answers_of(store.contributions(f"{product}-{days[0]}-{days[1]}-r0"))
+def held(net: Network, product: str, days: Days) -> list[Answer]:
+    """Return the contributions that the hub holds of a release, by operator."""
+    with closing(store_of(net.parties.hub)) as store:
+        return answers_of(store.contributions(name_of(product, days, 0)))
+
+
+def agreement(net: Network) -> Agreement:
+    """Return what the hub works by."""
+    return load_agreement(net.parties.hub)
 
 
 def settings_of(settings: Settings, start: date, days: int) -> Settings:

@@ -112,7 +112,7 @@ def changed(
 ) -> Phones:
     """Return the phones of the same persons later: as few change as the drift of the markets needs."""
     before, after = markets
-    operators, owner = before.shares.shape[1], np.flatnonzero(phones.first != NO_OPERATOR)
+    owner = np.flatnonzero(phones.first != NO_OPERATOR)
     zone, first, second = home[owner], phones.first[owner].astype(int), phones.second[owner].astype(int)
     new_first = _switched(chance, before.shares[zone], after.shares[zone], first)
     same, elsewhere = second == first, (second != NO_OPERATOR) & (second != first)
@@ -127,7 +127,6 @@ def changed(
     new_second = _more_or_fewer(chance, (new_first, new_second), zone, markets, others_after)
     found_first, found_second = phones.first.copy(), phones.second.copy()
     found_first[owner], found_second[owner] = new_first, new_second
-    assert operators > new_first.max()
     return Phones(found_first, found_second, phones.national_id)
 
 
@@ -166,7 +165,8 @@ def _chosen(chance: np.random.Generator, weights: Values) -> NDArray[np.int64]:
     """Draw a column of each row by its weights."""
     ends = np.cumsum(weights, axis=1)
     points = chance.random(weights.shape[0]) * ends[:, -1]
-    return np.minimum((points[:, None] >= ends).sum(axis=1), weights.shape[1] - 1)
+    found: NDArray[np.int64] = (points[:, None] >= ends).sum(axis=1)
+    return np.asarray(np.minimum(found, weights.shape[1] - 1), dtype=np.int64)
 
 
 def _others(shares: Values, chosen: NDArray[np.int64]) -> Values:

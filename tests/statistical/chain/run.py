@@ -12,8 +12,9 @@ from deploy.demo.agreement import zoning_of
 from deploy.demo.country import Country, load_country
 from deploy.demo.simulation import Settings, Simulation, write_world
 from tests.statistical.chain import networks, places, score_presence, score_residents
-from tests.statistical.chain.networks import PRESENCE, RESIDENTS, RESIDENTS_SIGMA, WEIGHTED, without
+from tests.statistical.chain.networks import PRESENCE, RESIDENTS, RESIDENTS_SIGMA, without
 from tests.statistical.chain.people import Times, draw_times
+from tests.two_rounds import ANCHORS, WEIGHTED
 
 #: A Saturday to Monday, and the Tuesday to Thursday after it: nights alone tell homes. The Thursday is that of
 #: presence by hour.
@@ -88,8 +89,8 @@ def _residents(options: Options, simulated: Simulated, root: Path) -> score_resi
         dates = [(one.days[0], one.days[-1]) for one in (then, later)]
         for days in dates:
             networks.release(net, RESIDENTS, days)
-        (own, before), (_own, after) = (networks.held(net, RESIDENTS, days) for days in dates)
-    return score_residents.of_hub(own, before, after)
+        before, after = (networks.held(net, RESIDENTS, days) for days in dates)
+        return score_residents.of_hub(networks.agreement(net), before, after)
 
 
 def _presence(options: Options, simulated: Simulated, root: Path) -> list[score_presence.Score]:
@@ -110,11 +111,19 @@ def _presence(options: Options, simulated: Simulated, root: Path) -> list[score_
     amend = partial(networks.presence_charter, options.scale)
     with networks.running(data, zoning, amend, root / "presence", withheld) as net:
         tables = {name: networks.release(net, name, (day, day)) for name in (PRESENCE, *weighted)}
-        own, answers = networks.held(net, PRESENCE, (day, day))
-    truth = score_presence.truth_of(later.truth / "presence.csv", zoning.codes)
-    known = score_presence.Day(truth, own, answers, tables)
+        known = score_presence.Day(
+            truth=score_presence.truth_of(later.truth / "presence.csv", zoning.codes),
+            own=networks.agreement(net),
+            presence=networks.held(net, PRESENCE, (day, day)),
+            anchors=networks.held(net, ANCHORS, (day, day)),
+            weighted=networks.held(net, WEIGHTED, (day, day)),
+            tables=tables,
+        )
     return [
-        score
-        for product, answered in weighted.items()
-        for score in score_presence.score_release(known, answered, product)
+        *(
+            score
+            for product, answered in weighted.items()
+            for score in score_presence.score_release(known, answered, product)
+        ),
+        *(score for operator in operators for score in score_presence.score_alone(known, operator)),
     ]

@@ -1,7 +1,8 @@
 """Presence end to end: the published release of two rounds, and beside it other ways to estimate the same day.
 
 - *anchored*: the estimates that an office gets of the weighted product, of three operators, and of each two after the
-  third refused although its weights had gone out;
+  third refused although its weights had gone out; and what the hub's estimator says of one operator's stored answer
+  alone, which a hub does not publish;
 - *zone of presence*: counts of presence by hour, each scaled by the residents of the zone in which it is over the
   zone's count by night. Phones are silent more often by night, so every hour is scaled to the national population
   once more; *unscaled* is without that;
@@ -11,8 +12,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,8 @@ class Score:
         (Σ estimate − Σ truth) / Σ truth by daytime.
     coverage
         Of the 80 and the 95 % interval by daytime, of both over all hours; not a number where there is none.
+    width
+        Median half width of the 95 % interval by daytime, in percent of the estimate.
     published
         Part of the cells of daytime that are published.
     by_hour
@@ -60,6 +63,7 @@ class Score:
     wmape_night: float
     bias_day: float
     coverage: tuple[float, float, float, float]
+    width: float
     published: float
     by_hour: tuple[float, ...]
     coverage_by_hour: tuple[float, ...]
@@ -85,16 +89,18 @@ class Day:
         Persons, float64 of shape (zones, hours).
     own
         What the hub works by.
-    presence
-        Contributions to presence by hour.
+    presence, anchors, weighted
+        Contributions to presence by hour, to the first round and to the second round in which all took part.
     tables
-        Published estimates, of presence by hour and of the weighted products, by name of the product.
+        Published estimates of the weighted products, by name of the product.
     """
 
     truth: Values
     own: Agreement
     presence: Sequence[Answer]
-    tables: dict[str, pa.Table]
+    anchors: Sequence[Answer]
+    weighted: Sequence[Answer]
+    tables: Mapping[str, pa.Table]
 
 
 def of_table(operators: str, way: str, table: pa.Table, truth: Values) -> Score:
@@ -108,7 +114,11 @@ def of_table(operators: str, way: str, table: pa.Table, truth: Values) -> Score:
         np.where(told, (values[f"lower_{level}"] <= truth) & (truth <= values[f"upper_{level}"]), np.nan)
         for level in (80, 95)
     ]
-    return _score(operators, way, values["estimate"], truth, inside)
+    half = (values["upper_95"] - values["lower_95"]) / (2 * values["estimate"])
+    return replace(
+        _score(operators, way, values["estimate"], truth, inside),
+        width=100 * float(np.nanmedian(half[:, DAYTIME])),
+    )
 
 
 def by_zone_of_presence(own: Agreement, answers: Sequence[Answer], *, scaled: bool) -> Values:
@@ -125,8 +135,19 @@ def by_one_ratio(own: Agreement, answers: Sequence[Answer]) -> pa.Table:
     return estimate(Question(own, answers, lambda _product, _days, _revision: ()))
 
 
+def score_alone(day: Day, operator: str) -> list[Score]:
+    """Score every way for one operator, as if the others had not answered."""
+    (answer,) = (one for one in day.weighted if one.operator == operator)
+    question = Question(day.own, [answer], lambda _product, _days, _revision: day.anchors)
+    return _scores(day, [operator], estimate(question))
+
+
 def score_release(day: Day, operators: Sequence[str], product: str) -> list[Score]:
     """Score every way for the operators that answered a weighted product."""
+    return _scores(day, operators, day.tables[product])
+
+
+def _scores(day: Day, operators: Sequence[str], table: pa.Table) -> list[Score]:
     answers = [answer for answer in day.presence if answer.operator in operators]
     names = ", ".join(operators)
     nothing = np.full(day.truth.shape, np.nan)
@@ -135,7 +156,7 @@ def score_release(day: Day, operators: Sequence[str], product: str) -> list[Scor
         for way, scaled in (("zone of presence", True), ("zone of presence, unscaled", False))
     }
     return [
-        of_table(names, "anchored", day.tables[product], day.truth),
+        of_table(names, "anchored", table, day.truth),
         *(_score(names, way, found, day.truth, [nothing, nothing]) for way, found in baseline.items()),
         of_table(names, "one ratio", by_one_ratio(day.own, answers), day.truth),
     ]
@@ -161,9 +182,12 @@ def _score(operators: str, way: str, found: Values, truth: Values, inside: Seque
         wmape_night=wmape(slice(NIGHT, NIGHT + 1)),
         bias_day=100 * float(signed[:, DAYTIME].sum() / right[:, DAYTIME].sum()),
         coverage=(
-            *(covered(one[:, DAYTIME]) for one in inside),
-            *(covered(one) for one in inside),
+            covered(inside[0][:, DAYTIME]),
+            covered(inside[1][:, DAYTIME]),
+            covered(inside[0]),
+            covered(inside[1]),
         ),
+        width=float("nan"),
         published=100 * float(told[:, DAYTIME].mean()),
         by_hour=tuple(wmape(slice(hour, hour + 1)) for hour in range(truth.shape[1])),
         coverage_by_hour=tuple(covered(inside[1][:, hour]) for hour in range(truth.shape[1])),
@@ -180,7 +204,7 @@ _COLUMNS = (
         "bias by day",
         "times below zone of presence",
     ),
-    *("80 % by day", "95 % by day", "80 % all", "95 % all", "published"),
+    *("80 % by day", "95 % by day", "80 % all", "95 % all", "± 95 %", "published"),
 )
 
 
@@ -224,7 +248,9 @@ def baseline_of(score: Score, scores: Sequence[Score]) -> Score:
 
 def _row(score: Score, scores: Sequence[Score]) -> str:
     ratio = baseline_of(score, scores).wmape_day / score.wmape_day
-    covered = " | ".join("–" if np.isnan(value) else f"{value:.1f}" for value in score.coverage)
+    covered = " | ".join(
+        "–" if np.isnan(value) else f"{value:.1f}" for value in (*score.coverage, score.width)
+    )
     return (
         f"| {score.operators} | {score.way} | {score.wmape_day:.2f} | {score.wmape_all:.2f} "
         f"| {score.wmape_night:.2f} | {score.bias_day:+.2f} | {ratio:.1f} | {covered} | {score.published:.1f} |"
