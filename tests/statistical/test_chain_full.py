@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -53,4 +51,6 @@ def test_presence_is_nearer_to_the_truth_than_by_zone_of_presence_and_its_interv
         assert min(score.coverage[1], score.coverage[3]) > 93, score.operators
         assert score.wmape_day < 1.2, score.operators
         # At this scale half of the error is the chance of who is a subscriber; docs/results has a larger one.
-        assert score.wmape_day < baseline_of(score, outcome.presence).wmape_day / 1.5, score.operators
+        beside = baseline_of(score, outcome.presence)
+        assert beside is not None
+        assert score.wmape_day < beside.wmape_day / 1.5, score.operators

@@ -116,7 +116,7 @@ def _presence(options: Options, simulated: Simulated, root: Path) -> list[score_
             own=networks.agreement(net),
             presence=networks.held(net, PRESENCE, (day, day)),
             anchors=networks.held(net, ANCHORS, (day, day)),
-            weighted=networks.held(net, WEIGHTED, (day, day)),
+            weighted={name: networks.held(net, name, (day, day)) for name in weighted},
             tables=tables,
         )
     return [
@@ -126,4 +126,5 @@ def _presence(options: Options, simulated: Simulated, root: Path) -> list[score_
             for score in score_presence.score_release(known, answered, product)
         ),
         *(score for operator in operators for score in score_presence.score_alone(known, operator)),
+        score_presence.score_register(known),
     ]

@@ -3,10 +3,14 @@
 - *anchored*: the estimates that an office gets of the weighted product, of three operators, and of each two after the
   third refused although its weights had gone out; and what the hub's estimator says of one operator's stored answer
   alone, which a hub does not publish;
+- *anchored, silent as simulated*: the same answers with a charter that declares what the simulation does, that phones
+  are silent wherever they are (`silent_sd` 0). The demo's charter reserves a quarter of what is assigned to silent
+  phones, because nobody knows where they are; without the reserve the rest of the interval is put to the test;
 - *zone of presence*: counts of presence by hour, each scaled by the residents of the zone in which it is over the
   zone's count by night. Phones are silent more often by night, so every hour is scaled to the national population
   once more; *unscaled* is without that;
-- *one ratio*: what the hub estimates of presence by hour (`hub.estimation.by_ratio`).
+- *one ratio*: what the hub estimates of presence by hour (`hub.estimation.by_ratio`);
+- *register*: everybody stays at home.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from numpy.typing import NDArray
 from hub.config import Agreement
 from hub.estimation.question import Answer, Question, counted
 from hub.estimation.table import estimate
-from tests.two_rounds import NIGHT_HOURS
+from tests.two_rounds import NIGHT_HOURS, WEIGHTED
 
 Values = NDArray[np.float64]
 #: Hours of the day by which estimates are judged; the night is judged at one hour in which everybody is at home.
@@ -89,17 +93,17 @@ class Day:
         Persons, float64 of shape (zones, hours).
     own
         What the hub works by.
-    presence, anchors, weighted
-        Contributions to presence by hour, to the first round and to the second round in which all took part.
-    tables
-        Published estimates of the weighted products, by name of the product.
+    presence, anchors
+        Contributions to presence by hour, and to the first round.
+    weighted, tables
+        Contributions to the weighted products, and what is published of them, by name of the product.
     """
 
     truth: Values
     own: Agreement
     presence: Sequence[Answer]
     anchors: Sequence[Answer]
-    weighted: Sequence[Answer]
+    weighted: Mapping[str, Sequence[Answer]]
     tables: Mapping[str, pa.Table]
 
 
@@ -137,17 +141,34 @@ def by_one_ratio(own: Agreement, answers: Sequence[Answer]) -> pa.Table:
 
 def score_alone(day: Day, operator: str) -> list[Score]:
     """Score every way for one operator, as if the others had not answered."""
-    (answer,) = (one for one in day.weighted if one.operator == operator)
-    question = Question(day.own, [answer], lambda _product, _days, _revision: day.anchors)
-    return _scores(day, [operator], estimate(question))
+    answers = [one for one in day.weighted[WEIGHTED] if one.operator == operator]
+    return _scores(day, [operator], _estimated(day, day.own, answers), answers)
 
 
 def score_release(day: Day, operators: Sequence[str], product: str) -> list[Score]:
     """Score every way for the operators that answered a weighted product."""
-    return _scores(day, operators, day.tables[product])
+    return _scores(day, operators, day.tables[product], day.weighted[product])
 
 
-def _scores(day: Day, operators: Sequence[str], table: pa.Table) -> list[Score]:
+def score_register(day: Day) -> Score:
+    """Score that everybody stays at home."""
+    found = np.repeat(day.own.register.population[:, None], day.truth.shape[1], axis=1)
+    nothing = np.full(day.truth.shape, np.nan)
+    return _score("none", "register", found, day.truth, [nothing, nothing])
+
+
+def _estimated(day: Day, own: Agreement, answers: Sequence[Answer]) -> pa.Table:
+    """Return what the hub would publish of weighted answers."""
+    return estimate(Question(own, answers, lambda _product, _days, _revision: day.anchors))
+
+
+def _without_reserve(own: Agreement) -> Agreement:
+    """Return what the hub works by, if the charter declared that phones are silent wherever they are."""
+    calibration = own.charter.calibration.model_copy(update={"silent_sd_permille": 0})
+    return replace(own, charter=own.charter.model_copy(update={"calibration": calibration}))
+
+
+def _scores(day: Day, operators: Sequence[str], table: pa.Table, weighted: Sequence[Answer]) -> list[Score]:
     answers = [answer for answer in day.presence if answer.operator in operators]
     names = ", ".join(operators)
     nothing = np.full(day.truth.shape, np.nan)
@@ -157,6 +178,12 @@ def _scores(day: Day, operators: Sequence[str], table: pa.Table) -> list[Score]:
     }
     return [
         of_table(names, "anchored", table, day.truth),
+        of_table(
+            names,
+            "anchored, silent as simulated",
+            _estimated(day, _without_reserve(day.own), weighted),
+            day.truth,
+        ),
         *(_score(names, way, found, day.truth, [nothing, nothing]) for way, found in baseline.items()),
         of_table(names, "one ratio", by_one_ratio(day.own, answers), day.truth),
     ]
@@ -208,6 +235,10 @@ _COLUMNS = (
 )
 
 
+#: Ways whose errors are shown hour by hour.
+_SHOWN = ("anchored", "zone of presence", "register")
+
+
 def markdown(scores: Sequence[Score]) -> str:
     """Return the scores as tables."""
     hours = len(scores[0].by_hour)
@@ -226,34 +257,32 @@ def markdown(scores: Sequence[Score]) -> str:
             "",
             f"| operators | way | {' | '.join(str(hour) for hour in range(hours))} |",
             f"|---|---|{'---|' * hours}",
-            *(
-                _hours(one, one.by_hour, one.way, 2)
-                for one in scores
-                if one.way != "zone of presence, unscaled"
-            ),
+            *(_hours(one, one.by_hour, one.way, 2) for one in scores if one.way in _SHOWN),
             *(
                 _hours(one, one.coverage_by_hour, f"{one.way}, 95 %", 0)
                 for one in scores
-                if not np.isnan(one.coverage[0])
+                if one.way.startswith("anchored")
             ),
             "",
         ]
     )
 
 
-def baseline_of(score: Score, scores: Sequence[Score]) -> Score:
-    """Return the zone of presence of the same operators."""
-    return next(one for one in scores if (one.operators, one.way) == (score.operators, "zone of presence"))
+def baseline_of(score: Score, scores: Sequence[Score]) -> Score | None:
+    """Return the zone of presence of the same operators, None if there are no operators."""
+    wanted = score.operators, "zone of presence"
+    return next((one for one in scores if (one.operators, one.way) == wanted), None)
 
 
 def _row(score: Score, scores: Sequence[Score]) -> str:
-    ratio = baseline_of(score, scores).wmape_day / score.wmape_day
+    beside = baseline_of(score, scores)
+    ratio = "–" if beside is None else f"{beside.wmape_day / score.wmape_day:.1f}"
     covered = " | ".join(
         "–" if np.isnan(value) else f"{value:.1f}" for value in (*score.coverage, score.width)
     )
     return (
         f"| {score.operators} | {score.way} | {score.wmape_day:.2f} | {score.wmape_all:.2f} "
-        f"| {score.wmape_night:.2f} | {score.bias_day:+.2f} | {ratio:.1f} | {covered} | {score.published:.1f} |"
+        f"| {score.wmape_night:.2f} | {score.bias_day:+.2f} | {ratio} | {covered} | {score.published:.1f} |"
     )
 
 
