@@ -40,6 +40,8 @@ ROLES: Mapping[str, str] = {
     _FEDERATION + "RefuseTask": OPERATOR,
     _FEDERATION + "PublishHead": OPERATOR,
     _FEDERATION + "FetchLedger": OPERATOR,
+    _FEDERATION + "PutPeriodKey": OPERATOR,
+    _FEDERATION + "GetPeriodKey": OPERATOR,
     _FEDERATION + "PutChunk": OPERATOR,
     _FEDERATION + "CommitContribution": OPERATOR,
     _FEDERATION + "FetchFactors": OPERATOR,

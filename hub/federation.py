@@ -21,6 +21,7 @@ from hub.chain import links_of
 from hub.config import Agreement
 from hub.contacts import greeted, seen
 from hub.errors import Conflict, HubRefusal, Malformed, require_name
+from hub.period_keys import PeriodKeyCalls
 from hub.pieces import Put
 from hub.releases import judge, largest_contribution
 from hub.renewal import Renewals
@@ -31,7 +32,6 @@ from quorate.contract.order import CHUNK, ENTRY_TYPE, ORDER_TYPE
 from quorate.contract.signing import countersigned, from_json, signed, to_json, verified
 from quorate.contract.statements import HEAD_TYPE, MOST_ENTRIES, REFUSAL_TYPE, Head, Refusal
 from quorate.v1 import federation_pb2 as fed
-from quorate.v1.federation_pb2_grpc import FederationServiceServicer
 
 log = logging.getLogger("quorate.hub")
 Context = aio.ServicerContext[Any, Any]
@@ -42,7 +42,7 @@ BATCH = 8
 KEEPERS = (os.cpu_count() or 1) + 1
 
 
-class Federation(FederationServiceServicer):
+class Federation(PeriodKeyCalls):
     """What nodes call."""
 
     def __init__(

@@ -125,6 +125,21 @@ class LedgerHead(Base):
     statement: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class PeriodKeyPackage(Base):
+    """The period key that counts for a product and period under a charter, sealed to the operators by its maker."""
+
+    __tablename__ = "period_key"
+
+    charter: Mapped[str] = mapped_column(primary_key=True)
+    """Digest."""
+    product: Mapped[str] = mapped_column(primary_key=True)
+    first_day: Mapped[date] = mapped_column(primary_key=True)
+    last_day: Mapped[date] = mapped_column(primary_key=True)
+    maker: Mapped[str]
+    statement: Mapped[bytes] = mapped_column(LargeBinary)
+    """The package as its maker signed it."""
+
+
 class AuditLine(Base):
     """Something that somebody looking into this hub later will want to know."""
 

@@ -21,6 +21,7 @@ from hub.invitations import Invitations
 from hub.life import ANSWERED, OFFERED, REFUSED
 from hub.models import Contribution, Piece, Release, Task
 from hub.objects import Objects
+from hub.packages import Packages
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class Pieces:
         self._session = self._database.session
         self.certificates = Certificates(self._database)
         self.invitations = Invitations(self._database)
+        self.packages = Packages(self._database)
 
     @property
     def database(self) -> Database:

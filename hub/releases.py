@@ -147,11 +147,18 @@ def _earlier(store: Store, product: str, days: tuple[date, date], revision: int 
     ]
 
 
+def read_table(data: bytes) -> pa.Table:
+    """Return stored estimates as a table."""
+    with pa.ipc.open_stream(data) as reader:
+        return reader.read_all()
+
+
 def _estimates(own: Agreement, store: Store, contributions: Sequence[tuple[bytes, bytes]]) -> bytes:
     question = Question(own, answers_of(contributions), partial(_earlier, store))
-    table, terms = estimate(question), question.terms
-    days = terms.first_day, terms.last_day
-    told = {"release": name_of(terms.product, days, terms.revision), "corrects": corrected_by(terms)}
+    terms, corrected = question.terms, corrected_by(question.terms)
+    before = store.estimates(corrected) if corrected else None
+    table = estimate(question, None if before is None else read_table(before))
+    told = {"release": name_of(terms.product, question.days, terms.revision), "corrects": corrected}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **told})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:

@@ -9,6 +9,7 @@ from typing import IO
 import click
 
 from node.cli_factors import factors
+from node.cli_keys import period_keys
 from node.cli_ledger import ledger, warn_of_doubt
 from node.cli_options import DAY, DIRECTORY, JSON, emit
 from node.config import Home
@@ -40,9 +41,11 @@ def commands() -> None:
 @click.option("--network", required=True, help="Name of the network, as the hub operator told it.")
 @click.option("--operator", required=True, help="Name of this operator in the charter.")
 def init(root: Path, network: str, operator: str) -> None:
-    """Make the node's key (it never leaves this directory) and its certificate request."""
+    """Make the node's keys (they never leave this directory) and its certificate request."""
     from node.enrolment import initialise
+    from node.own_keys import exchange_key_of
     from quorate.contract.canonical import read_bytes
+    from quorate.contract.exchange import exchange_public
     from quorate.contract.identity import load_signing_key
     from quorate.contract.signing import public_key
 
@@ -50,8 +53,11 @@ def init(root: Path, network: str, operator: str) -> None:
     click.echo(f"wrote {request}; have the hub operator sign it:")
     click.echo(f"  quorate-hub sign --request {request} --operator {operator}")
     key = public_key(load_signing_key(read_bytes(Home(root).operator_key)))
-    click.echo("and tell the hub operator the key that this operator signs with, for the charter:")
+    click.echo(
+        "and tell the hub operator the keys that this operator signs with, and that secrets are sealed to:"
+    )
     click.echo(f"  keys.operators.{operator} = {key}")
+    click.echo(f"  keys.exchange.{operator} = {exchange_public(exchange_key_of(Home(root)))}")
 
 
 @commands.command()
@@ -242,6 +248,7 @@ def plan(
 
 commands.add_command(factors)
 commands.add_command(ledger)
+commands.add_command(period_keys)
 commands.add_command(source)
 
 

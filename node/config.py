@@ -113,6 +113,8 @@ class Home:
         self.secret = root / "secret.key"
         self.ledger = root / "ledger.db"
         self.operator_key = root / "operator.key"
+        self.exchange_key = root / "exchange.key"
+        self.period_keys = root / "period-keys"
         self.presence = root / "presence"
         self.visits = root / "visits"
         self.persons = root / "persons"

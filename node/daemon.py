@@ -21,6 +21,8 @@ from node.evidence import Evidence
 from node.jobs import BuildJob, run
 from node.ledgers import require_sound, today
 from node.metrics import NodeMetrics
+from node.own_keys import require_own_keys
+from node.period_keys import PeriodKeys
 from node.progress import ProgressFile
 from node.release.releasing import Releasing
 from node.renewal import renewed_channel
@@ -106,6 +108,7 @@ class Daemon:
         """
         own, home, stopping = self._own, self._home, self._stopping
         require_sound(home, own)  # changes nothing: SIGTERM ends the process here
+        require_own_keys(home, own.charter, own.operator)
         stopping.ask_on_sigterm()
         if home.ledger.exists() and (warning := above_caps(home.ledger, own.budgets)):
             log.warning("%s", warning)
@@ -131,8 +134,12 @@ class Daemon:
 
     def _work(self, uplink: Uplink, ledger: Ledger) -> None:
         own, home = self._own, self._home
-        releasing = Releasing(home.root.resolve(), own, algorithms(), ledger, partial(today, own))
-        evidence = Evidence(own.operator, own.charter, keeper_of(home, own.config).key)
+        signing = keeper_of(home, own.config).key
+        keys = PeriodKeys(home, own, uplink, signing)
+        releasing = Releasing(
+            home.root.resolve(), own, algorithms(), ledger, partial(today, own), keys.ensure
+        )
+        evidence = Evidence(own.operator, own.charter, signing)
         delivery = Delivery(uplink, evidence, ledger, home.receipts, version("quorate"), self._seam)
         self._greet(delivery)
         delivery.claim()
@@ -180,10 +187,12 @@ def check(home: Home, own: Agreement) -> list[str]:
                 todo="install the version that the charter was made for, or have the charter amended",
             )
     secret_of(home)
+    require_own_keys(home, own.charter, own.operator)
     require_one_name(home.ledger)
     entries = require_sound(home, own)
     return [
         "charter, zoning, policy and certificate are the enrolled ones",
+        "the operator's keys are those of the charter",
         f"{len(offered_days(own))} day(s) of events and the cell table are readable",
         f"{len(approved)} algorithm(s) are the approved ones",
         f"the ledger and its witness hold, with {entries} entries",

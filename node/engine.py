@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 
+import pyarrow as pa
+from ibis.backends.duckdb import Backend as Embedded
 from ibis.expr.types import IntegerScalar, IntegerValue, Table
 
-from node.engines.duckdb import connect, read_one
+from node.engines.duckdb import connect, read_one, streamed
 from node.tables import CELL, ORIGIN, REASON, ZONE, X, Y
 
 __all__ = [
     "MASK31",
+    "batches",
     "connect",
     "hash_key",
     "keyed_hash",
@@ -90,3 +94,17 @@ def wide(rows: Table) -> Table:
 def large_sum(values: IntegerValue) -> IntegerScalar:
     """Return a sum that is known to stay within ±2⁵³, as int64: every engine rounds no such number."""
     return values.sum().cast("float64").cast("int64")
+
+
+def batches(rows: Table, by: str, most: int) -> Iterator[pa.RecordBatch]:
+    """Yield rows in the order of a column, at most so many at a time.
+
+    The embedded database stores them until the last is out, because what is streamed may read no table of Python's
+    memory. Errors are those of the engine; their texts may quote data.
+    """
+    backend = rows.get_backend()
+    if not isinstance(backend, Embedded):
+        yield from rows.order_by(by).to_pyarrow_batches(chunk_size=most)
+        return
+    with rows.cache() as stored:
+        yield from streamed(backend, stored.order_by(by), most)

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 
 from node.config import Home, NodeConfig, Policy, parse_toml, read_toml
+from node.own_keys import require_own_keys
 from node.private import read_secret
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
@@ -18,6 +19,7 @@ from privacy.terms import Digest, Name
 from quorate.contract.canonical import Document, digest, read_bytes
 from quorate.contract.chain import read_chain, require_issued
 from quorate.contract.charter import Charter
+from quorate.contract.exchange import new_exchange_key
 from quorate.contract.identity import (
     OPERATOR,
     Identity,
@@ -29,7 +31,6 @@ from quorate.contract.identity import (
     signing_request,
     write_private,
 )
-from quorate.contract.signing import public_key
 from quorate.contract.zoning import Zoning
 
 _SECRET_BYTES = 32
@@ -75,7 +76,7 @@ class Agreement:
 
 
 def initialise(home: Home, network: str, operator: str) -> Path:
-    """Make the node's key, its signing request and its secret; return the path of the request.
+    """Make the node's keys, its signing request and its secret; return the path of the request.
 
     Raises
     ------
@@ -92,6 +93,7 @@ def initialise(home: Home, network: str, operator: str) -> Path:
     key = new_key(home.key)
     write_private(home.secret, os.urandom(_SECRET_BYTES))
     write_private(home.operator_key, new_signing_key())
+    write_private(home.exchange_key, new_exchange_key())
     home.request.write_bytes(signing_request(key, Identity(network, OPERATOR, operator)))
     return home.request
 
@@ -149,7 +151,7 @@ def enrol(home: Home, operator: str, network: str, root_fingerprint: str) -> Enr
         )
     charter.require_levels(zoning)
     _require_products(read_toml(home.policy, Policy), charter, home.policy)
-    _require_own_key(home, charter, operator)
+    require_own_keys(home, charter, operator)
     pinned = Enrolment(
         operator=operator,
         network=network,
@@ -200,17 +202,6 @@ def lower_budgets(budgets: Budgets, policy: Policy) -> Budgets:
     return budgets.model_copy(
         update={"day": min(budgets.day, policy.day_cap), "month": min(budgets.month, policy.month_cap)}
     )
-
-
-def _require_own_key(home: Home, charter: Charter, operator: str) -> None:
-    """Refuse a charter that names another key for this operator: the hub would believe nothing that it states."""
-    own = public_key(load_signing_key(read_bytes(home.operator_key)))
-    if charter.keys.operators[operator] != own:
-        raise UsageProblem(
-            f"{home.operator_key} is not the key that the charter names for {operator}",
-            means="the hub would believe nothing that this node states",
-            todo=f"restore the key, or have a charter agreed on with keys.operators.{operator} = {own}",
-        )
 
 
 def _require_products(policy: Policy, charter: Charter, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,14 +20,18 @@ from privacy.accuracy import Measured, error_against_rho, losses_around
 from privacy.calculus import DAY, MONTH
 from privacy.errors import UsageProblem
 from privacy.ledger.summary import summary
-from privacy.noise import MILLI
+from privacy.noise import MILLI, deviation_milli, noise_of
 from privacy.planner import LevelPlan, Plan, Proposal, plan
 from privacy.planner_chart import Spec, chart, panel
+from privacy.statistics import WEIGHTED_PRESENCE
 from privacy.terms import Level, Terms
 from privacy.units import NANO
+from quorate.contract.columns import sketch_bins
 from quorate.contract.order import terms_of
 
 VEGA_LITE = "6.4"
+#: Digest of no weights: before an order comes, nobody knows which it will bring.
+_ANY_WEIGHTS = "0" * 64
 SUFFIXES = (".svg", ".png", ".html")
 
 
@@ -48,6 +53,12 @@ class Planned:
         Whether its bytes are gone with a restored backup: then it is refused.
     operators
         In the charter.
+    release_id
+        Of the release; None if it is not known before the weights of the order are.
+    bins
+        Of each row of a sketch; 0 of other statistics.
+    note
+        What the numbers are, where they are not counts of subscribers; may be empty.
     """
 
     title: str
@@ -57,6 +68,9 @@ class Planned:
     recorded: bool
     lost: bool
     operators: int
+    release_id: str | None = None
+    bins: int = 0
+    note: str = ""
 
     @property
     def outcome(self) -> str:
@@ -72,8 +86,9 @@ class Planned:
         about = {
             "title": self.title,
             "revision": self.terms.revision,
-            "release_id": self.terms.release_id(),
+            "release_id": self.release_id,
             "outcome": self.outcome,
+            "bins": self.bins or None,
         }
         return json.dumps(about | self.plan.model_dump(mode="json"), indent=1)
 
@@ -88,13 +103,18 @@ def planned(home: Home, product: str, days: tuple[date, date], revision: int) ->
     """
     own = load(home)
     require_there(home, own)
-    terms = terms_of(own.charter, own.zoning, product, days, revision)
+    weighted = own.charter.product(product).statistic == WEIGHTED_PRESENCE
+    terms = terms_of(
+        own.charter, own.zoning, product, days, revision, weights=_ANY_WEIGHTS if weighted else None
+    )
     found = summary(home.ledger, own.budgets)
     # The ledger may give no budget any more to days that the charter covers.
     budgets = own.budgets.model_copy(update={"first_day": date.fromisoformat(found["first_day"])})
     proposal = _proposal(terms, own.charter.sigma_grid_milli)
     operators = len(own.charter.operators)
-    known = [line for line in found["charges"] if line["release_id"] == terms.release_id()]
+    known = [line for line in found["charges"] if _is_of(line, terms)]
+    told = None if weighted else terms.release_id()
+    bins = sketch_bins(terms.statistic, terms.parameters)
     answering = sorted({1, own.charter.publication.min_operators, operators})
     return Planned(
         title=own.charter.product(product).title,
@@ -104,7 +124,34 @@ def planned(home: Home, product: str, days: tuple[date, date], revision: int) ->
         recorded=bool(known),
         lost=any(line["lost"] for line in known),
         operators=operators,
+        release_id=known[0]["release_id"] if known else told,
+        bins=bins,
+        note=_note(terms, bins),
     )
+
+
+def _is_of(line: Mapping[str, Any], terms: Terms) -> bool:
+    """Whether a charge is that of the terms; of a weighted release, whatever its weights were."""
+    if terms.weights != _ANY_WEIGHTS:
+        return bool(line["release_id"] == terms.release_id())
+    days = (terms.first_day.isoformat(), terms.last_day.isoformat())
+    found = (line["product"], (line["first_day"], line["last_day"]), line["revision"])
+    return found == (terms.product, days, terms.revision)
+
+
+def _note(terms: Terms, bins: int) -> str:
+    if terms.weights:
+        return (
+            "A count is a sum of weights in their fixed point. The weights come with the order, and do not change "
+            "what it costs."
+        )
+    if bins:
+        sigma = deviation_milli(noise_of(terms.mechanism, terms.levels[0].scale_milli)) / MILLI
+        return (
+            f"A row has {bins:,} bins, and a count is of the persons in one. The sum of a row's bins has noise of "
+            f"{math.sqrt(bins):,.0f} times σ: {sigma * math.sqrt(bins):,.0f} persons at level {terms.levels[0].name}."
+        )
+    return ""
 
 
 def _proposal(terms: Terms, grid_milli: int) -> Proposal:
@@ -142,6 +189,8 @@ def print_plan(found: Planned, console: Console) -> None:
         sigma = f"{level.sigma_milli / MILLI:g}"
         console.print(f"\nError by noise at level {level.name}, σ = {sigma} in each cell of each operator")
         console.print(_errors(level))
+    if found.note:
+        console.print(f"\n{found.note}", soft_wrap=True)
     if not found.recorded:
         console.print("\nBudgets where least remains, in ρ")
         console.print(_rooms(found.plan))

@@ -19,6 +19,7 @@ from node.config import Home
 from node.daemon import check
 from node.enrolment import Agreement, load
 from node.ledgers import require_sound
+from node.own_keys import require_own_keys
 from privacy.errors import (
     ExitCode,
     PeerProblem,
@@ -99,7 +100,7 @@ class Trials:
 
 
 def preflight(home: Home, hub: str | None) -> list[Finding]:
-    """Try documents, name, connection, TLS, identity, clock, upload, disk, ledger and data, in this order.
+    """Try documents, keys, name, connection, TLS, identity, clock, upload, disk, ledger and data, in this order.
 
     Parameters
     ----------
@@ -120,6 +121,7 @@ def preflight(home: Home, hub: str | None) -> list[Finding]:
     trials = Trials()
     own: list[Agreement] = []
     trials.attempt("documents", lambda: _documents(home, own))
+    trials.attempt("keys", lambda: _keys(home, own[0]), needs=["documents"])
     _network(trials, home, hub or (own[0].config.hub if own else ""), own)
     trials.attempt("disk", lambda: _disk(home))
     trials.attempt(
@@ -157,6 +159,11 @@ def table(found: Sequence[Finding]) -> Table:
 def _documents(home: Home, own: list[Agreement]) -> str:
     own.append(load(home))
     return f"{own[0].operator} in {own[0].charter.network}, version {own[0].charter.version} of the charter"
+
+
+def _keys(home: Home, own: Agreement) -> str:
+    require_own_keys(home, own.charter, own.operator)
+    return "signing key and exchange key are those of the charter"
 
 
 def _resolve(address: str) -> str:

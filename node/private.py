@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import tempfile
 from pathlib import Path
 
-from privacy.errors import UsageProblem
+from privacy.errors import ResourceProblem, UsageProblem
 from quorate.contract.canonical import read_bytes
 
 _OTHERS = 0o077
@@ -46,3 +48,40 @@ def own_directory(path: Path) -> Path:
             todo=f"run chmod 700 {path}, and give it to the node alone",
         )
     return path
+
+
+def keep_first(path: Path, data: bytes) -> bool:
+    """Write a file for the node's user alone, whole or not at all, unless there is one; return whether that was done.
+
+    Raises
+    ------
+    ResourceProblem
+        If it cannot be written.
+    """
+    try:
+        return _kept(path, data)
+    except OSError as error:
+        raise ResourceProblem(
+            f"{path} cannot be written: {error.strerror}", todo="look at the disk and the permissions"
+        ) from error
+
+
+def _kept(path: Path, data: bytes) -> bool:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link fails where a name is taken; a rename would replace it.
+        os.link(name, path)
+    except FileExistsError:
+        return False
+    finally:
+        Path(name).unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return True

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date
 from typing import Any, TypeVar
 
 import grpc
@@ -119,6 +120,19 @@ class Uplink:
         return self._call(
             lambda: self._stub.FetchFactors.future(request, timeout=CALL_SECONDS), patience
         ).task_order
+
+    def period_key(self, product: str, days: tuple[date, date]) -> pb.Envelope | None:
+        """Return the package with the period key that counts, as the hub has it, or None if it has none yet."""
+        request = pb.GetPeriodKeyRequest(
+            product_id=product, first_day=days[0].isoformat(), last_day=days[1].isoformat()
+        )
+        answer = self._call(lambda: self._stub.GetPeriodKey.future(request, timeout=CALL_SECONDS))
+        return answer.package if answer.HasField("package") else None
+
+    def put_period_key(self, package: pb.Envelope) -> pb.Envelope:
+        """Give the hub a package with a period key; return the one that counts, which may be another's."""
+        request = pb.PutPeriodKeyRequest(package=package)
+        return self._call(lambda: self._stub.PutPeriodKey.future(request, timeout=CALL_SECONDS)).package
 
     def upload(
         self, order_digest: bytes, token: bytes, recorded: Recorded, receipt: pb.Envelope

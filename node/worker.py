@@ -20,8 +20,10 @@ from node.config import Home
 from node.engine import connect, hash_key, read_one
 from node.enrolment import Agreement, load, secret_of
 from node.jobs import JOB, Answer, BuildJob, ReleaseJob
+from node.period_keys import key_of
 from node.private import own_directory
 from node.scratch import scratch_in
+from node.sources.persons import require_persons
 from node.statistics.registry import STATISTICS, Files, Inputs, exact_vector
 from node.tables import ZONE, X, Y
 from privacy.errors import (
@@ -63,17 +65,18 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     home, terms = Home(job.home), job.terms
     own = _agreed(home, job.charter)
     keyset = keyset_for(own.charter, own.zoning, terms)
-    days = days_between(terms.first_day, terms.last_day)
-    kinds = [home.presence, home.visits] if STATISTICS[terms.statistic].visits else [home.presence]
-    paths = {kind: [kind / f"{day}.parquet" for day in days] for kind in kinds}
+    period_key = None
+    if STATISTICS[terms.statistic].persons:
+        require_persons(own.config.source, terms.first_day, terms.last_day)
+        period_key = key_of(home, terms)
+    paths = _paths(home, terms)
     files = list(chain.from_iterable(paths.values()))
-    for path in files:
-        if not path.exists():
-            raise DataUnavailable(f"presence of {path.stem} is not built", todo="run quorate-node ingest")
     with scratch_in(home.presence) as scratch, connect(own.config.engine, scratch) as db:
         inputs = Inputs(
             presence=[read_one(db, path) for path in paths[home.presence]],
             visits=[read_one(db, path) for path in paths.get(home.visits, [])],
+            persons=[read_one(db, path) for path in paths.get(home.persons, [])],
+            period_key=period_key,
             zoning=own.zoning,
             time_zone=own.charter.time_zone,
             key=_home_key(home, terms),
@@ -90,6 +93,24 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
     snapshot = hashlib.sha256("".join(map(_file_digest, files)).encode()).hexdigest()
     values, samplers = noised_levels([exact[place] for _name, place, _shape in keyset.parts()], terms)
     return Answer(snapshot=snapshot, samplers=samplers), encode(values)
+
+
+def _paths(home: Home, terms: Terms) -> dict[Path, list[Path]]:
+    """Return the files of the days by their directories: presence, and what else the statistic reads.
+
+    Raises
+    ------
+    DataUnavailable
+        If one is not there.
+    """
+    entry, days = STATISTICS[terms.statistic], days_between(terms.first_day, terms.last_day)
+    more = ((home.visits, entry.visits), (home.persons, entry.persons))
+    kinds = [home.presence, *(kind for kind, wanted in more if wanted)]
+    paths = {kind: [kind / f"{day}.parquet" for day in days] for kind in kinds}
+    for path in chain.from_iterable(paths.values()):
+        if not path.exists():
+            raise DataUnavailable(f"presence of {path.stem} is not built", todo="run quorate-node ingest")
+    return paths
 
 
 def _agreed(home: Home, charter: str) -> Agreement:

@@ -12,7 +12,8 @@ QuorateError
 ├── PeerProblem          the other side cannot be reached, or refuses
 │   ├── Unreachable      nobody answers
 │   ├── Refused          somebody answers, and says no
-│   └── SignatureProblem a statement is not signed by whom it must be
+│   ├── SignatureProblem a statement is not signed by whom it must be
+│   └── PeriodKeyProblem a period key is not from whom it must be, or is another one than before
 └── ResourceProblem      this machine lacks something: a port, room on the disk
 """
 
@@ -161,6 +162,10 @@ class Refused(PeerProblem):
 
 class SignatureProblem(PeerProblem):
     """A statement is not signed by whom the charter says."""
+
+
+class PeriodKeyProblem(PeerProblem):
+    """A period key is not from whom it must be or for what it must be, or is another one than before."""
 
 
 class ResourceProblem(QuorateError):

@@ -184,6 +184,8 @@ class SketchBins(Bounds):
     def _limited(self) -> SketchBins:
         if self.by_zone and self.limit is None:
             raise ValueError("a sketch by zone needs the bound limit")
+        if not self.by_zone and self.limit is not None:
+            raise ValueError("a sketch that is not by zone has no limit")
         return self
 
     def declaration(self, hours: int) -> Declaration:  # noqa: ARG002

@@ -30,7 +30,7 @@ from privacy.calculus import Budgets
 from privacy.ledger.entry import GENESIS, Entry, head_after
 from privacy.levels import noised_levels
 from privacy.sensitivity import Declaration, Mechanism
-from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
+from privacy.statistics import ANCHORS_BY_DAY, PRESENCE_BY_HOUR, RESIDENTS, WEIGHTED_PRESENCE
 from privacy.terms import Level, LevelTerms, Terms
 from quorate.contract.canonical import digest
 from quorate.contract.charter import Calibration, Charter, PresenceRules, Product, Publication
@@ -94,6 +94,18 @@ def small_product(product_id: str, statistic: str, rho: int, max_days: int, **ch
     return Product(**(fields | changes))
 
 
+_NIGHT = {"night_hours": [0, 1, 2, 3, 4, 5]}
+#: Two products in one round, then one in two rounds.
+PRODUCTS = (
+    small_product("presence", PRESENCE_BY_HOUR, PRESENCE_RHO, 1),
+    small_product("residents", RESIDENTS, RESIDENTS_RHO, 31),
+    small_product("anchors", ANCHORS_BY_DAY, 5_000_000, 1, parameters=_NIGHT),
+    small_product(
+        "weighted", WEIGHTED_PRESENCE, 10_000_000, 1, parameters=_NIGHT | {"weight_maximum": 10_000}
+    ),
+)
+
+
 def small_charter(**changes: Any) -> Charter:
     """Return the charter of three operators; `changes` replace fields."""
     fields: dict[str, Any] = {
@@ -107,10 +119,7 @@ def small_charter(**changes: Any) -> Charter:
         ),
         "sigma_grid_milli": 10,
         "presence": PresenceRules(max_hold_minutes=120),
-        "products": (
-            small_product("presence", PRESENCE_BY_HOUR, PRESENCE_RHO, 1),
-            small_product("residents", RESIDENTS, RESIDENTS_RHO, 31),
-        ),
+        "products": PRODUCTS[:2],
         "publication": publication(),
         "calibration": calibration(),
     }

@@ -22,12 +22,12 @@ from node.statistics.registry import algorithms
 from privacy.calculus import Budgets
 from privacy.errors import ExitCode, UsageProblem
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS
-from privacy.terms import Level
+from privacy.terms import Level, Terms
 from quorate.contract.charter import Charter, PresenceRules, Product, Publication
 from quorate.contract.identity import OPERATOR, Identity
 from quorate.contract.order import TaskOrder, terms_of
 from quorate.contract.zoning import Zone, Zoning
-from tests.keys import keys_for, pem_for
+from tests.keys import exchange_pem_for, keys_for, pem_for
 
 NETWORK, NAME, OTHER = "testnet", "alpha", "beta"
 BRUSSELS = "Europe/Brussels"
@@ -182,6 +182,7 @@ def prepare(network: Network, root: Path, *, config: str | None = None, policy: 
     home = Home(root)
     initialise(home, NETWORK, NAME)
     home.operator_key.write_bytes(pem_for(NAME))
+    home.exchange_key.write_bytes(exchange_pem_for(NAME))
     home.certificate.write_bytes(network.certificate(home))
     home.hub_root.write_bytes(network.hub.root_certificate.read_bytes())
     home.charter.write_bytes(network.charter.to_bytes())
@@ -209,6 +210,10 @@ def order_of(own: Agreement, product: str, days: tuple[date, date], revision: in
         algorithm=own.charter.product(product).algorithm,
         terms=terms_of(own.charter, own.zoning, product, days, revision),
     )
+
+
+def nothing_else(_terms: Terms) -> None:
+    """Prepare a release that needs nothing from the hub."""
 
 
 def event_table(events: Iterable[Event], unit_us: int = 1_000) -> pa.Table:

@@ -134,10 +134,10 @@ class Served:
 
 
 @contextmanager
-def served_hub(root: Path, own: Agreement | None = None) -> Iterator[Served]:
-    """Run a hub on SQLite in a process of its own until the block ends."""
+def served_hub(root: Path, own: Agreement | None = None, module: str = "hub") -> Iterator[Served]:
+    """Run a hub on SQLite in a process of its own until the block ends; `module` is its command line."""
     home, log = write_hub_home(root, own), root.parent / f"{root.name}.log"
-    command = [sys.executable, "-m", "hub", "serve", "--dir", str(root), "--listen", "localhost:0"]
+    command = [sys.executable, "-m", module, "serve", "--dir", str(root), "--listen", "localhost:0"]
     with log.open("wb") as file, ExitStack() as stack:
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file, env=dict(os.environ))
         try:

@@ -17,7 +17,9 @@ from hub.client.office import Home as OfficeHome
 from hub.config import Home as HubHome
 from node.config import Home as NodeHome
 from node.enrolment import enrol, initialise
+from node.own_keys import exchange_key_of
 from quorate.contract.charter import Charter, Keys
+from quorate.contract.exchange import exchange_public
 from quorate.contract.identity import OFFICE as OFFICE_ROLE
 from quorate.contract.identity import OPERATOR, Identity, load_signing_key, new_key, signing_request
 from quorate.contract.signing import public_key
@@ -102,10 +104,12 @@ def set_up(
 
 
 def _keys(hub: HubHome, nodes: Mapping[str, NodeHome]) -> Keys:
-    """Return what the parties sign with, as they would tell each other when they agree on the charter."""
-    files = {operator: home.operator_key for operator, home in nodes.items()}
-    operators = {name: public_key(load_signing_key(path.read_bytes())) for name, path in files.items()}
-    return Keys(hub=public_key(load_signing_key(hub.signing_key.read_bytes())), operators=operators)
+    """Return the public keys of the parties, as they would tell each other when they agree on the charter."""
+    return Keys(
+        hub=public_key(load_signing_key(hub.signing_key.read_bytes())),
+        operators={n: public_key(load_signing_key(h.operator_key.read_bytes())) for n, h in nodes.items()},
+        exchange={name: exchange_public(exchange_key_of(home)) for name, home in nodes.items()},
+    )
 
 
 def _lay_out(simulation: Simulation, operator: str, hub: HubHome, home: NodeHome) -> None:

@@ -40,6 +40,7 @@ def commands() -> None:
       quorate init        makes the office's key and its request for a certificate
       quorate products    lists what can be asked for, and what it costs
       quorate request     asks for a release, waits for it and writes its estimates
+      quorate quality     says how a release was made, and how good it is
 
     Exit codes are listed in docs/exit-codes.md.
     """
@@ -157,6 +158,21 @@ def request(
         table = office.estimates(release)
     write_csv(table, out)
     click.echo(f"wrote {table.num_rows} estimates to {out}")
+
+
+@commands.command()
+@_DIRECTORY
+@_HUB
+@_JSON
+@click.argument("release")
+def quality(root: Path, hub: str, release: str, as_json: bool) -> None:
+    """Say who took part in RELEASE, what was assumed, how noisy it is, and what contradicts the assumptions."""
+    from hub.client.office import Home, connect
+    from hub.client.quality import as_text
+
+    with connect(Home(root), hub) as office:
+        found = office.quality(release)
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else as_text(found))
 
 
 def _report(progress: pb.WatchReleaseResponse) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import pyarrow as pa
@@ -119,6 +120,10 @@ class Office:
         with pa.ipc.open_stream(b"".join(pieces)) as reader:
             return reader.read_all()
 
+    def quality(self, release_id: str) -> dict[str, Any]:
+        """Return the quality report of a release: it travels with the estimates."""
+        return quality_of(self.estimates(release_id))
+
     def _call(self, call: Callable[[], _Answer]) -> _Answer:
         try:
             return call()
@@ -139,6 +144,17 @@ def connect(home: Home, hub: str) -> Iterator[Office]:
     """
     with open_channel(hub, home.hub_root, home.key, home.certificate) as channel:
         yield Office(channel, hub)
+
+
+def quality_of(table: pa.Table) -> dict[str, Any]:
+    """Return the quality report that a table of estimates carries (UsageProblem if it carries none)."""
+    told = (table.schema.metadata or {}).get(b"quality")
+    if told is None:
+        raise UsageProblem(
+            "these estimates have no quality report", means="they were made by an earlier version of the hub"
+        )
+    found: dict[str, Any] = json.loads(told)
+    return found
 
 
 def require_writable(path: Path) -> None:

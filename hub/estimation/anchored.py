@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.delay import brought_forward
-from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
-from hub.estimation.figures import Column, Figures, normal_interval, share_of
+from hub.estimation.estimated import Estimated, alone, columns_of, levels_of
 from hub.estimation.presence import Answer as Weighted
 from hub.estimation.presence import Presence, Weights, averaged
+from hub.estimation.published import Column, Figures, normal_interval, share_of
 from hub.estimation.question import Answer, Question, counted
 from hub.estimation.rounds import weights_of
 from privacy.errors import UsageProblem
@@ -110,5 +110,5 @@ def _figures(
         gamma=np.ones(shape),
         noise_share=share_of(found.noise, variance),
         imputed=np.zeros(shape, dtype=bool),
-        flag=flags_of(question, shape),
+        flag=alone(question, shape),
     )

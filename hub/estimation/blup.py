@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 Values = NDArray[np.float64]
+#: Points at which a likelihood is looked at, and how far its logarithm falls where the rest does not matter.
+_POINTS, _NEGLIGIBLE = 33, 3.0
+#: Nothing, but not zero.
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def fit(areas: Areas, tau: float | None = None) -> Fit:
         raise ValueError("more areas than covariates are needed")
     given = tau
     if tau is None:
-        tau = _tau(areas.measured, areas.variance + areas.scatter, covariates)
+        tau = _tau(areas, areas.variance + areas.scatter)
     weights = 1.0 / (tau**2 + areas.scatter + areas.variance)
     covariance = np.linalg.inv((covariates.T * weights) @ covariates)
     beta = covariance @ (covariates.T * weights) @ areas.measured
@@ -110,17 +114,49 @@ def fit(areas: Areas, tau: float | None = None) -> Fit:
     return Fit(tau, np.asarray(beta), np.asarray(covariance), spread)
 
 
-def _tau(measured: Values, variance: Values, covariates: Values) -> float:
+def scatter_of_size(areas: Areas, sizes: Values) -> float:
+    """Estimate ω where Var(u_z) = τ² + ω/size, τ by restricted maximum likelihood for each ω.
+
+    Where small areas are measured badly the likelihood is flat and its maximum often at zero, which would make their
+    intervals too short. So ω is the mean of the likelihood over ω ≥ 0, the mean of its posterior with a flat prior.
+
+    Parameters
+    ----------
+    areas
+        Those that were measured; their `scatter` is known beside.
+    sizes
+        Of the areas, float64 of shape (areas,), above zero.
+    """
+
+    def negative(scatter: float) -> float:
+        variance = areas.variance + areas.scatter + scatter / sizes
+        return _restricted(_tau(areas, variance), areas, variance)
+
+    top = float(10.0 * areas.measured.var() * np.median(sizes) + _TINY)
+    while negative(top / 2) - negative(top / 4) > _NEGLIGIBLE:
+        top /= 2
+    grid = np.linspace(0.0, top, _POINTS)
+    found = np.array([negative(float(scatter)) for scatter in grid])
+    likelihood = np.exp(found.min() - found)
+    return float(np.trapezoid(grid * likelihood, grid) / np.trapezoid(likelihood, grid))
+
+
+def _restricted(tau: float, areas: Areas, variance: Values) -> float:
+    """Return the negative of the restricted log-likelihood, but for a constant."""
+    weights = 1.0 / (tau**2 + variance)
+    information = (areas.covariates.T * weights) @ areas.covariates
+    score = (areas.covariates.T * weights) @ areas.measured
+    left = (weights * areas.measured**2).sum() - score @ np.linalg.solve(information, score)
+    return float(0.5 * (-np.log(weights).sum() + np.linalg.slogdet(information)[1] + left))
+
+
+def _tau(areas: Areas, variance: Values) -> float:
     """Estimate τ by restricted maximum likelihood; zero if nothing differs by more than its own error."""
 
     def negative(tau: float) -> float:
-        weights = 1.0 / (tau**2 + variance)
-        information = (covariates.T * weights) @ covariates
-        score = (covariates.T * weights) @ measured
-        left = (weights * measured**2).sum() - score @ np.linalg.solve(information, score)
-        return float(0.5 * (-np.log(weights).sum() + np.linalg.slogdet(information)[1] + left))
+        return _restricted(tau, areas, variance)
 
-    largest = float(np.sqrt(10.0 * measured.var() + np.finfo(np.float64).tiny))
+    largest = float(np.sqrt(10.0 * areas.measured.var() + _TINY))
     found = minimize_scalar(negative, bounds=(0.0, largest), method="bounded", options={"xatol": 1e-9})
     return float(found.x) if found.fun < negative(0.0) else 0.0
 
@@ -138,7 +174,7 @@ def predict(fitted: Fit, areas: Areas) -> Predicted:
     between, seen = fitted.tau**2 + areas.scatter, np.isfinite(areas.variance)
     noise = np.where(seen, areas.variance, 1.0)
     # Where nothing varies, nothing is learnt from a measurement.
-    whole = np.maximum(between + noise, np.finfo(np.float64).tiny)
+    whole = np.maximum(between + noise, _TINY)
     gamma = np.where(seen, between / whole, 0.0)
     synthetic = areas.covariates @ fitted.beta
     value = synthetic + gamma * (np.where(seen, areas.measured, 0.0) - synthetic)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hub.estimation.calibrate import calibrate
 from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
-from hub.estimation.figures import Figures, normal_interval, share_of
+from hub.estimation.published import Figures, normal_interval, share_of
 from hub.estimation.question import Question
 
 Values = NDArray[np.float64]
@@ -33,7 +33,7 @@ def by_ratio(question: Question) -> Estimated:
                 gamma=np.ones(shape),
                 noise_share=share_of(found.noise, found.std_error**2),
                 imputed=np.zeros(shape, dtype=bool),
-                flag=flags_of(question, shape),
+                flag=flags_of(question, membership),
             )
         )
     return Estimated(

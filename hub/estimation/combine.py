@@ -34,8 +34,8 @@ class Combined:
     ----------
     zones
         Noisy counts of subscribers, float64 of shape (zones, hours).
-    special
-        Noisy counts without a zone (`unobserved`, `unanchored`), float64 of shape (hours,).
+    specials
+        Noisy counts without a zone (`unobserved`, `unanchored`) by special row, float64 of shape (rows, hours).
     covariance
         Of the noise in the zones of an hour, the same for every hour: float64 of shape (zones, zones), or the
         variance of each zone where they are independent.
@@ -44,7 +44,7 @@ class Combined:
     """
 
     zones: Values
-    special: Values
+    specials: Values
     covariance: Values | float
     operators: int
 
@@ -54,6 +54,11 @@ class Combined:
         if isinstance(self.covariance, float):
             return np.array([self.covariance])
         return np.diagonal(self.covariance)
+
+    @property
+    def special(self) -> Values:
+        """Noisy counts without a zone, all special rows together, float64 of shape (hours,)."""
+        return np.asarray(self.specials.sum(axis=0), np.float64)
 
     def noise_of(self, membership: Values) -> tuple[Values, Values, float]:
         """Return variances of sums of zones, their covariances with the sum of all zones, and its variance.
@@ -85,18 +90,22 @@ def combine(vectors: Sequence[NDArray[np.int64]], keyset: Keyset, zoning: Zoning
         level.name: len(vectors) * variance(noise_of(terms.mechanism, level.scale_milli))
         for level in terms.levels
     }
-    measured = {name: total[place].reshape(shape) for name, place, shape in keyset.parts()}
+    measured = {
+        level.name: np.split(total[place].reshape(shape), [level.areas])
+        for level, (_name, place, shape) in zip(keyset.levels, keyset.parts(), strict=True)
+    }
     if len(measured) == 1:
-        return Combined(measured[ZONE][:-1], measured[ZONE][-1], noise[ZONE], len(vectors))
+        counts, specials = measured[ZONE]
+        return Combined(counts, specials, noise[ZONE], len(vectors))
     weighted = [
-        (membership_of(list(zoning.members(name).values()), len(zoning.zones)), counts[:-1], noise[name])
-        for name, counts in measured.items()
+        (membership_of(list(zoning.members(name).values()), len(zoning.zones)), counts, noise[name])
+        for name, (counts, _specials) in measured.items()
     ]
     information = sum(areas.T @ areas / spread for areas, _counts, spread in weighted)
     covariance = np.asarray(np.linalg.inv(information), np.float64)
     zones = covariance @ sum(areas.T @ counts / spread for areas, counts, spread in weighted)
-    special = _weighted([counts[-1] for counts in measured.values()], list(noise.values()))
-    return Combined(np.asarray(zones, np.float64), special, covariance, len(vectors))
+    specials = _weighted([found for _counts, found in measured.values()], list(noise.values()))
+    return Combined(np.asarray(zones, np.float64), specials, covariance, len(vectors))
 
 
 def membership_of(members: Sequence[Sequence[int]], zones: int) -> Values:
@@ -110,4 +119,4 @@ def membership_of(members: Sequence[Sequence[int]], zones: int) -> Values:
 def _weighted(values: Sequence[Values], variances: Sequence[float]) -> Values:
     """Return the mean of independent measurements of the same, weighted by the inverse of their variances."""
     weights = 1.0 / np.array(variances)
-    return np.asarray(weights @ np.stack(values) / weights.sum(), dtype=np.float64)
+    return np.asarray(np.tensordot(weights, np.stack(values), axes=1) / weights.sum(), dtype=np.float64)

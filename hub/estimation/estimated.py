@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.combine import membership_of
-from hub.estimation.figures import Column, Figures
+from hub.estimation.dominance import confidentiality
+from hub.estimation.period import Period
+from hub.estimation.published import Column, Figures
 from hub.estimation.question import Question
 from quorate.contract.calendar import hour_label, period_label
 
@@ -59,6 +61,25 @@ def columns_of(question: Question) -> list[Column]:
     return [Column(hour_label(terms.first_day, hour, zone)) for hour in range(hours)]
 
 
-def flags_of(question: Question, shape: tuple[int, int]) -> NDArray[np.str_]:
-    """Return CL_CONF_STATUS of every cell: N where one operator stands alone."""
+def flags_of(question: Question, membership: Values) -> NDArray[np.str_]:
+    """Return CL_CONF_STATUS of every area and hour: N where an operator stands alone, O where one dominates.
+
+    Parameters
+    ----------
+    question
+        The release, of counts that add up over operators.
+    membership
+        Which zones are in which area.
+    """
+    answers, threshold = question.each(), question.own.charter.publication.dominance_percent / 100
+    counts = np.stack([membership @ answer.zones for answer in answers])
+    noise = np.stack([answer.noise_of(membership)[0] for answer in answers])
+    everybody = np.ones(len(answers), dtype=bool)
+    hours = range(counts.shape[2])
+    flags = [confidentiality(Period(counts[:, :, hour], noise, everybody), threshold) for hour in hours]
+    return np.stack(flags, axis=1)
+
+
+def alone(question: Question, shape: tuple[int, int]) -> NDArray[np.str_]:
+    """Return CL_CONF_STATUS of estimates to which every operator gives one of the whole: N if one answered alone."""
     return np.full(shape, "F" if len(question.answers) > 1 else "N")

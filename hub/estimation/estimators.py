@@ -8,6 +8,7 @@ from types import MappingProxyType
 from hub.estimation.anchored import anchored
 from hub.estimation.by_ratio import by_ratio
 from hub.estimation.estimated import Estimated
+from hub.estimation.growing import growing
 from hub.estimation.question import Question
 from privacy.statistics import ANCHORS_BY_DAY, PRESENCE_BY_HOUR, RESIDENTS, WEIGHTED_PRESENCE
 
@@ -16,7 +17,7 @@ Estimator = Callable[[Question], Estimated]
 ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
     {
         PRESENCE_BY_HOUR: by_ratio,
-        RESIDENTS: by_ratio,
+        RESIDENTS: growing,
         ANCHORS_BY_DAY: by_ratio,
         WEIGHTED_PRESENCE: anchored,
     }

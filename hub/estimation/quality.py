@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from hub.estimation.estimated import Estimated
-from hub.estimation.figures import Figures
+from hub.estimation.published import Figures
 from hub.estimation.question import Question
 
 Json = Mapping[str, object]
@@ -47,6 +48,30 @@ def report(question: Question, found: Estimated) -> Json:
         "warnings": list(found.warnings),
         "levels": [_level(figures) for figures in found.figures],
         "not measured": ["rejected rows and truncation: operators keep these counts, none has left a node"],
+    }
+
+
+def revised(corrected: pa.Table | None, table: pa.Table) -> Json | None:
+    """Return how far estimates are from those that they correct; None if they correct none."""
+    if corrected is None:
+        return None
+    metadata, before = corrected.schema.metadata or {}, _by_cell(corrected)
+    # A charter may have changed what is published in between: cells are told by their names.
+    apart = [abs(value / before[cell] - 1) for cell, value in _by_cell(table).items() if before.get(cell)]
+    return {
+        "release": metadata.get(b"release", b"").decode(),
+        "cells in both": len(apart),
+        "mean absolute difference": round(float(np.mean(apart)), 4) if apart else None,
+        "largest difference": round(max(apart), 4) if apart else None,
+    }
+
+
+def _by_cell(table: pa.Table) -> dict[tuple[str | None, ...], float]:
+    """Return the published estimates by area, counterpart and time."""
+    names = [table[name].to_pylist() for name in ("ref_area", "counterpart_area", "time_period")]
+    values = table["estimate"].to_pylist()
+    return {
+        cell: value for cell, value in zip(zip(*names, strict=True), values, strict=True) if value is not None
     }
 
 

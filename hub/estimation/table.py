@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from hub.estimation.estimators import ESTIMATORS
-from hub.estimation.figures import Column, Figures
-from hub.estimation.quality import report
+from hub.estimation.published import Column, Figures
+from hub.estimation.quality import report, revised
 from hub.estimation.question import Question
 
 #: Largest coefficient of variation of a normal estimate (E) and of an unreliable one (U); above it is
@@ -41,18 +41,25 @@ SCHEMA = pa.schema(
 QUALITY = b"quality"
 
 
-def estimate(question: Question) -> pa.Table:
+def estimate(question: Question, corrected: pa.Table | None = None) -> pa.Table:
     """Return the estimates of a release, at every level that the charter publishes.
 
     The table's metadata hold the quality report of the release, as JSON.
+
+    Parameters
+    ----------
+    question
+        The release.
+    corrected
+        Estimates of the release that this one corrects, if it does.
     """
     found = ESTIMATORS[question.terms.statistic](question)
     cost = question.terms.charge()
     provenance = len(question.answers), max(cost.by_day, cost.by_period)
     rows = [row for figures in found.figures for row in _rows(figures, provenance)]
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    told = json.dumps(report(question, found), ensure_ascii=False)
-    return table.replace_schema_metadata({QUALITY: told.encode()})
+    told = {**report(question, found), "revision of": revised(corrected, table)}
+    return table.replace_schema_metadata({QUALITY: json.dumps(told, ensure_ascii=False).encode()})
 
 
 def _rows(figures: Figures, provenance: tuple[int, int]) -> Iterator[dict[str, object]]:
@@ -66,7 +73,9 @@ def _row(
 ) -> dict[str, object]:
     operators, rho = provenance
     value, error = float(figures.estimate[cell]), float(figures.std_error[cell])
-    status = obs_status(value, error, float(figures.size[cell]), imputed=bool(figures.imputed[cell]))
+    status = obs_status(value, error, float(figures.size[cell]))
+    if status != "Q":
+        status = _instead(figures, cell) or status
     shown, ends = status != "Q", figures.interval
     return {
         "counterpart_area": column.counterpart,
@@ -93,8 +102,15 @@ def _row(
     }
 
 
-def obs_status(value: float, std_error: float, size: float, *, imputed: bool = False) -> str:
-    """Return E, U or Q by the coefficient of variation, I instead of E and U where nothing was measured.
+def _instead(figures: Figures, cell: tuple[int, int]) -> str:
+    """Return what is said instead of E and U: I where nothing was measured, G where there is no register."""
+    if figures.experimental is not None and figures.experimental[cell]:
+        return "G"
+    return "I" if figures.imputed[cell] else ""
+
+
+def obs_status(value: float, std_error: float, size: float) -> str:
+    """Return E, U or Q by the coefficient of variation.
 
     The standard error is held against the estimate and against the registered population, and the worse of
     the two decides. The estimate alone would publish just those small areas whose noise points upward.
@@ -105,12 +121,8 @@ def obs_status(value: float, std_error: float, size: float, *, imputed: bool = F
         The estimate and its standard error.
     size
         Registered persons of the area: public, and without noise.
-    imputed
-        Whether the estimate is that of a model alone.
     """
     base = min(value, size)
     if base <= 0 or std_error > CV_UNRELIABLE * base:
         return "Q"
-    if imputed:
-        return "I"
     return "E" if std_error <= CV_NORMAL * base else "U"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
 
+from node.engines.duckdb import streamed
 from node.presence.compiled import compiled
 from node.presence.kernel import CELL_BITS, Integers, Words
 from node.presence.walk import ZONE_BITS
@@ -72,32 +72,12 @@ def _nothing(rows: int) -> Integers:
 def batches_of(backend: Backend, rows: Table) -> Iterator[pa.RecordBatch]:
     """Yield rows of the embedded database as batches, which are small enough for a processor's cache.
 
-    Ibis 12 has a method for it that calls what DuckDB 2 has renamed, and one that first fetches everything.
-
     Raises
     ------
     duckdb.Error
-        Of the class that the engine would raise by itself; its text may quote data.
+        As of `node.engines.duckdb.streamed`.
     """
-    relation = backend.con.sql(backend.compile(rows))
-    try:
-        yield from relation.to_arrow_reader(_BATCH_ROWS)
-    except OSError as error:
-        raise _engine_error(str(error)) from None
-
-
-#: By the kind that their texts begin with, without blanks and capitals: Out of Memory, Conversion.
-_ERRORS = {
-    name.removesuffix("Exception").lower(): found
-    for name, found in vars(duckdb).items()
-    if isinstance(found, type) and issubclass(found, duckdb.Error)
-}
-
-
-def _engine_error(text: str) -> duckdb.Error:
-    """Return the engine's error that a stream of batches tells as an OSError that begins with its kind."""
-    kind = text.partition(" Error: ")[0].replace(" ", "").lower()
-    return _ERRORS.get(kind, duckdb.Error)(text)
+    return streamed(backend, rows, _BATCH_ROWS)
 
 
 @compiled

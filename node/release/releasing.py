@@ -11,8 +11,9 @@ from node.enrolment import Agreement
 from node.jobs import ReleaseJob, run
 from node.release.policy import Refusal, require_agreed
 from node.stopping import Stopping
-from privacy.errors import BudgetExhausted, BytesLost, NonceConflict
+from privacy.errors import BudgetExhausted, BytesLost, NonceConflict, PeriodKeyProblem
 from privacy.ledger import Ledger, Recorded, Request
+from privacy.terms import Terms
 from quorate.contract.order import TaskOrder
 from quorate.v1 import federation_pb2 as pb
 
@@ -33,6 +34,9 @@ class Releasing:
         Open for writing.
     today
         Returns the current local day.
+    prepare
+        Called with the terms before anything leaves for them: gets what the worker process needs and is not here yet,
+        and refuses (PeriodKeyProblem) what would not fit to the answers of others.
     """
 
     home: Path
@@ -40,6 +44,7 @@ class Releasing:
     algorithms: Mapping[str, str]
     ledger: Ledger
     today: Callable[[], date]
+    prepare: Callable[[Terms], object]
 
     def answer(
         self, order: TaskOrder, phase: Callable[[str], None], stopping: Stopping | None = None
@@ -53,11 +58,21 @@ class Releasing:
         Raises
         ------
         Refusal
-            If the node has not agreed, a budget cannot bear it, or it was charged and its bytes are lost.
+            If the node has not agreed, a budget cannot bear it, it was charged and its bytes are lost, or the period
+            key is not what it must be.
         Stopped
             If that was asked for while it was computed; nothing is charged then.
         """
         terms = require_agreed(order, self.own, self.algorithms)
+        try:
+            return self._answer(order, terms, phase, stopping or Stopping())
+        except PeriodKeyProblem as error:
+            # Nothing that happens by itself; asking again would not make it right.
+            raise Refusal(pb.REFUSAL_REASON_CONFLICT, error.what) from error
+
+    def _answer(
+        self, order: TaskOrder, terms: Terms, phase: Callable[[str], None], stopping: Stopping
+    ) -> Recorded:
         try:
             known = self.ledger.find(terms, order.nonce)
         except NonceConflict as error:
@@ -66,12 +81,14 @@ class Releasing:
             # For good: the charge stays, and noise that is drawn again would be another release.
             raise Refusal(pb.REFUSAL_REASON_DATA_UNAVAILABLE, error.what) from error
         if known:
+            self.prepare(terms)
             phase("known")
             self.ledger.remember(terms, order.nonce)
             return known
         self._require_over(terms.last_day)
         try:
             self.ledger.require_room(terms.charge())
+            self.prepare(terms)
             phase("computing")
             told, result = run(
                 ReleaseJob(

@@ -10,18 +10,45 @@ own.
 from __future__ import annotations
 
 import glob
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
 from node.sources.csvfiles import literal
 from node.sources.files import Connection
-from node.sources.pseudonyms import Mapper
+from node.sources.mapping import Source
+from node.sources.pseudonyms import Mapper, period_of
 from node.sources.raw import Raw
 from node.sources.row_rules import Given, subscriber_sql
 from node.tables import PERSON, SUBSCRIBER
+from privacy.errors import DataUnavailable
 
 _CHUNK = 1_000_000
+
+
+def require_persons(source: Source, first: date, last: date) -> None:
+    """Refuse days of which persons are not known, or not under one pseudonym each; looks at no data.
+
+    Raises
+    ------
+    DataUnavailable
+        If the operator names no national identifier, or the pseudonyms of persons change within the days.
+    """
+    if source.columns.national_id is None:
+        raise DataUnavailable(
+            "the operator names no national identifier, so no person behind a subscriber is known",
+            means="nothing that counts persons can be computed; nothing was charged or sent",
+            todo="name national_id in [source.columns] and national_key_file in [source.pseudonyms] of node.toml, "
+            "and run quorate-node ingest; or take the product off policy.toml",
+        )
+    period = source.pseudonyms.period
+    if period_of(first, period) != period_of(last, period):
+        raise DataUnavailable(
+            f"persons change their pseudonyms between {first} and {last}",
+            means="the same person would be counted as two; nothing was computed, charged or sent",
+            todo=f"ask for days of one {period}, or agree with all operators on another period of pseudonyms",
+        )
 
 
 def write_persons(  # noqa: PLR0917 - what is written, from what and by which keys

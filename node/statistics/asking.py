@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Generic
@@ -59,6 +59,10 @@ class Inputs:
         Zone, x_m and y_m of every zone, int64: metres on a local plane.
     weights
         Weight of the subscribers anchored in each zone, then of the unanchored: int64 of shape (zones + 1,).
+    persons
+        (subscriber, person) of each local day of the terms, in order. Statistics that do not need them accept none.
+    period_key
+        32 bytes, the key of the bins of a sketch; shown nowhere.
     files
         Where the same tables are, if compiled passes may read them; None for engines other than the embedded one.
     """
@@ -71,6 +75,8 @@ class Inputs:
     visits: Sequence[Table] = ()
     positions: pa.Table | None = None
     weights: NDArray[np.int64] | None = None
+    persons: Sequence[Table] = ()
+    period_key: bytes | None = field(default=None, repr=False)
     files: Files | None = None
 
 

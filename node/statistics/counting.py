@@ -54,6 +54,37 @@ def scattered(found: pa.Table, keys: Sequence[str], values: str, shape: tuple[in
     return cells
 
 
+def added(found: pa.Table, key: str, values: Sequence[str], length: int) -> NDArray[np.int64]:
+    """Return the sums of some columns of a small table over the rows with each key.
+
+    Parameters
+    ----------
+    found
+        With int64 columns.
+    key
+        Column with numbers from 0 to below `length`.
+    values
+        Columns that are summed.
+
+    Returns
+    -------
+    ndarray
+        int64 of shape (length, values).
+
+    Raises
+    ------
+    PrivacyProblem
+        If a key is outside the public cells.
+    """
+    places = found[key].to_numpy()
+    if places.size and not 0 <= places.min() <= places.max() < length:
+        raise unknown_zone()
+    sums = np.zeros((length, len(values)), dtype=np.int64)
+    for column, name in enumerate(values):
+        np.add.at(sums[:, column], places, found[name].to_numpy())
+    return sums
+
+
 def unknown_zone() -> PrivacyProblem:
     """Return what is raised of data in a zone that the zoning does not have."""
     return PrivacyProblem(

@@ -32,6 +32,8 @@ ZONING = Zoning(
         Zone(code="C", parents={}),
     ),
 )
+#: Key of the sketch of the day: the bytes 0 to 31.
+PERIOD_KEY = bytes(range(32))
 POSITIONS = ((0, 0), (3000, 4000), (3000, 10_000))
 _A, _B, _C = 0, 1, 2
 
@@ -92,9 +94,12 @@ class Golden:
         Why, in one or two sentences.
     weights
         By anchor zone, then of the unanchored, for statistics that ask for them.
+    persons
+        Pseudonym of the person by subscriber, for statistics that ask for it.
     """
 
     vector: Mapping[str, Sequence[Sequence[int]]]
     words: str
     parameters: Mapping[str, JsonValue] = field(default_factory=dict)
     weights: tuple[int, ...] | None = None
+    persons: Mapping[int, int] = field(default_factory=dict)

@@ -26,13 +26,13 @@ def by_level(exact: NDArray[np.int64], zoning: Zoning, keyset: Keyset) -> list[N
     Parameters
     ----------
     exact
-        int64 of shape ((zones + 1)·columns,): zones, then the special area.
+        int64 of shape ((zones + special rows)·columns,): zones, then the special rows.
     zoning
         Of the counts.
     keyset
         Whose levels are asked for. A zone without a parent at a level is in no area of it.
     """
-    zones = exact.reshape(len(zoning.zones) + 1, -1)
+    zones = exact.reshape(len(zoning.zones) + len(keyset.specials), -1)
     found = [_level(zones, zoning, level.name) for level in keyset.levels]
     if keyset.by == "area":
         found = [
@@ -43,7 +43,7 @@ def by_level(exact: NDArray[np.int64], zoning: Zoning, keyset: Keyset) -> list[N
 
 def _level(zones: NDArray[np.int64], zoning: Zoning, level: str) -> NDArray[np.int64]:
     members = zoning.members(level).values()
-    return np.stack([*(zones[indices].sum(axis=0) for indices in members), zones[-1]])
+    return np.stack([*(zones[indices].sum(axis=0) for indices in members), *zones[len(zoning.zones) :]])
 
 
 def areas_of(zoning: Zoning, level: str) -> Table:

@@ -63,10 +63,34 @@ def completed(sums: pa.Table, zones: int, hours: int, everybody: int) -> NDArray
 
 def with_unobserved(counts: NDArray[np.int64], everybody: int) -> NDArray[np.int64]:
     """Return counts of shape (zones + 1, hours) with `unobserved` filled in, flat; raises as `completed`."""
-    counts[-1] = everybody - counts[:-1].sum(axis=0)
-    if (counts < 0).any():
-        raise PrivacyProblem("presence has a subscriber in two zones at one hour; build it again")
+    counts[-1] = silent(np.array(everybody), counts[:-1].sum(axis=0))
     return counts.reshape(-1)
+
+
+def silent(everybody: NDArray[np.int64], observed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what is missing to everybody in each hour, int64 of shape (…, hours).
+
+    Parameters
+    ----------
+    everybody
+        Sum over all subscribers, int64 of shape (…).
+    observed
+        Sum over those who have a zone in the hour, int64 of shape (…, hours).
+
+    Raises
+    ------
+    PrivacyProblem
+        If more were in zones than were seen.
+    """
+    missing: NDArray[np.int64] = everybody[..., np.newaxis] - observed
+    if (missing < 0).any():
+        raise two_zones()
+    return missing
+
+
+def two_zones() -> PrivacyProblem:
+    """Return what is raised of presence that breaks the bound of one zone in an hour."""
+    return PrivacyProblem("presence has a subscriber in two zones at one hour; build it again")
 
 
 def _name(hour: int) -> str:

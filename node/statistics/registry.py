@@ -21,6 +21,7 @@ import privacy.sampler.measurement
 import privacy.sampler.stream
 import privacy.sampler.table
 import privacy.sensitivity
+import privacy.sketch
 import privacy.statistics
 import privacy.truncation
 import quorate.contract.calendar
@@ -47,6 +48,7 @@ from node.statistics import (
     residents,
     stay_durations,
     travelled_distances,
+    union_sketch,
     visitors,
     weighted_presence,
 )
@@ -112,8 +114,8 @@ class Entry:
     ----------
     module
         Its definition: `Parameters`, `GOLDEN`, and `at_zones` or `at_level`.
-    visits, positions, weights
-        Which of these it reads besides presence.
+    visits, positions, weights, persons
+        Which of these it reads besides presence; with persons, the key of the period too.
     others
         Modules of other statistics that it calls.
     compiled
@@ -124,6 +126,7 @@ class Entry:
     visits: bool = False
     positions: bool = False
     weights: bool = False
+    persons: bool = False
     others: tuple[ModuleType, ...] = ()
     compiled: str = ""
 
@@ -165,6 +168,7 @@ STATISTICS: Mapping[str, Entry] = MappingProxyType(
         ),
         privacy.statistics.GYRATION: Entry(gyration, positions=True, compiled="gyration"),
         privacy.statistics.ACTIVITY: Entry(activity, compiled="activity"),
+        privacy.statistics.UNION_SKETCH: Entry(union_sketch, persons=True, others=(privacy.sketch,)),
     }
 )
 
@@ -190,8 +194,11 @@ def exact_vector(terms: Terms, inputs: Inputs) -> Vector:
     for what, given in (("tables", inputs), ("files", inputs.files)):
         if given is None:
             continue
-        if len(given.presence) != len(days) or (entry.visits and len(given.visits) != len(days)):
+        read = [given.presence, *([given.visits] if entry.visits else [])]
+        if any(len(tables) != len(days) for tables in read):
             raise PrivacyProblem(f"{terms.statistic} did not get the {what} of its {len(days)} day(s)")
+    if entry.persons and len(inputs.persons) != len(days):
+        raise PrivacyProblem(f"{terms.statistic} did not get the persons of its {len(days)} day(s)")
     keyset = keyset_of(
         terms.statistic,
         terms.parameters,

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import chain, ledger, load, node, noise
+from tests.benchmarks import chain, estimation, ledger, load, node, noise
 from tests.benchmarks.figures import Figure, machine
 
 SECTIONS: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
     "chain": chain.run,
+    "estimation": estimation.run,
     "ledger": ledger.run,
     "load": load.run,
     "node": node.run,

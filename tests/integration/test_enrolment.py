@@ -21,7 +21,7 @@ from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as fed
 from quorate.v1.federation_pb2_grpc import FederationServiceStub
 from tests.harness import ROOT
-from tests.keys import pem_for
+from tests.keys import exchange_pem_for, pem_for
 from tests.support_hub import NETWORK, write_hub_home
 from tests.support_identities import Hub, outcome, serving
 
@@ -45,6 +45,7 @@ def new_node(root: Path, operator: str = "west") -> Home:
     home = Home(root)
     initialise(home, NETWORK, operator)
     home.operator_key.write_bytes(pem_for(operator))
+    home.exchange_key.write_bytes(exchange_pem_for(operator))
     return home
 
 

@@ -187,7 +187,10 @@ def test_a_node_whose_operator_the_hub_does_not_know_ends_with_a_clear_message(n
         update={
             "operators": ("mno1", "mno2"),
             "keys": charter.keys.model_copy(
-                update={"operators": {name: charter.keys.operators[name] for name in ("mno1", "mno2")}}
+                update={
+                    "operators": {name: charter.keys.operators[name] for name in ("mno1", "mno2")},
+                    "exchange": {name: charter.keys.exchange[name] for name in ("mno1", "mno2")},
+                }
             ),
             "publication": charter.publication.model_copy(update={"min_operators": 2}),
         }

@@ -19,7 +19,7 @@ from node.config import Home
 from node.preflight import Finding, exit_code, preflight
 from privacy.errors import ExitCode, UsageProblem
 from tests.harness import ROOT, free_port
-from tests.keys import HUB, pem_for
+from tests.keys import HUB, exchange_pem_for, pem_for
 from tests.support_hub import write_hub_home
 from tests.support_identities import serving
 from tests.support_node import FIRST_DAY, config_text, enrolled, instant, network_at, write_events
@@ -44,6 +44,16 @@ def test_a_hub_that_is_not_there_is_named_and_what_needs_it_is_not_tried(node: H
     assert {found[name].result for name in ("HTTP/2", "no interception", "clock", "upload")} == {"skipped"}
     assert found["ledger and witness"].result == "ok"
     assert exit_code(list(found.values())) is ExitCode.HUB_UNREACHABLE
+
+
+def test_an_exchange_key_that_is_not_the_charters_is_named(tmp_path: Path) -> None:
+    home = enrolled(network_at(tmp_path / "hub"), tmp_path / "node")
+    home.exchange_key.write_bytes(exchange_pem_for("somebody else"))
+    found = by_name(preflight(home, f"localhost:{free_port()}"))
+    assert found["documents"].result == "ok"
+    assert found["keys"].result == "failed"
+    assert "exchange.key is not the key that the charter names" in found["keys"].detail
+    assert "restore the key" in found["keys"].fix
 
 
 def test_a_name_that_is_not_known_is_told(node: Home) -> None:
@@ -137,6 +147,7 @@ def test_everything_is_tried_against_a_real_hub_and_found_in_order(tmp_path: Pat
     assert found["upload"]["detail"].startswith("10.5 MB in ")
     assert list(found) == [
         "documents",
+        "keys",
         "name",
         "connection",
         "HTTP/2",

@@ -6,6 +6,8 @@ by code and, last, the special one; columns are what the statistic says.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -38,6 +40,8 @@ class Case:
     sampling_key: int = 0
     positions: tuple[tuple[int, int], ...] = ()
     weights: tuple[int, ...] = ()
+    persons: tuple[Mapping[int, int], ...] = ()
+    period_key: bytes = b""
 
     def clock(self, number: int) -> list[int]:
         """Return what the clock shows as each hour of a date begins, walking from midnight to midnight in UTC."""
@@ -105,24 +109,40 @@ def _add(table: Table, case: Case, level: str, zone: int | None, column: int, *,
 
 
 def presence_by_hour(case: Case, level: str) -> Table:
-    return _hourly(case, level, lambda _who: 1)
+    rows = len(case.areas(level)) + 1
+    return _hourly(case, level, lambda _who: 1, lambda _who: rows - 1, rows)
 
 
 def weighted_presence(case: Case, level: str) -> Table:
+    """After the areas, a row of the silent for each area of the silent level, then one for all others."""
+
     def weight(who: int) -> int:
         anchor = case.tonight(who)
         return case.weights[-1 if anchor is None else anchor]
 
-    return _hourly(case, level, weight)
+    silent_level = case.parameters.get("silent_level")
+    apart = case.areas(silent_level) if silent_level else []
+    first = len(case.areas(level))
+
+    def silent_row(who: int) -> int:
+        anchor = case.tonight(who)
+        area = None if anchor is None or not silent_level else case.area(anchor, silent_level)
+        return first + (len(apart) if area is None else area)
+
+    return _hourly(case, level, weight, silent_row, first + len(apart) + 1)
 
 
-def _hourly(case: Case, level: str, weight: Callable[[int], int]) -> Table:
+def _hourly(
+    case: Case, level: str, weight: Callable[[int], int], silent_row: Callable[[int], int], rows: int
+) -> Table:
     hours = len(case.clock(0))
-    table = _empty(case, level, hours)
-    for who, rows in case.own().items():
+    table = [[0] * hours for _ in range(rows)]
+    for who, own in case.own().items():
         for hour in range(hours):
-            there = [row.zone for row in rows if row.hours_mask & 2**hour]
-            _add(table, case, level, there[0] if there else None, hour, amount=weight(who))
+            there = [row.zone for row in own if row.hours_mask & 2**hour]
+            row = case.area(there[0], level) if there else silent_row(who)
+            if row is not None:
+                table[row][hour] += weight(who)
     return table
 
 
@@ -272,6 +292,47 @@ def activity(case: Case, level: str) -> Table:
     return _histogram(case, level, {who: sum(row.n for row in rows) for who, rows in case.own().items()})
 
 
+def bin_of(person: int, key: bytes, bins: int) -> int:
+    """Return the bin of a person: all bits of the HMAC, as one large number, modulo the bins."""
+    return int(hmac.new(key, person.to_bytes(8, "big"), hashlib.sha256).hexdigest(), 16) % bins
+
+
+def one_person(case: Case, who: int) -> int | None:
+    """Return the person of an own subscriber, if it is the same on all days on which there is one."""
+    found = {
+        case.persons[number][who]
+        for number in range(len(case.dates))
+        if who in case.own(number) and who in case.persons[number]
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def union_sketch(case: Case, level: str) -> Table:
+    """Rows are the areas, or the country alone; there is no special row."""
+    bins, by_zone = case.parameters["bins"], case.parameters["by_zone"]
+    rows: list[set[int]] = [set() for _ in (case.areas(level) if by_zone else [level])]
+    for who in _everybody(case):
+        person = one_person(case, who)
+        if person is None:
+            continue
+        if not by_zone:
+            rows[0].add(person)
+            continue
+        seen = {
+            area
+            for number in range(len(case.dates))
+            for present in case.own(number).get(who, ())
+            if (area := case.area(present.zone, level)) is not None
+        }
+        for area in _sampled(case, who, seen):
+            rows[area].add(person)
+    table = [[0] * bins for _ in rows]
+    for row, persons in zip(table, rows, strict=True):
+        for person in persons:
+            row[bin_of(person, case.period_key, bins)] += 1
+    return table
+
+
 STATISTICS: Mapping[str, Callable[[Case, str], Table]] = {
     "presence-by-hour": presence_by_hour,
     "presence-by-day": presence_by_day,
@@ -285,4 +346,5 @@ STATISTICS: Mapping[str, Callable[[Case, str], Table]] = {
     "travelled-distances": travelled_distances,
     "gyration": gyration,
     "activity": activity,
+    "union-sketch": union_sketch,
 }

@@ -7,21 +7,22 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from hub.config import Agreement
 from hub.estimation.question import Answer as Given
-from hub.estimation.question import Question
+from hub.estimation.question import Earlier, Question
 from hub.estimation.table import estimate
-from hub.life import ANSWERED, COLLECTING, COMMITTED, ESTIMATED
+from hub.life import ANSWERED, COMMITTED, ENDED, ESTIMATED
 from privacy.ledger import verify
 from quorate.contract.order import TaskOrder
 from tests.simulator.hub import Hub
 from tests.simulator.network import Sent
 from tests.simulator.node import Site
-from tests.support_hub import nothing_earlier
 
 _LEDGER = (
     "SELECT sequence, entry.release_id, head, entry, bytes FROM entry LEFT JOIN result USING (release_id)"
@@ -170,21 +171,42 @@ def releases_combine_each_operator_once(
             ]
             made = (estimates, *(answer.result_sha256 for answer in combined))
             if made not in seen:
-                _require_combined(own, _file(hub, estimates), combined, ledgers)
+                before = partial(_earlier, answers, ledgers)
+                _require_combined(own, _file(hub, estimates), combined, ledgers, before)
             seen.add(made)
-    return {release_id: (state, digest) for release_id, state, digest in rows if state != COLLECTING}
+    return {release_id: (state, digest) for release_id, state, digest in rows if state in ENDED}
+
+
+def _given(answers: list[Answer], ledgers: Mapping[str, Mapping[str, Charged]]) -> list[Given]:
+    """Return answers with the bytes that their operators' own ledgers have."""
+    orders = [TaskOrder.from_bytes(answer.order, "the order") for answer in answers]
+    return [Given(order, ledgers[order.operator][order.terms.release_id()].result) for order in orders]
+
+
+def _earlier(
+    answers: list[Answer],
+    ledgers: Mapping[str, Mapping[str, Charged]],
+    product: str,
+    days: tuple[date, date],
+    revision: int | None,
+) -> list[Given]:
+    name = f"{product}-{days[0]}-{days[1]}-r{revision}"
+    return _given([one for one in answers if one.release_id == name and one.state == COMMITTED], ledgers)
 
 
 def _require_combined(
-    own: Agreement, estimates: bytes, combined: list[Answer], ledgers: Mapping[str, Mapping[str, Charged]]
+    own: Agreement,
+    estimates: bytes,
+    combined: list[Answer],
+    ledgers: Mapping[str, Mapping[str, Charged]],
+    earlier: Earlier,
 ) -> None:
     operators = [answer.operator for answer in combined]
     assert len(set(operators)) == len(operators) >= own.charter.publication.min_operators
-    orders = [TaskOrder.from_bytes(answer.order, "the order") for answer in combined]
-    answers = [Given(order, ledgers[order.operator][order.terms.release_id()].result) for order in orders]
+    answers = _given(combined, ledgers)
     with pa.ipc.open_stream(estimates) as stream:
         table = stream.read_all()
-    assert table.equals(estimate(Question(own, answers, nothing_earlier))), (
+    assert table.equals(estimate(Question(own, answers, earlier))), (
         "the estimates are not of what operators committed"
     )
     assert set(table["operators"].to_pylist()) == {len(operators)}

@@ -15,8 +15,9 @@ from hub.config import Agreement
 from hub.database import sqlite_at
 from hub.failures import Failures
 from hub.federation import Federation
+from hub.life import ENDED
 from hub.objects import Objects
-from hub.releases import advance
+from hub.releases import advance, go_on
 from hub.store import Store
 from privacy.ledger.request import Seam
 from quorate.contract.identity import Identity
@@ -112,8 +113,10 @@ class Hub:
         return await getattr(self.federation, method.rsplit("/", 1)[1])(request, cast("Any", None))
 
     def advance(self) -> list[str]:
-        """End what is due; return which releases have ended."""
-        return advance(self.own, self.store, Told())
+        """End what is due, and offer second rounds; return which releases have ended."""
+        ended = advance(self.own, self.store, Told())
+        changed = go_on(self.own, self.store, Told())
+        return ended + [name for name in changed if self.store.view(name).state in ENDED]
 
     def back_up(self, copy: Path) -> None:
         """Copy database and files as they are now."""

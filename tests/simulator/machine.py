@@ -26,6 +26,7 @@ ASKED = [
     ("residents", date(2026, 6, 1), date(2026, 6, 30)),
     ("presence", date(2026, 5, 4), date(2026, 5, 4)),
     ("presence", date(2026, 7, 1), date(2026, 7, 1)),
+    ("weighted", date(2026, 5, 5), date(2026, 5, 5)),
 ]
 #: Where a node is worth killing: in the ledger, around its commit, and around what it sends.
 POINTS = (
@@ -147,7 +148,7 @@ class FederationMachine(RuleBasedStateMachine):
             self._note("second node")
         second.process.kill()
 
-    @rule(who=WHO, product=st.sampled_from(("", "", "presence", "residents")))
+    @rule(who=WHO, product=st.sampled_from(("", "", "presence", "residents", "anchors", "weighted")))
     def change_the_policy(self, who: str, product: str) -> None:
         self.world.refuse(who, product)
 

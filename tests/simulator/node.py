@@ -15,22 +15,23 @@ from unittest.mock import patch
 import numpy as np
 
 from hub.config import Agreement as HubAgreement
-from node.config import NodeConfig, Policy, parse_toml
+from node.config import Home, NodeConfig, Policy, parse_toml
 from node.delivery import Delivery
 from node.enrolment import Agreement
 from node.evidence import Evidence
 from node.jobs import Answer, ReleaseJob
 from node.line import Line
+from node.period_keys import PeriodKeys
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.uplink import Uplink
 from privacy.errors import QuorateError
 from privacy.ledger import Keeper, Ledger
-from quorate.contract.identity import OPERATOR, Identity
+from quorate.contract.identity import OPERATOR, Identity, write_private
 from quorate.contract.order import TaskOrder, keyset_for
 from quorate.contract.payload import encode
 from quorate.v1 import federation_pb2 as pb
-from tests.keys import key_for
+from tests.keys import exchange_pem_for, key_for
 from tests.simulator.clock import Clock
 from tests.simulator.network import Network
 from tests.simulator.process import Pause, Process
@@ -76,6 +77,7 @@ class Site:
 def site_of(root: Path, operator: str, agreed: HubAgreement) -> Site:
     """Make an operator's directory; the operator takes part in everything that the charter has."""
     root.mkdir()
+    write_private(Home(root).exchange_key, exchange_pem_for(operator))
     charter, here = agreed.charter, Path("here")
     policy = Policy(
         products=tuple(product.product_id for product in charter.products),
@@ -130,7 +132,8 @@ class Node:
             evidence = Evidence(own.operator, own.charter, keeper.key)
             delivery = Delivery(uplink, evidence, ledger, site.receipts, "0", pause)
             algorithms = {product.statistic: product.algorithm for product in own.charter.products}
-            releasing = Releasing(site.root, own, algorithms, ledger, self._clock.today)
+            keys = PeriodKeys(Home(site.root), own, uplink, keeper.key)
+            releasing = Releasing(site.root, own, algorithms, ledger, self._clock.today, keys.ensure)
             delivery.publish()
             delivery.claim()
             while True:

@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+from hub.config import Agreement
 from hub.opening import open_release
 from tests.simulator import holds
 from tests.simulator.clock import Clock
 from tests.simulator.hub import LEASE_SECONDS, Hub
 from tests.simulator.network import Fault, Network, Sent
 from tests.simulator.node import IDLE, TROUBLE, Node, made_up_answers, site_of
-from tests.support_hub import OPERATORS, small_agreement
+from tests.support_hub import OPERATORS, PRODUCTS, small_agreement
 
 START = datetime(2026, 12, 1, 12, tzinfo=UTC)
 #: Where a world that is whole comes to rest: rounds, and steps of a node in each.
@@ -24,6 +25,11 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made below 
 
 class World:
     """Everything; close it in the end.
+
+    Parameters
+    ----------
+    own
+        What the hub works by; the small agreement, with a product in two rounds, if it is not given.
 
     Attributes
     ----------
@@ -35,11 +41,11 @@ class World:
         The node of each operator that runs, or ran last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: Agreement | None = None) -> None:
         self._ends = ExitStack()
         where = _MEMORY if _MEMORY.is_dir() else None
         self._root = Path(self._ends.enter_context(TemporaryDirectory(dir=where)))
-        self.own = small_agreement()
+        self.own = own or small_agreement(products=PRODUCTS)
         self._ends.enter_context(made_up_answers(self.own))
         self.clock = Clock(START)
         (self._root / "hub").mkdir()
@@ -142,11 +148,13 @@ class World:
             for operator in self.sites:
                 self._work(operator)
             self.hub.advance()
-            if not self.hub.store.collecting():
+            if not self.hub.store.collecting() and not self.hub.store.planned():
                 return number + 1
             # Leases of nodes that are gone run out; the time for answers does not.
             self.clock.advance(LEASE_SECONDS + 1)
-        raise AssertionError(f"still open: {self.hub.store.collecting()}, {self.where()}")
+        raise AssertionError(
+            f"still open: {self.hub.store.collecting()}, {self.hub.store.planned()}, {self.where()}"
+        )
 
     def where(self) -> dict[str, str]:
         """Return at which point the node of each operator is, with what it ended with."""

@@ -12,7 +12,16 @@ from typing import Any
 import click
 
 from tests.benchmarks.figures import machine
-from tests.statistical import score_presence, score_residents
+from tests.statistical import (
+    commuting_world,
+    score_commuting,
+    score_presence,
+    score_residents,
+    score_union,
+    score_visitors,
+    visitors_world,
+)
+from tests.statistical.charts import Chart, save
 from tests.statistical.presence_world import WORLDS
 from tests.statistical.scenarios import SCENARIOS
 
@@ -21,16 +30,28 @@ RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is estimated: its scenarios, how one is scored, and the table of scores."""
+    """What is estimated: its scenarios, how one is scored, and the table and charts of scores.
+
+    Attributes
+    ----------
+    charts
+        From scores to charts by name; None if there are none. A name is part of a file's.
+    """
 
     scenarios: Sequence[Any]
     evaluate: Callable[[Any, int, int], Any]
     markdown: Callable[[Sequence[Any]], str]
+    charts: Callable[[Sequence[Any]], dict[str, Chart]] | None = None
 
 
 SUBJECTS = {
-    "residents": Subject(SCENARIOS, score_residents.evaluate, score_residents.markdown),
-    "presence": Subject(WORLDS, score_presence.evaluate, score_presence.markdown),
+    "residents": Subject(
+        SCENARIOS, score_residents.evaluate, score_residents.markdown, score_residents.charts
+    ),
+    "presence": Subject(WORLDS, score_presence.evaluate, score_presence.markdown, score_presence.charts),
+    "union": Subject(score_union.WORLDS, score_union.evaluate, score_union.markdown),
+    "commuting": Subject(commuting_world.WORLDS, score_commuting.evaluate, score_commuting.markdown),
+    "visitors": Subject(visitors_world.WORLDS, score_visitors.evaluate, score_visitors.markdown),
 }
 
 
@@ -41,7 +62,10 @@ SUBJECTS = {
 @click.option(
     "--scenario", "wanted", multiple=True, help="Only scenarios with this in their name.  [default: all]"
 )
-@click.option("--write", is_flag=True, help="Write a dated table to docs/results/.")
+@click.option("--write", is_flag=True, help="Write a dated table, and its charts, to docs/results/.")
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path), help="Write charts (SVG) to this directory."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(  # noqa: PLR0917 - options arrive as arguments
     subjects: tuple[str, ...],
@@ -49,10 +73,11 @@ def main(  # noqa: PLR0917 - options arrive as arguments
     seed: int,
     wanted: tuple[str, ...],
     write: bool,
+    plots: Path | None,
     as_json: bool,
 ) -> None:
     """Estimate over Belgium in every scenario, and print how far off that was."""
-    found, tables = {}, []
+    found, tables, charts = {}, [], {}
     for name in subjects or SUBJECTS:
         subject = SUBJECTS[name]
         chosen = [one for one in subject.scenarios if not wanted or any(part in one.name for part in wanted)]
@@ -64,12 +89,21 @@ def main(  # noqa: PLR0917 - options arrive as arguments
             scores.append(subject.evaluate(scenario, replications, seed))
         found[name] = [asdict(score) for score in scores]
         tables.append(subject.markdown(scores))
+        if subject.charts is not None and (write or plots):
+            charts.update({f"{name}-{which}": chart for which, chart in subject.charts(scores).items()})
     if not found:
         raise click.UsageError(f"no scenario has {' or '.join(wanted)} in its name")
     table = "\n".join([_head(replications, subjects), *tables])
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table)
+    if plots is not None:
+        save(charts, plots, "")
     if write:
-        (RESULTS / f"{datetime.now(UTC).date()}-evaluate.md").write_text(table, encoding="utf-8")
+        stem = f"{datetime.now(UTC).date()}-evaluate"
+        files = save(charts, RESULTS, f"{stem}-")
+        pictures = [
+            f"![{chart.description}]({file})\n" for chart, file in zip(charts.values(), files, strict=True)
+        ]
+        (RESULTS / f"{stem}.md").write_text("\n".join([table, *pictures]), encoding="utf-8")
 
 
 def _head(replications: int, subjects: Sequence[str]) -> str:

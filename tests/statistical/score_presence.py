@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.presence import Presence, averaged
+from tests.statistical.charts import Chart, coverage, errors
 from tests.statistical.presence_world import Land, Seen, World, land, seen, truth
 
 Values = NDArray[np.float64]
@@ -108,6 +109,25 @@ def markdown(scores: Sequence[Score]) -> str:
             "",
         ]
     )
+
+
+def charts(scores: Sequence[Score]) -> dict[str, Chart]:
+    """Return errors beside those of scaling by the zone of presence, and coverage."""
+    baseline = {score.scenario: score.baseline for score in scores}
+    return {
+        "error": errors(
+            {score.scenario: score.wmape for score in scores},
+            "sum of absolute errors by day, % of persons present",
+            beside=("scaling by zone of presence", baseline),
+        ),
+        "coverage": coverage(
+            {f"{score.scenario}, {when}": value for score in scores for when, value in _held(score)}
+        ),
+    }
+
+
+def _held(score: Score) -> tuple[tuple[str, float], tuple[str, float]]:
+    return ("day", score.coverage_95), ("night", score.coverage_95_night)
 
 
 def _row(score: Score) -> str:

@@ -22,6 +22,7 @@ from quorate.contract.signing import countersigned, public_key, signed
 from quorate.contract.statements import Head, Refusal, receipt_for
 from quorate.v1 import enrolment_pb2, federation_pb2, statistics_pb2
 from tests.support_hub import DAY, entry_for, small_agreement, small_charter, small_product
+from tests.support_sketch import fixed_package
 
 FILES: tuple[ModuleType, ...] = (enrolment_pb2, federation_pb2, statistics_pb2)
 #: Cells of a contribution, with the largest and the smallest that there can be.
@@ -115,6 +116,7 @@ def documents() -> dict[str, bytes]:
         "receipt": receipt.to_bytes(),
         "ledger-head": head.to_bytes(),
         "refusal": refusal.to_bytes(),
+        "period-key": fixed_package(own.charter, "east").to_bytes(),
         "charter": own.charter.to_bytes(),
         "zoning": own.zoning.to_bytes(),
     }

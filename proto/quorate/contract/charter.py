@@ -13,9 +13,10 @@ from privacy.statistics import STATISTICS, declare
 from privacy.terms import Digest, Level, Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import Document
-from quorate.contract.columns import LAYOUTS, labels_of
+from quorate.contract.columns import LAYOUTS, is_national, labels_of, silent_level_of
+from quorate.contract.exchange import can_seal
 from quorate.contract.signing import PublicKey
-from quorate.contract.zoning import ZONE, Zoning
+from quorate.contract.zoning import NATION, ZONE, Zoning
 
 
 class Product(Document):
@@ -50,8 +51,7 @@ class Product(Document):
             raise ValueError(f"{self.statistic} reads one day, so max_days must be 1")
         if len({level.name for level in self.levels}) != len(self.levels):
             raise ValueError("a level is named twice")
-        if ZONE not in {level.name for level in self.levels}:
-            raise ValueError(f"the finest level, {ZONE}, is not among the levels that are measured")
+        self._require_levels()
         if sum(level.share_permille for level in self.levels) != 1000:
             raise ValueError("the shares of the levels do not add up to 1000")
         return self
@@ -67,8 +67,26 @@ class Product(Document):
         try:
             declare(self.statistic, self.parameters, MOST_HOURS)
             labels_of(self.statistic, self.parameters, MOST_HOURS)
+            silent_level_of(self.statistic, self.parameters)
         except UsageProblem as error:
             raise ValueError(error.what) from error
+
+    def _require_levels(self) -> None:
+        names = [level.name for level in self.levels]
+        if is_national(self.statistic, self.parameters):
+            if names != [NATION]:
+                raise ValueError(
+                    f"{self.statistic} that is not by zone has the one level {NATION}, and no other"
+                )
+        elif ZONE not in names:
+            raise ValueError(f"the finest level, {ZONE}, is not among the levels that are measured")
+
+    def levels_of_zoning(self) -> set[str]:
+        """Return the levels that a zoning must have, so that the product can be measured over it."""
+        silent = silent_level_of(self.statistic, self.parameters)
+        national = is_national(self.statistic, self.parameters)
+        measured = set() if national else {level.name for level in self.levels}
+        return measured | ({silent} if silent else set())
 
 
 class PresenceRules(Document):
@@ -95,7 +113,7 @@ class Publication(Document):
     levels: tuple[Name, ...] = Field(min_length=1)
     min_operators: int = Field(strict=True, ge=1)
     collect_seconds: int = Field(strict=True, ge=1, le=10**7)
-    dominance_percent: int = Field(strict=True, ge=50, le=100)
+    dominance_percent: int = Field(strict=True, ge=51, le=99)
 
 
 class Calibration(Document):
@@ -139,7 +157,7 @@ class Calibration(Document):
 
 
 class Keys(Document):
-    """What the parties sign their statements with: Ed25519 public keys, 64 hexadecimal digits each.
+    """The parties' public keys: Ed25519 to sign statements, X25519 to seal secrets to; 64 hexadecimal digits each.
 
     Attributes
     ----------
@@ -148,10 +166,13 @@ class Keys(Document):
     operators
         Sign what they state: heads of their ledgers, receipts, refusals. Nobody else can, the hub's certificate
         authority included.
+    exchange
+        What only one operator may read is sealed to these, so that the hub relays it and cannot read it.
     """
 
     hub: PublicKey
     operators: dict[Name, PublicKey]
+    exchange: dict[Name, PublicKey]
 
 
 class Charter(Document):
@@ -178,15 +199,26 @@ class Charter(Document):
             raise ValueError(f"time_zone {self.time_zone} is not in the time-zone database")
         if len(set(self.operators)) != len(self.operators):
             raise ValueError("an operator is named twice")
-        if set(self.keys.operators) != set(self.operators):
-            raise ValueError("keys.operators does not have exactly one key for each operator")
-        if len({self.keys.hub, *self.keys.operators.values()}) != len(self.operators) + 1:
-            raise ValueError("two parties have the same key")
+        self._require_keys()
         if len({product.product_id for product in self.products}) != len(self.products):
             raise ValueError("a product is named twice")
         if self.publication.min_operators > len(self.operators):
             raise ValueError("min_operators is more than there are operators")
         return self
+
+    def _require_keys(self) -> None:
+        keys, count = self.keys, len(self.operators)
+        for name, found in (("operators", keys.operators), ("exchange", keys.exchange)):
+            if set(found) != set(self.operators):
+                raise ValueError(f"keys.{name} does not have exactly one key for each operator")
+        if (
+            len({keys.hub, *keys.operators.values()}) != count + 1
+            or len(set(keys.exchange.values())) != count
+        ):
+            raise ValueError("two parties have the same key")
+        for operator, public in keys.exchange.items():
+            if not can_seal(public):
+                raise ValueError(f"nothing can be sealed to keys.exchange.{operator}")
 
     def product(self, product_id: str) -> Product:
         """Return a product (UsageProblem if the charter has none of that name)."""
@@ -200,7 +232,7 @@ class Charter(Document):
 
     def require_levels(self, zoning: Zoning) -> None:
         """Refuse a zoning that lacks a level at which something is measured or published (UsageProblem)."""
-        measured = {level.name for product in self.products for level in product.levels}
+        measured = {name for product in self.products for name in product.levels_of_zoning()}
         missing = sorted((measured | set(self.publication.levels)) - set(zoning.levels))
         if missing:
             raise UsageProblem(

@@ -1,11 +1,14 @@
-"""The columns of a release's cells: hours of a day, public bins, countries, areas, or a single one."""
+"""The columns of a release's cells: hours of a day, public bins, countries, areas, bins of a sketch, or a single one.
+
+And its special rows: where a statistic counts who has no zone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -21,13 +24,19 @@ from privacy.statistics import (
     RESIDENTS,
     STAY_DURATIONS,
     TRAVELLED_DISTANCES,
+    UNION_SKETCH,
     VISITORS,
     WEIGHTED_PRESENCE,
 )
+from privacy.terms import Name
 from quorate.contract.canonical import first_problem
+from quorate.contract.zoning import Zoning
 
-#: What the columns of a level are. `area` is the areas of the same level once more, the special one among them.
-By = Literal["total", "hour", "bin", "country", "area"]
+#: What the columns of a level are. `area` is the areas of the same level once more, the special ones among them;
+#: those of a `sketch` are so many that only their number is said.
+By = Literal["total", "hour", "bin", "country", "area", "sketch"]
+#: Most cells of a release: a vector of them is 512 MiB.
+MOST_CELLS = 2**26
 #: The column of a statistic that has no others, and that of all countries that are not named.
 TOTAL, OTHER = "total", "other"
 
@@ -39,7 +48,7 @@ class Layout:
     Attributes
     ----------
     special
-        Name of the area after the last one of each level.
+        Name of the row after the last area of each level; empty if there is none.
     by
         What its columns are.
     additive
@@ -68,6 +77,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         TRAVELLED_DISTANCES: _UNANCHORED_BIN,
         GYRATION: _UNANCHORED_BIN,
         ACTIVITY: _UNANCHORED_BIN,
+        UNION_SKETCH: Layout("", "sketch", additive=False),
     }
 )
 
@@ -123,8 +133,21 @@ class _Origins(_Lenient):
         return (*self.countries, OTHER)
 
 
+class _Sketch(_Lenient):
+    """Bins of a sketch; `by_zone` and `limit` together are looked at where they bound it (`privacy.sensitivity`)."""
+
+    bins: Annotated[int, Field(strict=True, ge=2, le=MOST_CELLS)]
+    by_zone: Annotated[bool, Field(strict=True)]
+
+
+class _Silent(_Lenient):
+    """The level by whose areas those without a zone are told apart; None if they are not."""
+
+    silent_level: Name | None = None
+
+
 def labels_of(statistic: str, parameters: Mapping[str, JsonValue], hours: int) -> tuple[str, ...]:
-    """Return the names of a statistic's columns in their order; none where the columns are areas.
+    """Return the names of a statistic's columns in their order; none where they are areas, or bins of a sketch.
 
     Parameters
     ----------
@@ -141,17 +164,72 @@ def labels_of(statistic: str, parameters: Mapping[str, JsonValue], hours: int) -
         If a parameter that decides the columns is missing or malformed.
     """
     by = LAYOUTS[statistic].by
-    if by == "area":
+    if by == "area" or sketch_bins(statistic, parameters):
         return ()
     if by == "total":
         return (TOTAL,)
     if by == "hour":
         return tuple(str(hour) for hour in range(hours))
-    asked = _Bins if by == "bin" else _Origins
+    if by == "bin":
+        return _asked(statistic, parameters, _Bins).labels()
+    return _asked(statistic, parameters, _Origins).labels()
+
+
+def sketch_bins(statistic: str, parameters: Mapping[str, JsonValue]) -> int:
+    """Return the number of bins of a sketch, which are columns without names; 0 of other statistics.
+
+    Raises
+    ------
+    UsageProblem
+        If a parameter that decides them is missing or malformed.
+    """
+    return _asked(statistic, parameters, _Sketch).bins if LAYOUTS[statistic].by == "sketch" else 0
+
+
+def is_national(statistic: str, parameters: Mapping[str, JsonValue]) -> bool:
+    """Whether a statistic has one row for the whole country, whatever the zoning; raises as `sketch_bins`."""
+    return LAYOUTS[statistic].by == "sketch" and not _asked(statistic, parameters, _Sketch).by_zone
+
+
+def silent_level_of(statistic: str, parameters: Mapping[str, JsonValue]) -> str | None:
+    """Return the level by whose areas a statistic tells those without a zone apart, None if it does not.
+
+    Raises
+    ------
+    UsageProblem
+        If it is malformed.
+    """
+    if statistic != WEIGHTED_PRESENCE:
+        return None
+    return _asked(statistic, parameters, _Silent).silent_level
+
+
+def specials_of(statistic: str, parameters: Mapping[str, JsonValue], zoning: Zoning) -> tuple[str, ...]:
+    """Return the names of the special rows, which follow the areas of each level.
+
+    Most statistics have one. Where those without a zone are told apart by anchor area, each area of that level has
+    one, by code ascending, and the last is for all others. A sketch has none.
+
+    Raises
+    ------
+    UsageProblem
+        If a parameter is malformed.
+    """
+    special, level = LAYOUTS[statistic].special, silent_level_of(statistic, parameters)
+    if not special:
+        return ()
+    apart = zoning.members(level) if level else ()
+    return (*(f"{special}:{code}" for code in apart), special)
+
+
+_Asked = TypeVar("_Asked", bound=_Lenient)
+
+
+def _asked(statistic: str, parameters: Mapping[str, JsonValue], model: type[_Asked]) -> _Asked:
     try:
-        return asked.model_validate(dict(parameters)).labels()
+        return model.model_validate(dict(parameters))
     except ValidationError as error:
         raise UsageProblem(
-            f"the columns of {statistic} are not known: {first_problem(error)}",
-            todo=f"give the product the parameter {next(iter(asked.model_fields))}; see docs/statistics.md",
+            f"the cells of {statistic} are not known: {first_problem(error)}",
+            todo=f"give the product the parameter {next(iter(model.model_fields))}; see docs/statistics.md",
         ) from error

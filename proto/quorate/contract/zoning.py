@@ -14,6 +14,8 @@ from quorate.contract.canonical import Document
 
 #: Name of the finest level; parents are called as the zoning calls them.
 ZONE = "zone"
+#: Name of the one level of what has a single row for the whole country; a zoning need not have it.
+NATION = "nation"
 _E6 = 1_000_000
 
 

@@ -60,7 +60,7 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     REFUSAL_REASON_DATA_QUALITY: _RefusalReason.ValueType  # 6
     REFUSAL_REASON_DECLINED: _RefusalReason.ValueType  # 7
     REFUSAL_REASON_CONFLICT: _RefusalReason.ValueType  # 8
-    """The nonce was used with other terms before."""
+    """The nonce was used with other terms before, or the period key is not the one that the node holds, or is none."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper): ...
 
@@ -73,7 +73,7 @@ REFUSAL_REASON_DATA_UNAVAILABLE: RefusalReason.ValueType  # 5
 REFUSAL_REASON_DATA_QUALITY: RefusalReason.ValueType  # 6
 REFUSAL_REASON_DECLINED: RefusalReason.ValueType  # 7
 REFUSAL_REASON_CONFLICT: RefusalReason.ValueType  # 8
-"""The nonce was used with other terms before."""
+"""The nonce was used with other terms before, or the period key is not the one that the node holds, or is none."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final
@@ -544,6 +544,98 @@ class FetchLedgerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FetchLedgerResponse: _TypeAlias = FetchLedgerResponse  # noqa: Y015
+
+@_typing.final
+class PutPeriodKeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACKAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def package(self) -> Global___Envelope:
+        """The package as its maker signed it (application/vnd.quorate.period-key+json), without other signatures."""
+
+    def __init__(
+        self,
+        *,
+        package: Global___Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPeriodKeyRequest: _TypeAlias = PutPeriodKeyRequest  # noqa: Y015
+
+@_typing.final
+class PutPeriodKeyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACKAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def package(self) -> Global___Envelope:
+        """The package that counts: this one, or one that came before it."""
+
+    def __init__(
+        self,
+        *,
+        package: Global___Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPeriodKeyResponse: _TypeAlias = PutPeriodKeyResponse  # noqa: Y015
+
+@_typing.final
+class GetPeriodKeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    FIRST_DAY_FIELD_NUMBER: _builtins.int
+    LAST_DAY_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    first_day: _builtins.str
+    """Local days, ISO 8601, both included."""
+    last_day: _builtins.str
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        first_day: _builtins.str = ...,
+        last_day: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_day", b"first_day", "last_day", b"last_day", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPeriodKeyRequest: _TypeAlias = GetPeriodKeyRequest  # noqa: Y015
+
+@_typing.final
+class GetPeriodKeyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACKAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def package(self) -> Global___Envelope:
+        """Absent when nobody has made a key yet."""
+
+    def __init__(
+        self,
+        *,
+        package: Global___Envelope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPeriodKeyResponse: _TypeAlias = GetPeriodKeyResponse  # noqa: Y015
 
 @_typing.final
 class PutChunkRequest(_message.Message):

@@ -74,6 +74,16 @@ class FederationServiceStub:
                 request_serializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerRequest.SerializeToString,
                 response_deserializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerResponse.FromString,
                 _registered_method=True)
+        self.PutPeriodKey = channel.unary_unary(
+                '/quorate.v1.FederationService/PutPeriodKey',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.PutPeriodKeyRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.PutPeriodKeyResponse.FromString,
+                _registered_method=True)
+        self.GetPeriodKey = channel.unary_unary(
+                '/quorate.v1.FederationService/GetPeriodKey',
+                request_serializer=quorate_dot_v1_dot_federation__pb2.GetPeriodKeyRequest.SerializeToString,
+                response_deserializer=quorate_dot_v1_dot_federation__pb2.GetPeriodKeyResponse.FromString,
+                _registered_method=True)
         self.PutChunk = channel.stream_unary(
                 '/quorate.v1.FederationService/PutChunk',
                 request_serializer=quorate_dot_v1_dot_federation__pb2.PutChunkRequest.SerializeToString,
@@ -154,6 +164,22 @@ class FederationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutPeriodKey(self, request, context):
+        """Gives the hub a period key that the caller made and sealed to every operator of the charter; the hub cannot read
+        it. Returns the package that counts for its product and period: the first one that came. Only for a union sketch
+        of which there is a release.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPeriodKey(self, request, context):
+        """Returns the package that counts for a product and period, if there is one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutChunk(self, request_iterator, context):
         """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
         changes nothing. What came before a call broke off is kept.
@@ -219,6 +245,16 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.FetchLedger,
                     request_deserializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerRequest.FromString,
                     response_serializer=quorate_dot_v1_dot_federation__pb2.FetchLedgerResponse.SerializeToString,
+            ),
+            'PutPeriodKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPeriodKey,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.PutPeriodKeyRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.PutPeriodKeyResponse.SerializeToString,
+            ),
+            'GetPeriodKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPeriodKey,
+                    request_deserializer=quorate_dot_v1_dot_federation__pb2.GetPeriodKeyRequest.FromString,
+                    response_serializer=quorate_dot_v1_dot_federation__pb2.GetPeriodKeyResponse.SerializeToString,
             ),
             'PutChunk': grpc.stream_unary_rpc_method_handler(
                     servicer.PutChunk,
@@ -452,6 +488,60 @@ class FederationService:
             '/quorate.v1.FederationService/FetchLedger',
             quorate_dot_v1_dot_federation__pb2.FetchLedgerRequest.SerializeToString,
             quorate_dot_v1_dot_federation__pb2.FetchLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPeriodKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/PutPeriodKey',
+            quorate_dot_v1_dot_federation__pb2.PutPeriodKeyRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.PutPeriodKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPeriodKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quorate.v1.FederationService/GetPeriodKey',
+            quorate_dot_v1_dot_federation__pb2.GetPeriodKeyRequest.SerializeToString,
+            quorate_dot_v1_dot_federation__pb2.GetPeriodKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

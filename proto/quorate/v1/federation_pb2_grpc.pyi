@@ -60,6 +60,13 @@ class FederationServiceStub:
     """Returns what the hub holds of the caller's own ledger after an entry, a page at a time: a node that was restored
     from a backup raises its charges from it.
     """
+    PutPeriodKey: _grpc.UnaryUnaryMultiCallable[_federation_pb2.PutPeriodKeyRequest, _federation_pb2.PutPeriodKeyResponse]
+    """Gives the hub a period key that the caller made and sealed to every operator of the charter; the hub cannot read
+    it. Returns the package that counts for its product and period: the first one that came. Only for a union sketch
+    of which there is a release.
+    """
+    GetPeriodKey: _grpc.UnaryUnaryMultiCallable[_federation_pb2.GetPeriodKeyRequest, _federation_pb2.GetPeriodKeyResponse]
+    """Returns the package that counts for a product and period, if there is one."""
     PutChunk: _grpc.StreamUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]
     """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
     changes nothing. What came before a call broke off is kept.
@@ -97,6 +104,13 @@ class FederationServiceAsyncStub(FederationServiceStub):
     """Returns what the hub holds of the caller's own ledger after an entry, a page at a time: a node that was restored
     from a backup raises its charges from it.
     """
+    PutPeriodKey: _aio.UnaryUnaryMultiCallable[_federation_pb2.PutPeriodKeyRequest, _federation_pb2.PutPeriodKeyResponse]  # type: ignore[assignment]
+    """Gives the hub a period key that the caller made and sealed to every operator of the charter; the hub cannot read
+    it. Returns the package that counts for its product and period: the first one that came. Only for a union sketch
+    of which there is a release.
+    """
+    GetPeriodKey: _aio.UnaryUnaryMultiCallable[_federation_pb2.GetPeriodKeyRequest, _federation_pb2.GetPeriodKeyResponse]  # type: ignore[assignment]
+    """Returns the package that counts for a product and period, if there is one."""
     PutChunk: _aio.StreamUnaryMultiCallable[_federation_pb2.PutChunkRequest, _federation_pb2.PutChunkResponse]  # type: ignore[assignment]
     """Stores pieces of a contribution, of one order and in order, each as it comes. Idempotent: the same piece again
     changes nothing. What came before a call broke off is kept.
@@ -179,6 +193,25 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns what the hub holds of the caller's own ledger after an entry, a page at a time: a node that was restored
         from a backup raises its charges from it.
         """
+
+    @_abc_1.abstractmethod
+    def PutPeriodKey(
+        self,
+        request: _federation_pb2.PutPeriodKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.PutPeriodKeyResponse, _abc.Awaitable[_federation_pb2.PutPeriodKeyResponse]]:
+        """Gives the hub a period key that the caller made and sealed to every operator of the charter; the hub cannot read
+        it. Returns the package that counts for its product and period: the first one that came. Only for a union sketch
+        of which there is a release.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPeriodKey(
+        self,
+        request: _federation_pb2.GetPeriodKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_pb2.GetPeriodKeyResponse, _abc.Awaitable[_federation_pb2.GetPeriodKeyResponse]]:
+        """Returns the package that counts for a product and period, if there is one."""
 
     @_abc_1.abstractmethod
     def PutChunk(

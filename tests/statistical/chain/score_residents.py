@@ -130,6 +130,7 @@ def _noisy(counts: Values, sigma: float, chance: np.random.Generator) -> Counts:
 
 
 def _once(scenario: Scenario, country: Country, counts: Counts) -> Residents:
+    assert scenario.present is not None
     return residents(
         country.then,
         *counts.periods(scenario.present),

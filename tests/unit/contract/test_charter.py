@@ -33,6 +33,16 @@ def two_levels(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "share_permille": 500} for name in names]
 
 
+def sketch(*levels: str, **parameters: object) -> dict[str, Any]:
+    """Return what makes a product a sketch, a national one unless something else is said."""
+    names = levels or ("nation",)
+    return {
+        "statistic": "union-sketch",
+        "levels": [{"name": name, "share_permille": 1000 // len(names)} for name in names],
+        "parameters": {"bins": 1009, "by_zone": False} | parameters,
+    }
+
+
 def read(document: object) -> Charter:
     return Charter.from_bytes(json.dumps(document).encode(), "charter.json")
 
@@ -62,6 +72,21 @@ def test_a_charter_survives_its_own_bytes() -> None:
         (lambda c: c["publication"].update(min_operators=0), "publication.min_operators"),
         (lambda c: c["publication"].update(collect_seconds=0), "publication.collect_seconds"),
         (lambda c: c["publication"].update(levels=[]), "publication.levels"),
+        (lambda c: c["keys"]["operators"].pop("beta"), "keys.operators does not have exactly one key"),
+        (lambda c: c["keys"]["exchange"].pop("beta"), "keys.exchange does not have exactly one key"),
+        (
+            lambda c: c["keys"]["exchange"].update(gamma="5" * 64),
+            "keys.exchange does not have exactly one key",
+        ),
+        (lambda c: c["keys"].pop("exchange"), "keys.exchange"),
+        (lambda c: c["keys"]["exchange"].update(beta=c["keys"]["exchange"]["alpha"]), "have the same key"),
+        (lambda c: c["keys"]["operators"].update(beta=c["keys"]["hub"]), "have the same key"),
+        (lambda c: c["keys"]["exchange"].update(beta="5" * 63), "keys.exchange.beta"),
+        (lambda c: c["keys"]["exchange"].update(beta="E" * 64), "keys.exchange.beta"),
+        (
+            lambda c: c["keys"]["exchange"].update(beta="0" * 64),
+            "nothing can be sealed to keys.exchange.beta",
+        ),
         (lambda c: c.update(version=0), "version"),
         (lambda c: c.update(version="1"), "version"),
         (lambda c: c.update(version=True), "version"),
@@ -101,9 +126,34 @@ def test_a_charter_survives_its_own_bytes() -> None:
         (lambda c: c["products"][0].update(mechanism="gaussian"), "products.0.mechanism"),
         (lambda c: c["products"][0].update(mechanism=None), "products.0.mechanism"),
         (lambda c: c["products"][0].update(statistic="tides"), "there is no statistic called tides"),
+        (lambda c: c["products"][0].update(sketch(bins=1)), "'bins'"),
+        (lambda c: c["products"][0].update(sketch(bins=2**26 + 1)), "'bins'"),
+        (lambda c: c["products"][0].update(sketch(bins="9")), "'bins'"),
+        (lambda c: c["products"][0].update(sketch(bins=None)), "'bins'"),
+        (lambda c: c["products"][0].update(sketch(by_zone=1)), "by_zone: Input should be a valid boolean"),
+        (lambda c: c["products"][0].update(sketch(limit=3)), "a sketch that is not by zone has no limit"),
         (
-            lambda c: c["products"][0].update(statistic="union-sketch"),
-            "union-sketch has bounds but no list of cells, so no node can run it yet",
+            lambda c: c["products"][0].update(sketch("zone", by_zone=True)),
+            "a sketch by zone needs the bound limit",
+        ),
+        (
+            lambda c: c["products"][0].update(sketch("zone", by_zone=True, limit=0)),
+            "limit: Input should be greater",
+        ),
+        (
+            lambda c: c["products"][0].update(sketch("nation", "zone")),
+            "union-sketch that is not by zone has the one level nation, and no other",
+        ),
+        (lambda c: c["products"][0].update(sketch("zone")), "has the one level nation, and no other"),
+        (
+            lambda c: c["products"][0].update(sketch("nation", by_zone=True, limit=3)),
+            "the finest level, zone, is not among the levels that are measured",
+        ),
+        (
+            lambda c: c["products"][1].update(
+                statistic="weighted-presence", parameters={"weight_maximum": 9, "silent_level": 7}
+            ),
+            "'silent_level'",
         ),
         (lambda c: c["products"][0].update(statistic="contribution-bound"), "no node can run it yet"),
         (
@@ -158,6 +208,37 @@ def test_a_zoning_without_a_level_that_is_measured_or_published_is_refused_by_it
     document = json.loads(CHARTER.to_bytes())
     document["publication"].update(levels=["zone", "province"])
     with pytest.raises(UsageProblem, match="names the level province, which the zoning does not have"):
+        read(document).require_levels(ZONING)
+
+
+@pytest.mark.parametrize(
+    ("product", "cells_", "squared"),
+    [
+        (sketch(), 1009, (1, 1)),
+        (sketch("zone", by_zone=True, limit=3), 3 * 1009, (3, 6)),
+        (sketch("zone", "district", by_zone=True, limit=3), 5 * 1009, (3, 6)),
+    ],
+)
+def test_a_sketch_is_a_product_with_cells_and_bounds(
+    product: dict[str, Any], cells_: int, squared: tuple[int, int]
+) -> None:
+    document = json.loads(CHARTER.to_bytes())
+    document["products"][0].update(product)
+    charter = read(document)
+    charter.require_levels(ZONING)
+    terms = terms_of(charter, ZONING, "residents", (LONG - timedelta(days=6), LONG), 0)
+    keyset = keyset_for(charter, ZONING, terms)
+    assert (keyset.size, keyset.digest()) == (cells_, terms.keyset)
+    assert (terms.bounds.period_squared, terms.bounds.day_squared) == squared
+
+
+def test_a_silent_level_must_be_one_of_the_zoning() -> None:
+    document = json.loads(CHARTER.to_bytes())
+    silent = {"weight_maximum": 9, "silent_level": "district"}
+    document["products"][1].update(statistic="weighted-presence", parameters=silent)
+    read(document).require_levels(ZONING)
+    silent["silent_level"] = "region"
+    with pytest.raises(UsageProblem, match="names the level region, which the zoning does not have"):
         read(document).require_levels(ZONING)
 
 

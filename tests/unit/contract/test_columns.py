@@ -11,10 +11,10 @@ import pytest
 from privacy.errors import UsageProblem
 from privacy.statistics import COMMUTING, FLOWS, STATISTICS, VISITORS
 from quorate.contract.charter import Charter
-from quorate.contract.columns import LAYOUTS
+from quorate.contract.columns import LAYOUTS, MOST_CELLS
 from quorate.contract.keyset import Keyset, keyset_of
 from quorate.contract.order import keyset_for, terms_of
-from quorate.contract.zoning import Zone, Zoning
+from quorate.contract.zoning import NATION, Zone, Zoning
 from tests.support_node import BRUSSELS, charter_of, zoning_of
 
 PLAIN, LONG = date(2026, 10, 20), date(2026, 10, 25)
@@ -40,6 +40,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "travelled-distances": EDGES,
     "gyration": EDGES,
     "activity": EDGES,
+    "union-sketch": {"bins": 9, "by_zone": True, "limit": 3},
 }
 HOURS = tuple(str(hour) for hour in range(25))
 BINS = ("0-14", "15-59", "60+")
@@ -56,6 +57,7 @@ EXPECTED = {
     "travelled-distances": ("unanchored", "bin", BINS),
     "gyration": ("unanchored", "bin", BINS),
     "activity": ("unanchored", "bin", BINS),
+    "union-sketch": ("", "sketch", ()),
 }
 
 
@@ -68,22 +70,70 @@ def cells(statistic: str, parameters: dict[str, Any] | None = None, zoning: Zoni
 def test_the_cells_of_a_statistic_are_rows_by_columns_at_every_level(statistic: str) -> None:
     special, by, labels = EXPECTED[statistic]
     found = cells(statistic)
-    assert (found.special, found.by, found.labels) == (special, by, labels)
-    columns = (len(labels), len(labels)) if labels else (3, 4)
-    assert found.shapes == ((3, columns[0]), (4, columns[1]))
-    assert found.size == 3 * columns[0] + 4 * columns[1]
+    assert (found.specials, found.by, found.labels) == ((special,) if special else (), by, labels)
+    # Two districts and three zones, and a special row unless it is a sketch.
+    rows = (3, 4) if special else (2, 3)
+    columns = {"area": rows, "sketch": (9, 9)}.get(by, (len(labels), len(labels)))
+    assert found.shapes == ((rows[0], columns[0]), (rows[1], columns[1]))
+    assert found.size == rows[0] * columns[0] + rows[1] * columns[1]
     assert [place for _name, place, _shape in found.parts()] == [
-        slice(0, 3 * columns[0]),
-        slice(3 * columns[0], found.size),
+        slice(0, rows[0] * columns[0]),
+        slice(rows[0] * columns[0], found.size),
     ]
     assert found.hours == (25 if by == "hour" else 1)
     assert Keyset.from_bytes(found.to_bytes(), "keyset") == found
 
 
-def test_every_statistic_of_counts_but_the_sketch_has_cells() -> None:
+def test_every_statistic_of_counts_has_cells() -> None:
     assert set(EXPECTED) == set(LAYOUTS)
-    counted = {name for name, found in STATISTICS.items() if found.bounds is not None}
-    assert counted - set(LAYOUTS) == {"union-sketch"}
+    assert set(LAYOUTS) == {name for name, found in STATISTICS.items() if found.bounds is not None}
+
+
+@pytest.mark.parametrize(
+    ("level", "specials"),
+    [
+        (None, ("unobserved",)),
+        ("district", ("unobserved:D1", "unobserved:D2", "unobserved")),
+        ("zone", ("unobserved:A", "unobserved:B", "unobserved:C", "unobserved")),
+    ],
+)
+def test_the_silent_have_a_row_for_each_area_of_their_level_at_every_level(
+    level: str | None, specials: tuple[str, ...]
+) -> None:
+    found = cells("weighted-presence", {"weight_maximum": 9, "silent_level": level})
+    assert found.specials == specials
+    assert found.shapes == ((2 + len(specials), 25), (3 + len(specials), 25))
+    assert Keyset.from_bytes(found.to_bytes(), "keyset") == found
+
+
+def test_a_silent_level_that_the_zoning_lacks_is_named() -> None:
+    with pytest.raises(UsageProblem, match="the zoning has no areas of the level region"):
+        cells("weighted-presence", {"weight_maximum": 9, "silent_level": "region"})
+
+
+def test_only_weighted_presence_tells_the_silent_apart() -> None:
+    assert cells("presence-by-hour", {"silent_level": "district"}).specials == ("unobserved",)
+
+
+def test_a_national_sketch_is_one_row_of_bins_whatever_the_zoning() -> None:
+    asked = {"bins": 10_000_000, "by_zone": False}
+    found = keyset_of("union-sketch", asked, ZONING, [NATION], first_day=LONG, time_zone=BRUSSELS)
+    assert (found.specials, found.labels, found.columns) == ((), (), 10_000_000)
+    assert (found.shapes, found.size, found.hours) == (((1, 10_000_000),), 10_000_000, 1)
+    assert len(found.to_bytes()) < 300
+    other = keyset_of(
+        "union-sketch", asked | {"bins": 9}, ZONING, [NATION], first_day=LONG, time_zone=BRUSSELS
+    )
+    assert other.digest() != found.digest()
+
+
+def test_sketches_of_more_cells_than_a_release_has_are_refused() -> None:
+    most = {"bins": MOST_CELLS // 3, "by_zone": True, "limit": 1}
+    one = keyset_of("union-sketch", most, ZONING, ["zone"], first_day=LONG, time_zone=BRUSSELS)
+    assert one.size <= MOST_CELLS
+    with pytest.raises(UsageProblem, match="more than 67108864") as caught:
+        cells("union-sketch", most)
+    assert caught.value.todo == "agree on fewer bins"
 
 
 def test_other_bins_and_other_countries_are_other_cells_and_their_order_in_the_charter_is_not() -> None:
@@ -117,6 +167,11 @@ def test_a_single_bin_holds_everything() -> None:
         ("visitors", {"countries": {"de": [262]}}, "'countries.de"),
         ("visitors", {"countries": {"DE": [26]}}, "'countries.DE.0'"),
         ("visitors", {"countries": {"DE": ["262"]}}, "'countries.DE.0'"),
+        ("union-sketch", {"by_zone": False}, "'bins': Field required"),
+        ("union-sketch", {"bins": 1, "by_zone": False}, "'bins'"),
+        ("union-sketch", {"bins": 2**26 + 1, "by_zone": False}, "'bins'"),
+        ("union-sketch", {"bins": 3.0, "by_zone": False}, "'bins'"),
+        ("weighted-presence", {"weight_maximum": 9, "silent_level": "No Level"}, "'silent_level'"),
     ],
 )
 def test_parameters_without_which_no_cells_are_known_are_refused_by_keyset_and_charter(
@@ -165,6 +220,12 @@ def test_a_charter_gives_terms_with_the_cells_of_its_product_at_several_levels(s
         {"by": "hour"},
         {"labels": [""]},
         {"by": "minute"},
+        {"by": "sketch"},
+        {"by": "sketch", "labels": []},
+        {"by": "sketch", "columns": 3},
+        {"columns": 1},
+        {"specials": ["unanchored", "unanchored"]},
+        {"specials": None},
         {"levels": []},
     ],
 )

@@ -28,6 +28,7 @@ CODES = {
     "PeerProblem": 7,
     "Refused": 7,
     "SignatureProblem": 7,
+    "PeriodKeyProblem": 7,
     "ResourceProblem": 8,
     "LedgerProblem": 9,
     "BytesLost": 9,

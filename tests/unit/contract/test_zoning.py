@@ -129,13 +129,13 @@ def test_presence_has_a_cell_for_every_hour_of_the_day_in_every_zone_and_nowhere
     day: date, hours: int
 ) -> None:
     found = cells(day=day)
-    assert (found.shapes, found.size, found.special) == (((5, hours),), 5 * hours, "unobserved")
+    assert (found.shapes, found.size, found.specials) == (((5, hours),), 5 * hours, ("unobserved",))
 
 
 @pytest.mark.parametrize("day", [PLAIN, SHORT, LONG])
 def test_residents_have_a_cell_for_every_zone_and_one_for_the_unanchored(day: date) -> None:
     found = cells(RESIDENTS, day=day)
-    assert (found.shapes, found.size, found.special) == (((5, 1),), 5, "unanchored")
+    assert (found.shapes, found.size, found.specials) == (((5, 1),), 5, ("unanchored",))
 
 
 @pytest.mark.parametrize(("day", "hours"), [(PLAIN, 24), (SHORT, 23), (LONG, 25)])
@@ -193,8 +193,8 @@ def test_a_day_that_the_calendar_of_a_country_left_out_has_no_cells() -> None:
 
 
 def test_a_statistic_without_cells_is_refused() -> None:
-    with pytest.raises(UsageProblem, match="no statistic called union-sketch"):
-        cells("union-sketch")
+    with pytest.raises(UsageProblem, match="no statistic called contribution-bound"):
+        cells("contribution-bound")
 
 
 def test_positions_are_metres_on_a_plane_in_the_middle_of_the_centres() -> None:

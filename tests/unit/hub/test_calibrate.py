@@ -47,6 +47,16 @@ def test_operators_are_added_up_and_so_are_the_variances_of_their_noise() -> Non
     assert (every.covariance, every.operators) == (3 * 2.25, 3)
 
 
+def test_special_rows_are_kept_apart_and_together_make_what_has_no_zone() -> None:
+    keyset, zoning, terms = at_zones(2, 2, sigma=1.5)
+    apart = keyset.model_copy(update={"specials": ("unobserved:D", "unobserved")})
+    one = np.array([1, 2, 3, 4, 5, 6, 7, 8], np.int64)
+    found = combine([one, 10 * one], apart, zoning, terms)
+    assert found.zones.tolist() == [[11, 22], [33, 44]]
+    assert found.specials.tolist() == [[55, 66], [77, 88]]
+    assert found.special.tolist() == [132, 154]
+
+
 def test_one_operator_is_what_it_said() -> None:
     one = combine([np.array([7, -8], np.int64)], *at_zones(1, 1, sigma=2.0))
     assert (one.zones.tolist(), one.special.tolist(), one.covariance) == ([[7]], [-8], 4.0)
@@ -77,7 +87,7 @@ VARIANCE, ZONES, RATIO, TOTAL = Fraction(50), 3, Fraction(3), 800
 
 
 def small(operators: int = 3) -> Combined:
-    return Combined(COUNTS, np.zeros(1), float(VARIANCE), operators)
+    return Combined(COUNTS, np.zeros((1, 1)), float(VARIANCE), operators)
 
 
 def test_estimates_are_counts_scaled_to_owners_plus_persons_without_a_phone() -> None:
@@ -147,7 +157,7 @@ def test_the_interval_is_the_normal_one_and_not_below_zero() -> None:
 
 
 def test_a_count_below_zero_is_scaled_and_not_clipped() -> None:
-    counts = Combined(np.array([[-10.0], [410.0], [400.0]]), np.zeros(1), 50.0, 3)
+    counts = Combined(np.array([[-10.0], [410.0], [400.0]]), np.zeros((1, 1)), 50.0, 3)
     found = calibrate(counts, REGISTER, [A], calibration(250, 0, 0), 3)
     assert found.estimate[0, 0] == 3 * -10 + 200
     p = Fraction(-10, 800)
@@ -160,7 +170,7 @@ def test_a_count_below_zero_is_scaled_and_not_clipped() -> None:
 def test_an_hour_whose_total_is_lost_in_its_noise_says_nothing() -> None:
     # Three cells of σ² = 12: five standard deviations of the total are 5·√36 = 30.
     hours = np.array([[10.0, 10.0, 0.0, -50.0], [10.0, 10.0, 0.0, 10.0], [10.0, 10.5, 0.0, 10.0]])
-    found = calibrate(Combined(hours, np.zeros(4), 12.0, 3), REGISTER, [A, ALL], calibration(), 3)
+    found = calibrate(Combined(hours, np.zeros((1, 4)), 12.0, 3), REGISTER, [A, ALL], calibration(), 3)
     usable = np.isfinite(found.std_error)
     assert usable.tolist() == [[False, True, False, False]] * 2, "exactly at the bound is not above it"
     assert found.std_error[:, [0, 2, 3]].tolist() == [[math.inf] * 3] * 2
@@ -171,7 +181,7 @@ def test_an_hour_whose_total_is_lost_in_its_noise_says_nothing() -> None:
 
 def test_a_lost_hour_does_not_touch_the_others() -> None:
     alone = calibrate(small(), REGISTER, [A, AB], calibration(), 3)
-    beside = Combined(np.hstack([COUNTS, np.zeros((3, 1))]), np.zeros(2), 50.0, 3)
+    beside = Combined(np.hstack([COUNTS, np.zeros((3, 1))]), np.zeros((1, 2)), 50.0, 3)
     found = calibrate(beside, REGISTER, [A, AB], calibration(), 3)
     assert found.estimate[:, 0].tolist() == alone.estimate[:, 0].tolist()
     assert found.std_error[:, 0].tolist() == alone.std_error[:, 0].tolist()
@@ -185,7 +195,7 @@ def test_zones_add_up_to_districts_and_districts_to_the_register(seed: int, hour
     rng = np.random.default_rng(seed)
     population = rng.uniform(100, 10_000, 9)
     register = Register(population, population * rng.uniform(0.5, 1.0, 9))
-    counts = Combined(rng.uniform(-50, 5_000, (9, hours)).round(), np.zeros(hours), 1.0, 3)
+    counts = Combined(rng.uniform(-50, 5_000, (9, hours)).round(), np.zeros((1, hours)), 1.0, 3)
     zones = [[zone] for zone in range(9)]
     districts = [[0, 1, 2], [3, 4], [5, 6, 7, 8]]
     fine = calibrate(counts, register, zones, NOTHING, 3).estimate
@@ -259,7 +269,7 @@ def test_standard_errors_are_those_of_simulated_noise_and_intervals_cover() -> N
     register = Register(population, 0.8 * population)
     areas = [[0], [1], [4], [0, 1], [2, 3, 4]]
     found = calibrate(combined, register, areas, NOTHING, 2)
-    without = calibrate(Combined(exact[:, None], np.zeros(1), 1e-12, 2), register, areas, NOTHING, 2)
+    without = calibrate(Combined(exact[:, None], np.zeros((1, 1)), 1e-12, 2), register, areas, NOTHING, 2)
     spread = found.estimate.std(axis=1)
     assert found.std_error.mean(axis=1) == pytest.approx(spread, rel=0.05)
     assert found.estimate.mean(axis=1) == pytest.approx(

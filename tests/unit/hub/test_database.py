@@ -54,7 +54,7 @@ def test_the_migrations_make_the_tables_of_the_models(kept: Kept) -> None:
 def test_opening_again_changes_nothing(kept: Kept) -> None:
     for _ in range(2):
         Database(kept.database).close()
-    assert kept.execute("SELECT version_num FROM alembic_version") == [("0005",)]
+    assert kept.execute("SELECT version_num FROM alembic_version") == [("0006",)]
 
 
 def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(kept: Kept) -> None:
@@ -91,7 +91,7 @@ def test_hubs_that_start_at_once_make_the_tables_once(kept: Kept) -> None:
 
     with ThreadPoolExecutor(HUBS) as pool:
         list(pool.map(start, range(HUBS)))
-    assert kept.execute("SELECT version_num FROM alembic_version") == [("0005",)]
+    assert kept.execute("SELECT version_num FROM alembic_version") == [("0006",)]
 
 
 # --- addresses --------------------------------------------------------------------------------------------

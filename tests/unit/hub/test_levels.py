@@ -90,6 +90,7 @@ def test_a_district_of_two_zones_worked_out_by_hand() -> None:
     assert found.zones[:, 0] == pytest.approx([11, 21], rel=1e-12)
     assert covariance_of(found) == pytest.approx(np.array([[10, -2], [-2, 10]]) / 3, rel=1e-12)
     assert found.special == pytest.approx([(100 / 4 + 110 / 16) / (1 / 4 + 1 / 16)], rel=1e-12)
+    assert found.specials.shape == (1, 1)
     variances, with_all, of_all = found.noise_of(np.array([[1.0, 0.0], [1.0, 1.0]]))
     # The district: two measurements of it, 8 and 16, together 1/(1/8 + 1/16).
     assert variances == pytest.approx([10 / 3, 16 / 3], rel=1e-12)
@@ -223,7 +224,7 @@ def test_standard_errors_of_estimates_are_those_of_simulated_noise_and_intervals
     register = Register(population, 0.8 * population)
     combined = simulated(mechanism, SCALES)
     found = calibrate(combined, register, AREAS, NOTHING, 2)
-    plain = Combined((2 * EXACT[:, None]).astype(np.float64), np.zeros(1), 1e-12, 2)
+    plain = Combined((2 * EXACT[:, None]).astype(np.float64), np.zeros((1, 1)), 1e-12, 2)
     truth = calibrate(plain, register, AREAS, NOTHING, 2).estimate
     spread = found.estimate.std(axis=1)
     assert found.std_error[:-1].mean(axis=1) == pytest.approx(spread[:-1], rel=TOLERANCE[mechanism])
@@ -239,7 +240,7 @@ def test_the_variance_is_that_of_one_level_where_only_zones_are_measured() -> No
     one = simulated("discrete-gaussian", {ZONE: SCALES[ZONE]})
     assert one.covariance == 2 * 40.0**2
     membership = membership_of(AREAS, 5)
-    as_matrix = Combined(one.zones, one.special, np.full(5, 3200.0) * np.eye(5), one.operators)
+    as_matrix = Combined(one.zones, one.specials, np.full(5, 3200.0) * np.eye(5), one.operators)
     for scalar, matrix in zip(one.noise_of(membership), as_matrix.noise_of(membership), strict=True):
         assert scalar == pytest.approx(matrix, rel=1e-12)
 

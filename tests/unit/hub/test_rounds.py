@@ -20,7 +20,6 @@ from hub.releases import advance, go_on
 from hub.store import Store
 from privacy.errors import UsageProblem
 from privacy.levels import noised_levels
-from privacy.statistics import ANCHORS_BY_DAY, WEIGHTED_PRESENCE
 from quorate.contract.canonical import digest
 from quorate.contract.order import TaskOrder, keyset_for
 from quorate.contract.payload import encode
@@ -30,6 +29,7 @@ from tests.support_hub import (
     OPERATORS,
     PHONE_OWNERS,
     POPULATION,
+    PRODUCTS,
     Kept,
     accept,
     entry_for,
@@ -40,18 +40,9 @@ from tests.support_hub import (
     refuse,
     small_agreement,
     small_charter,
-    small_product,
 )
 
-NIGHT = [0, 1, 2, 3, 4, 5]
-ANCHORS = small_product("anchors", ANCHORS_BY_DAY, 5_000_000, 1, parameters={"night_hours": NIGHT})
-WEIGHTED = small_product(
-    "weighted",
-    WEIGHTED_PRESENCE,
-    10_000_000,
-    1,
-    parameters={"night_hours": NIGHT, "weight_maximum": 10_000},
-)
+ANCHORS, WEIGHTED = PRODUCTS[2:]
 FIRST, SECOND = "anchors-2026-05-04-2026-05-04-r0", "weighted-2026-05-04-2026-05-04-r0"
 #: A thousand times the small register.
 PERSONS, OWNERS = ([1000 * count for count in counts] for counts in (POPULATION, PHONE_OWNERS))

@@ -13,11 +13,13 @@ from node.cli import commands
 from node.config import Home
 from node.daemon import check, offered_days
 from node.enrolment import load
+from node.own_keys import exchange_key_of
 from node.statistics.registry import algorithms
 from privacy.errors import DataUnavailable
+from quorate.contract.exchange import exchange_public
 from quorate.contract.identity import load_signing_key
 from quorate.contract.signing import public_key
-from tests.keys import pem_for
+from tests.keys import exchange_pem_for, pem_for
 from tests.support_node import (
     FIRST_DAY,
     LAST_DAY,
@@ -49,7 +51,9 @@ def test_a_new_directory_becomes_a_node_that_is_ready(network: Network, tmp_path
     said = quorate_node(home.root, "init", "--network", NETWORK, "--operator", NAME).output
     assert f"quorate-hub sign --request {home.request}" in said
     assert f"keys.operators.{NAME} = {public_key(load_signing_key(home.operator_key.read_bytes()))}" in said
+    assert f"keys.exchange.{NAME} = {exchange_public(exchange_key_of(home))}" in said
     home.operator_key.write_bytes(pem_for(NAME))
+    home.exchange_key.write_bytes(exchange_pem_for(NAME))
     home.certificate.write_bytes(network.certificate(home))
     home.hub_root.write_bytes(network.hub.root_certificate.read_bytes())
     home.charter.write_bytes(network.charter.to_bytes())
@@ -61,7 +65,7 @@ def test_a_new_directory_becomes_a_node_that_is_ready(network: Network, tmp_path
     enrolment = ("--network", NETWORK, "--operator", NAME, "--fingerprint", network.fingerprint)
     assert network.charter.digest() in quorate_node(home.root, "enrol", *enrolment).output
     assert quorate_node(home.root, "check").output.startswith("ok: charter, zoning, policy and certificate")
-    assert len(json.loads(quorate_node(home.root, "check", "--json").output)["ready"]) == 4
+    assert len(json.loads(quorate_node(home.root, "check", "--json").output)["ready"]) == 5
     assert "presence of 1 day(s) is ready" in quorate_node(home.root, "ingest").output
     assert (home.presence / f"{DAY}.parquet").exists()
     shown = json.loads(quorate_node(home.root, "ledger", "show", "--json").output)

@@ -19,8 +19,9 @@ from node.enrolment import enrol, initialise, keeper_of, load, lower_budgets
 from privacy.calculus import Budgets
 from privacy.errors import UsageProblem
 from privacy.units import LARGEST
+from quorate.contract.exchange import exchange_public
 from quorate.contract.signing import public_key
-from tests.keys import key_for, keys_for, pem_for
+from tests.keys import exchange_for, exchange_pem_for, key_for, keys_for, pem_for
 from tests.support_node import (
     NAME,
     NETWORK,
@@ -40,7 +41,8 @@ def mode(path: Path) -> int:
 def test_a_new_node_has_a_key_a_secret_and_a_request_that_names_it(tmp_path: Path) -> None:
     home = Home(tmp_path / "not" / "there")
     assert initialise(home, NETWORK, NAME) == home.request
-    assert mode(home.key) == mode(home.secret) == mode(home.operator_key) == 0o600
+    keys = (home.key, home.secret, home.operator_key, home.exchange_key)
+    assert {mode(path) for path in keys} == {0o600}
     assert len(home.secret.read_bytes()) == 32
     request = x509.load_pem_x509_csr(home.request.read_bytes())
     assert request.is_signature_valid
@@ -159,7 +161,27 @@ def test_a_charter_with_another_key_of_this_operator_is_not_pinned(network: Netw
     assert not fresh.enrolment.exists()
 
 
-@pytest.mark.parametrize("file", ["certificate", "hub_root", "charter", "zoning", "policy", "key"])
+def test_a_charter_with_another_exchange_key_of_this_operator_is_not_pinned(
+    network: Network, fresh: Home
+) -> None:
+    """Others would seal secrets to somebody else: to the hub, if it drew the charter up that way."""
+    fresh.exchange_key.write_bytes(exchange_pem_for("somebody else"))
+    found = problem(lambda: enrol(fresh, NAME, NETWORK, network.fingerprint))
+    assert f"exchange.key is not the key that the charter names for {NAME}" in found.what
+    assert f"keys.exchange.{NAME} = {exchange_public(exchange_for('somebody else'))}" in found.todo
+    assert not fresh.enrolment.exists()
+
+
+def test_an_exchange_key_that_others_may_read_is_refused(network: Network, fresh: Home) -> None:
+    fresh.exchange_key.chmod(0o640)
+    assert "others may read" in problem(lambda: enrol(fresh, NAME, NETWORK, network.fingerprint)).what
+    fresh.exchange_key.chmod(0o600)
+    enrol(fresh, NAME, NETWORK, network.fingerprint)
+
+
+@pytest.mark.parametrize(
+    "file", ["certificate", "hub_root", "charter", "zoning", "policy", "key", "exchange_key"]
+)
 @pytest.mark.parametrize("content", [None, b"", b"\xff\x00 not what it should be"])
 def test_a_missing_or_malformed_file_is_named_and_nothing_is_pinned(
     network: Network, fresh: Home, file: str, content: bytes | None

@@ -34,6 +34,7 @@ from tests.support_node import (
     enrolled,
     event_table,
     instant,
+    nothing_else,
     order_of,
     write_events,
 )
@@ -75,7 +76,7 @@ def test_an_order_is_answered_by_the_worker_once_and_by_the_ledger_from_then_on(
     own, phases = load(home), list[str]()
     order = order_of(own, "presence", (LONG_DAY, LONG_DAY))
     ledger = Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)
-    releasing = Releasing(home.root, own, algorithms(), ledger, lambda: AFTER)
+    releasing = Releasing(home.root, own, algorithms(), ledger, lambda: AFTER, nothing_else)
     first = releasing.answer(order, phases.append)
     (home.presence / f"{LONG_DAY}.parquet").unlink()
     assert releasing.answer(order, phases.append) == first
@@ -96,7 +97,7 @@ def test_a_nonce_that_comes_back_for_another_release_is_refused(
         terms = first.terms
         ledger.commit(Request(terms, first.nonce, b"noised", b"snapshot"), LONG_DAY)
         monkeypatch.setattr(sys, "executable", "/nowhere")
-        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: AFTER)
+        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: AFTER, nothing_else)
         assert releasing.answer(first, silent).result == b"noised"
         with pytest.raises(Refusal) as caught:
             releasing.answer(second, silent)
@@ -111,7 +112,7 @@ def test_a_release_that_no_budget_can_bear_starts_no_worker(
     own = load(poor)
     monkeypatch.setattr(sys, "executable", "/nowhere")
     ledger = Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)
-    releasing = Releasing(poor.root, own, algorithms(), ledger, lambda: AFTER)
+    releasing = Releasing(poor.root, own, algorithms(), ledger, lambda: AFTER, nothing_else)
     with pytest.raises(Refusal) as caught:
         releasing.answer(order_of(own, "presence", (LONG_DAY, LONG_DAY)), silent)
     assert caught.value.reason == pb.REFUSAL_REASON_BUDGET_EXHAUSTED
@@ -126,7 +127,7 @@ def test_a_day_that_is_not_over_is_refused_and_not_charged(
     own = load(home)
     monkeypatch.setattr(sys, "executable", "/nowhere")
     with closing(Ledger(tmp_path / "ledger.db", own.ledger_identity, own.budgets)) as ledger:
-        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: today)
+        releasing = Releasing(home.root, own, algorithms(), ledger, lambda: today, nothing_else)
         with pytest.raises(Refusal, match="is not over") as caught:
             releasing.answer(order_of(own, "presence", (LONG_DAY, LONG_DAY)), silent)
         assert caught.value.reason == pb.REFUSAL_REASON_DATA_UNAVAILABLE

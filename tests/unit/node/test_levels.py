@@ -32,6 +32,7 @@ from tests.support_node import (
     POLICY_TOML,
     Network,
     network_at,
+    nothing_else,
     order_of,
     prepare,
     problem,
@@ -139,9 +140,9 @@ def released(home: Home, ledger: Path, product: str, days: Sequence[date]) -> tu
     own = load(home)
     order = order_of(own, product, (days[0], days[-1]))
     with closing(Ledger(ledger, own.ledger_identity, own.budgets)) as opened:
-        found = Releasing(home.root, own, algorithms(), opened, lambda: LONG_DAY + timedelta(days=1)).answer(
-            order, lambda _phase: None
-        )
+        found = Releasing(
+            home.root, own, algorithms(), opened, lambda: LONG_DAY + timedelta(days=1), nothing_else
+        ).answer(order, lambda _phase: None)
     return order.terms, found.result, Entry.model_validate_json(found.entry)
 
 

@@ -30,7 +30,7 @@ from quorate.contract.signing import countersigned, signed, to_json
 from quorate.contract.statements import HEAD_TYPE, RECEIPT_TYPE, Head, Receipt
 from quorate.v1 import federation_pb2 as fed
 from tests.keys import HUB, key_for
-from tests.support_node import FIRST_DAY, NAME, NETWORK, OTHER, Network, order_of
+from tests.support_node import FIRST_DAY, NAME, NETWORK, OTHER, Network, nothing_else, order_of
 from tests.support_peers import FEDERATION, answering
 from tests.unit.node.test_ledger_commands import quorate_node, state, terms_for, witness_of
 
@@ -228,7 +228,9 @@ def test_an_order_for_a_release_whose_bytes_are_lost_is_refused_and_computes_not
     own = load(node.home)
     monkeypatch.setattr(sys, "executable", "/nowhere")
     with closing(open_ledger(node.home, own)) as ledger:
-        releasing = Releasing(node.home.root, own, algorithms(), ledger, lambda: DAYS[-1] + timedelta(days=9))
+        releasing = Releasing(
+            node.home.root, own, algorithms(), ledger, lambda: DAYS[-1] + timedelta(days=9), nothing_else
+        )
         phases: list[str] = []
         with pytest.raises(Refusal, match="its bytes were lost") as caught:
             releasing.answer(order_of(own, "presence", (DAYS[2], DAYS[2])), phases.append)

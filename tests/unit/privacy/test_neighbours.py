@@ -172,7 +172,7 @@ def too_small(cells_by_period: int, cells_by_day: int) -> Declaration:
     [
         (RESIDENTS, 0, too_small(1, 1)),
         (COMMUTING, 0, too_small(1, 1)),
-        (UNION_SKETCH, 2, too_small(2, 3)),
+        (UNION_SKETCH, 4, too_small(2, 3)),
         (PRESENCE_BY_HOUR, 0, too_small(1, 1)),
     ],
 )

@@ -43,7 +43,7 @@ from privacy.noise import gaussian, noised
 from privacy.planner import Plan, Proposal, charge_of, plan
 from privacy.planner_chart import chart, panel
 from privacy.sensitivity import Declaration, Mechanism
-from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
+from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, UNION_SKETCH, WEIGHTED_PRESENCE, declare
 from privacy.terms import Level
 from quorate.contract.order import terms_of
 from tests.support_node import enrolled, network_at, products_of
@@ -466,6 +466,60 @@ def test_a_plan_of_several_levels_has_a_table_for_each(tmp_path: Path) -> None:
     # b = 12.91 and 15.82; the standard deviations are √2 times as much and less than a hundredth below.
     assert "Error by noise at level zone, σ = 18.2" in text
     assert "Error by noise at level district, σ = 22.3" in text
+
+
+def with_product(tmp_path: Path, **product: Any) -> Home:
+    """Return an enrolled node with a ledger, and one more product in the charter."""
+    first = products_of(algorithms())[0]
+    added = first.model_copy(
+        update={"product_id": "more", "algorithm": algorithms()[product["statistic"]], **product}
+    )
+    products = (*products_of(algorithms()), added)
+    home = enrolled(network_at(tmp_path / "hub", products=products), tmp_path / "node")
+    own = load(home)
+    Ledger(home.ledger, own.ledger_identity, own.budgets).close()
+    return home
+
+
+def test_a_plan_of_a_sketch_says_its_bins_and_the_noise_of_their_sum(tmp_path: Path) -> None:
+    home = with_product(
+        tmp_path,
+        statistic=UNION_SKETCH,
+        parameters={"bins": 1_000_000, "by_zone": False},
+        levels=(Level(name="nation", share_permille=1000),),
+    )
+    found = ask(home, "more", DAYS[0], "--to", str(DAYS[1]))
+    assert (found["bins"], found["outcome"]) == (1_000_000, "charged")
+    # Δ² is 1 by period and by day, so that a day costs as much as the whole.
+    assert found["charge"]["by_day"] == found["charge"]["by_period"] == RHO
+    assert found["levels"][0]["name"] == "nation"
+    text = quorate_node(home, "plan", "more", "--from", str(DAYS[0]), "--to", str(DAYS[1])).stdout
+    assert "Error by noise at level nation, σ = 10.01 in each cell" in text
+    # 10.01 · √10⁶.
+    assert "A row has 1,000,000 bins" in text
+    assert "1,000 times σ: 10,010 persons at level nation" in text
+
+
+def test_a_plan_of_weighted_presence_needs_no_weights_and_finds_what_was_charged(tmp_path: Path) -> None:
+    home = with_product(
+        tmp_path,
+        statistic=WEIGHTED_PRESENCE,
+        parameters={"weight_maximum": 9, "night_hours": [0, 1], "silent_level": "district"},
+        max_days=1,
+    )
+    found = ask(home, "more", DAYS[0])
+    assert (found["outcome"], found["release_id"], found["bins"]) == ("charged", None, None)
+    assert found["levels"][0]["period_squared"] == 24 * 9**2
+    text = quorate_node(home, "plan", "more", "--from", str(DAYS[0])).stdout
+    assert "A count is a sum of weights in their fixed point." in text
+    own = load(home)
+    terms = terms_of(own.charter, own.zoning, "more", (DAYS[0], DAYS[0]), 0, weights="ab" * 32)
+    with closing(Ledger(home.ledger, own.ledger_identity, own.budgets)) as ledger:
+        ledger.commit(request_for(terms, "weighted"), date(2026, 11, 2))
+    again, revised = (ask(home, "more", DAYS[0], "--revision", revision) for revision in "01")
+    assert (again["outcome"], again["release_id"]) == ("repeated", terms.release_id())
+    assert (revised["outcome"], revised["release_id"]) == ("charged", None)
+    assert ask(home, "more", DAYS[1])["outcome"] == "charged"
 
 
 def test_a_plan_while_the_node_runs_changes_nothing(home: Home) -> None:

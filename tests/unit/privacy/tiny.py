@@ -25,7 +25,7 @@ LIMIT = 2
 #: Public positions of the zones, for distances.
 PLACE = {"A": 0, "B": 1, "C": 3, "D": 7}
 #: Weights of the anchors; the largest is that of C.
-WEIGHT = {"A": 2, "B": 1, "C": 3, "unanchored": 1}
+WEIGHT = {"A": 2, "B": 1, "C": 3, "D": 1, "unanchored": 1}
 
 
 def kept(cells: Iterable[Hashable], limit: int = LIMIT) -> Cells:
@@ -56,12 +56,15 @@ def by_hour(day: Day) -> Cells:
 
 
 def weighted(day: Day) -> Cells:
-    """By hour, with the anchor's weight; who is unobserved counts by the anchor's region."""
+    """By hour, with the anchor's weight; who has no zone is unobserved."""
+    return Counter({(hour, zone or "unobserved"): WEIGHT[anchor(day)] for hour, zone in enumerate(day)})
+
+
+def weighted_apart(day: Day) -> Cells:
+    """The same, but who is unobserved counts by the anchor's region: A and B are one, C and D have none."""
+    region = "AB" if anchor(day) in {"A", "B"} else "other"
     return Counter(
-        {
-            (hour, zone or f"unobserved from {anchor(day)}"): WEIGHT[anchor(day)]
-            for hour, zone in enumerate(day)
-        }
+        {(hour, zone or f"unobserved:{region}"): WEIGHT[anchor(day)] for hour, zone in enumerate(day)}
     )
 
 
@@ -119,6 +122,12 @@ def sketch_by_zone(days: Seen) -> Cells:
     return kept((zone, "bin 7") for day in days if day is not None for zone in zones(day))
 
 
+def sketch_of_one(days: Seen) -> Cells:
+    """Days name the person, and whoever is two persons in the period is in no bin: one day less moves no bin."""
+    found = {person for day in days if day is not None for person in day if person}
+    return Counter([f"bin of {person}" for person in found] if len(found) == 1 else [])
+
+
 def all_days(places: str, hours: int) -> tuple[Day, ...]:
     """Return every day over zones named by one letter; `-` is an hour without one."""
     return tuple(product([None if name == "-" else name for name in places], repeat=hours))
@@ -153,6 +162,7 @@ class Tiny:
 SOME_DAYS: tuple[Day, ...] = (("A", "B"), ("B", None), (None, None), ("C", "C"))
 FOUR_DAYS, THREE_MONTHS, TWO_MONTHS = (1, 1, 1, 1), (2, 2, 2), (3, 3)
 NIGHTS = all_days("AB-", 1)
+_APART: dict[str, JsonValue] = {"weight_maximum": 3, "silent_level": "region"}
 
 #: The worlds of each statistic: few kinds of days over several days or months, or every day twice.
 TINY: dict[str, tuple[Tiny, ...]] = {
@@ -172,6 +182,8 @@ TINY: dict[str, tuple[Tiny, ...]] = {
         Tiny(daily(weighted), SOME_DAYS, FOUR_DAYS, 2, {"weight_maximum": 3}),
         Tiny(daily(weighted), all_days("ABC-", 2), (1, 1, 1), 2, {"weight_maximum": 3}),
         Tiny(daily(weighted), all_days("ABC-", 2), (1, 1), 2, {"weight_maximum": 4}, tight=False),
+        Tiny(daily(weighted_apart), all_days("ABC-", 2), (1, 1, 1), 2, _APART),
+        Tiny(daily(weighted_apart), all_days("ABCD-", 3), (1, 1), 3, _APART),
     ),
     names.RESIDENTS: (
         Tiny(residents(1), NIGHTS, THREE_MONTHS),
@@ -215,6 +227,8 @@ TINY: dict[str, tuple[Tiny, ...]] = {
     names.UNION_SKETCH: (
         Tiny(sketch, NIGHTS, THREE_MONTHS, parameters={"by_zone": False}),
         Tiny(sketch, NIGHTS, TWO_MONTHS, parameters={"by_zone": False}),
+        Tiny(sketch_of_one, all_days("PQ-", 1), THREE_MONTHS, parameters={"by_zone": False}),
+        Tiny(sketch_of_one, all_days("PQ-", 1), TWO_MONTHS, parameters={"by_zone": False}),
         Tiny(
             sketch_by_zone,
             (("A", "B"), ("C", "D"), ("B", None)),

@@ -16,10 +16,14 @@ from quorate.contract.canonical import Document
 from quorate.contract.charter import Charter
 from quorate.contract.order import ORDER_TYPE, TaskOrder
 from quorate.contract.payload import decode
+from quorate.contract.period_key import PeriodKey
 from quorate.contract.signing import verified
 from quorate.contract.statements import Head, Receipt, Refusal
 from quorate.contract.zoning import Zoning
 from quorate.v1.federation_pb2 import Envelope
+from tests.keys import exchange_for
+from tests.support_hub import OPERATORS
+from tests.support_sketch import KEY
 from tests.wire.examples import VECTOR, digests, message_class, message_types, parties
 from tests.wire.record import HERE, current, directory, recording, released, write
 
@@ -33,6 +37,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "receipt": Receipt,
     "ledger-head": Head,
     "refusal": Refusal,
+    "period-key": PeriodKey,
     "charter": Charter,
     "zoning": Zoning,
 }
@@ -113,6 +118,14 @@ def test_digests_that_parties_compare_come_out_as_they_were(place: Path) -> None
     found = {name: (place / "documents" / f"{name}.json").read_bytes() for name in names}
     lines = (place / "documents" / "digests.txt").read_text(encoding="utf-8").splitlines()
     assert digests(found) == {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+
+@pytest.mark.parametrize("place", VERSIONS, ids=lambda place: place.name)
+def test_every_operator_still_finds_the_key_in_a_recorded_package(place: Path) -> None:
+    package = PeriodKey.from_wire((place / "documents" / "period-key.json").read_bytes(), "it")
+    assert set(package.wrapped) == set(OPERATORS)
+    for operator in OPERATORS:
+        assert package.key_for(operator, exchange_for(operator)) == KEY
 
 
 @pytest.mark.parametrize("place", VERSIONS, ids=lambda place: place.name)

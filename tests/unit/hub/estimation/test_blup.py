@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub.estimation.blup import Areas, excess, fit, predict
+from hub.estimation.blup import Areas, excess, fit, predict, scatter_of_size
 
 MEASURED = np.array([1.0, 2.0, 4.0, 9.0])
 
@@ -97,6 +97,23 @@ def test_what_the_mean_squared_error_promises_is_what_comes(scatter: NDArray[np.
         promised.append(found.mse)
     # 400 × 60 squared errors: their mean has a standard error of about 1 %.
     assert np.mean(errors) == pytest.approx(np.mean(promised), rel=0.04)
+
+
+def test_what_small_areas_scatter_more_is_found() -> None:
+    chance, count = np.random.default_rng(3), 3000
+    sizes = np.exp(chance.uniform(5, 10, count))
+    scattered = chance.normal(0, np.sqrt(0.01**2 + 1.2 / sizes + 0.0002))
+    found = scatter_of_size(areas(scattered, 0.0002), sizes)
+    assert found == pytest.approx(1.2, rel=0.1)
+    assert fit(areas(scattered, 0.0002, scatter=found / sizes)).tau == pytest.approx(0.01, rel=0.1)
+
+
+def test_where_small_areas_say_nothing_scatter_is_not_held_to_be_zero() -> None:
+    # All alike within their errors: the likelihood is greatest at zero, and falls slowly.
+    chance, count = np.random.default_rng(4), 60
+    sizes = np.linspace(1000, 10_000, count)
+    found = scatter_of_size(areas(chance.normal(0, 0.05, count), 0.05**2), sizes)
+    assert 0 < found < 0.05**2 * 10_000
 
 
 def test_too_few_areas_are_no_model() -> None:

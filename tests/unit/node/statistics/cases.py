@@ -19,8 +19,9 @@ from node.statistics.registry import Inputs, exact_vector
 from node.tables import PRESENCE, VISITS
 from privacy.statistics import STATISTICS, declare
 from privacy.terms import LevelTerms, Terms
+from quorate.contract.columns import is_national
 from quorate.contract.keyset import keyset_of
-from quorate.contract.zoning import Zone, Zoning
+from quorate.contract.zoning import NATION, Zone, Zoning
 from tests.reference import days as by_hand
 from tests.reference.days import Seen
 from tests.reference.statistics import STATISTICS as DEFINITIONS
@@ -84,6 +85,8 @@ class World:
     sampling_key: int
     positions: tuple[tuple[int, int], ...]
     weights: tuple[int, ...]
+    #: Person by subscriber on each day, also of some who are not seen that day.
+    persons: tuple[Mapping[int, int], ...] = ()
 
     def limits(self, day: date) -> tuple[int, int]:
         """Return first and last instant of a day, worked out without the node."""
@@ -91,7 +94,7 @@ class World:
 
     def first(self, days: int) -> World:
         """Return the first days of the world."""
-        return replace(self, dates=self.dates[:days], events=self.events[:days])
+        return replace(self, dates=self.dates[:days], events=self.events[:days], persons=self.persons[:days])
 
     def without(self, subscriber: int, number: int | None = None) -> World:
         """Return the world in which somebody was not seen, on one of the days or at all."""
@@ -129,6 +132,10 @@ def events_on(day: date, most: int = 16) -> st.SearchStrategy[frozenset[Seen]]:
     ).map(frozenset)
 
 
+#: Two subscribers may be one person, and a subscriber another one on another day.
+_persons = st.dictionaries(st.sampled_from(sorted(ORIGINS_OF)), st.sampled_from((0, 7, 2**40, 2**63 - 1)))
+
+
 @st.composite
 def worlds(draw: st.DrawFn, most: int = 16) -> World:
     first = draw(st.sampled_from(STARTS))
@@ -142,6 +149,7 @@ def worlds(draw: st.DrawFn, most: int = 16) -> World:
         draw(st.integers(0, 2**31 - 1)),
         tuple((draw(coordinate), draw(coordinate)) for _ in range(ZONES)),
         tuple(draw(st.integers(0, 2**20)) for _ in range(ZONES + 1)),
+        tuple(draw(_persons) for _ in dates),
     )
 
 
@@ -162,7 +170,10 @@ PARAMETERS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     "presence-by-hour": st.just({}),
     "presence-by-day": st.fixed_dictionaries({"min_hours": st.integers(0, 3), "limit": _limit}),
     "anchors-by-day": st.fixed_dictionaries({"night_hours": _nights}),
-    "weighted-presence": st.fixed_dictionaries({"night_hours": _nights, "weight_maximum": st.just(2**20)}),
+    "weighted-presence": st.fixed_dictionaries(
+        {"night_hours": _nights, "weight_maximum": st.just(2**20)},
+        optional={"silent_level": st.sampled_from((None, "province", "district", "zone"))},
+    ),
     "residents": st.fixed_dictionaries({"night_hours": _nights, "min_nights": _few}),
     "commuting": st.fixed_dictionaries(
         {
@@ -188,7 +199,13 @@ PARAMETERS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "gyration": st.fixed_dictionaries({"night_hours": _nights, "edges": _edges(10**7) | _edges(2000)}),
     "activity": st.fixed_dictionaries({"night_hours": _nights, "edges": _edges(6)}),
+    "union-sketch": st.fixed_dictionaries({"bins": st.integers(2, 5), "by_zone": st.just(False)})
+    | st.fixed_dictionaries({"bins": st.integers(2, 5), "by_zone": st.just(True), "limit": _limit}),
 }
+
+
+#: Of the bins of a sketch.
+PERIOD_KEY = bytes(range(100, 132))
 
 
 # --- vectors ----------------------------------------------------------------------------------------------
@@ -211,8 +228,15 @@ def reference(world: World, statistic: str, parameters: Mapping[str, Any]) -> di
         sampling_key=world.sampling_key,
         positions=world.positions,
         weights=world.weights,
+        persons=world.persons,
+        period_key=PERIOD_KEY,
     )
-    return {level: DEFINITIONS[statistic](case, level) for level in LEVELS}
+    return {level: DEFINITIONS[statistic](case, level) for level in levels_of(statistic, parameters, ZONING)}
+
+
+def levels_of(statistic: str, parameters: Mapping[str, Any], zoning: Zoning) -> tuple[str, ...]:
+    """Return every level of a zoning, or the only one of what is counted for the whole country."""
+    return (NATION,) if is_national(statistic, parameters) else zoning.levels
 
 
 def columns_of(rows: Sequence[Any], names: Sequence[str]) -> pa.Table:
@@ -258,6 +282,15 @@ def inputs(load: Load, world: World, tables: Sequence[tuple[pa.Table, pa.Table]]
             }
         ),
         weights=np.array(world.weights, dtype=np.int64),
+        persons=[load(f"persons_{number}", of_persons(found)) for number, found in enumerate(world.persons)],
+        period_key=PERIOD_KEY,
+    )
+
+
+def of_persons(found: Mapping[int, int]) -> pa.Table:
+    """Return subscribers and their persons as int64 columns."""
+    return pa.table(
+        {"subscriber": pa.array(found.keys(), pa.int64()), "person": pa.array(found.values(), pa.int64())}
     )
 
 
@@ -266,7 +299,7 @@ def terms_for(
 ) -> Terms:
     """Return terms at every level, for the days that the statistic reads."""
     last = dates[-1] if statistic in PERIOD else dates[0]
-    levels = zoning.levels
+    levels = levels_of(statistic, parameters, zoning)
     keyset = keyset_of(statistic, parameters, zoning, levels, first_day=dates[0], time_zone=BRUSSELS)
     return Terms(
         product="product",
@@ -287,13 +320,15 @@ def terms_for(
 def vectors(given: Inputs, terms: Terms) -> dict[str, NDArray[np.int64]]:
     """Return the exact table of every level as the worker gets it."""
     days = (terms.last_day - terms.first_day).days + 1
-    read = replace(given, presence=given.presence[:days], visits=given.visits[:days])
+    read = replace(
+        given, presence=given.presence[:days], visits=given.visits[:days], persons=given.persons[:days]
+    )
     exact = exact_vector(terms, read)
     keyset = keyset_of(
         terms.statistic,
         terms.parameters,
         given.zoning,
-        given.zoning.levels,
+        [level.name for level in terms.levels],
         first_day=terms.first_day,
         time_zone=BRUSSELS,
     )

@@ -16,7 +16,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "presence-by-hour": {},
     "presence-by-day": {"min_hours": 1, "limit": 2},
     "anchors-by-day": {"night_hours": [0, 1, 2, 3]},
-    "weighted-presence": {"night_hours": [0, 1, 2, 3], "weight_maximum": 2**20},
+    "weighted-presence": {"night_hours": [0, 1, 2, 3], "weight_maximum": 2**20, "silent_level": "district"},
     "residents": {"night_hours": [0, 1, 2, 3, 4, 5], "min_nights": 1},
     "commuting": {
         "night_hours": [0, 1, 2, 3],
@@ -35,6 +35,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     },
     "gyration": {"night_hours": [0, 1, 2, 3], "edges": [0, 1, 1000, 10**6, 5 * 10**6, 10**7]},
     "activity": {"night_hours": [0, 1, 2, 3], "edges": [0, 2, 4, 8]},
+    "union-sketch": {"bins": 5, "by_zone": True, "limit": 2},
 }
 _HOLDS = (60, 90, 120, 1440)
 _ORIGINS = ((0,), (262,), (208,), (0,), (0,))
@@ -58,7 +59,17 @@ def crowd(first: date, days: int, subscribers: int, seed: int) -> World:
         sampling_key=keys[1],
         positions=tuple((int(x), int(y)) for x, y in rng.integers(-(10**7), 10**7, (ZONES, 2))),
         weights=tuple(rng.integers(0, 2**20 + 1, ZONES + 1).tolist()),
+        persons=tuple(_persons(who.tolist(), rng) for _ in dates),
     )
+
+
+def _persons(who: Sequence[int], rng: np.random.Generator) -> dict[int, int]:
+    """Two subscribers are a person; a tenth have none on the day, and a few are another one than before."""
+    return {
+        subscriber: number // 2 + int(rng.random() < 0.05)
+        for number, subscriber in enumerate(who)
+        if rng.random() < 0.9
+    }
 
 
 def _events(day: date, who: Sequence[int], rng: np.random.Generator) -> list[Seen]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from node.statistics.golden import ZONING, Golden
-from quorate.contract.columns import LAYOUTS, labels_of
+from quorate.contract.columns import LAYOUTS, labels_of, sketch_bins, specials_of
 
 
 def written_out(statistic: str, golden: Golden) -> str:
@@ -18,14 +18,17 @@ def _lines(statistic: str, golden: Golden) -> Iterator[str]:
     labels = labels_of(statistic, golden.parameters, 24)
     if LAYOUTS[statistic].by == "hour":
         yield "columns: hours 0 to 23"
+    elif bins := sketch_bins(statistic, golden.parameters):
+        yield f"columns: bins 0 to {bins - 1}"
     elif labels:
         yield f"columns: {', '.join(labels)}"
     else:
         yield "columns: as the rows"
+    width = max((10, *map(len, specials_of(statistic, golden.parameters, ZONING))))
     for level in ZONING.levels:
-        names = [*ZONING.members(level), LAYOUTS[statistic].special]
+        names = [*ZONING.members(level), *specials_of(statistic, golden.parameters, ZONING)]
         for name, row in zip(names, golden.vector[level], strict=True):
-            yield f"{level:8s}  {name:10s}  {_row(list(row))}"
+            yield f"{level:8s}  {name:{width}s}  {_row(list(row))}"
 
 
 def _row(row: list[int]) -> str:

@@ -28,7 +28,15 @@ from privacy.terms import Terms
 from quorate.contract.zoning import Zone, Zoning
 from tests.support_engines import Load
 from tests.support_node import BRUSSELS, instant
-from tests.unit.node.statistics.cases import PARAMETERS, PERIOD, examples, terms_for, vectors
+from tests.unit.node.statistics.cases import (
+    PARAMETERS,
+    PERIOD,
+    PERIOD_KEY,
+    examples,
+    of_persons,
+    terms_for,
+    vectors,
+)
 
 ZONES = 500
 #: Ten zones to a district, districts in provinces; every seventh zone has no district, every fifth no province.
@@ -96,6 +104,18 @@ def others(day: date, seed: int) -> Events:
     return _distinct(who, times, (who * 37 + rng.integers(0, 4, 600)) % ZONES, np.where(who % 6, 0, 262))
 
 
+def persons(day: date, seed: int) -> dict[int, int]:
+    """Return who is which person on a day: two subscribers are one, and the adversary the same person as another.
+
+    By the seed the adversary is always that person, another one on some days, or nobody on some days.
+    """
+    found = {who: 1000 + who // 2 for who in range(1, 61) if (who + seed) % 7}
+    changed, odd = seed % 3, day.toordinal() % 2
+    if changed < 2 or odd:
+        found[ADVERSARY] = 1003 + (10 * odd if changed == 1 else 0)
+    return found
+
+
 adversaries = st.builds(
     Adversary,
     st.sampled_from(("anywhere", "to and fro", "through all", "one place", "slowly")),
@@ -113,6 +133,7 @@ class Days:
     given: Inputs
     presence: Sequence[tuple[Any, Any]]
     visits: Sequence[tuple[Any, Any]]
+    persons: Sequence[tuple[Any, Any]]
 
     def inputs(self, absent: Iterable[int] = ()) -> Inputs:
         """Return what statistics read when the adversary is not seen on some of the days."""
@@ -121,13 +142,14 @@ class Days:
             self.given,
             presence=[pair[number in gone] for number, pair in enumerate(self.presence)],
             visits=[pair[number in gone] for number, pair in enumerate(self.visits)],
+            persons=[pair[number in gone] for number, pair in enumerate(self.persons)],
         )
 
 
 def days_of(
     load: Load, dates: Sequence[date], adversary: Adversary, *, hold: int, seed: int, weight: int
 ) -> Days:
-    tables: list[list[tuple[Any, Any]]] = [[], []]
+    tables: list[list[tuple[Any, Any]]] = [[], [], []]
     for number, local in enumerate(dates):
         rest, own, day = others(local, seed), adversary.events(local), Day.of(local, BRUSSELS)
         both = {name: np.concatenate([rest[name], own[name]]) for name in COLUMNS}
@@ -143,6 +165,11 @@ def days_of(
             )
         for kind in (0, 1):
             tables[kind].append((made[0][kind], made[1][kind]))
+        known = persons(local, seed)
+        gone = {who: person for who, person in known.items() if who != ADVERSARY}
+        tables[2].append(
+            (load(f"n_with_{number}", of_persons(known)), load(f"n_without_{number}", of_persons(gone)))
+        )
     rng = np.random.default_rng(seed)
     positions = {"zone": np.arange(ZONES), "x_m": rng.integers(-(10**7), 10**7, ZONES)}
     positions["y_m"] = rng.integers(-(10**7), 10**7, ZONES)
@@ -154,6 +181,7 @@ def days_of(
         sampling_key=seed // 2,
         positions=pa.table(positions),
         weights=np.full(ZONES + 1, weight, np.int64),
+        period_key=PERIOD_KEY,
     )
     return Days(given, *tables)
 
@@ -219,6 +247,8 @@ def test_no_subscriber_of_many_moves_any_vector_by_more_than_is_declared(
         ("flows", {"min_stay_minutes": 0, "limit": 9}, 9),
         ("weighted-presence", {"night_hours": [0, 1], "weight_maximum": 2**20}, 25),
         ("activity", {"night_hours": [0, 1], "edges": [0, 99_999]}, 1),
+        ("weighted-presence", {"night_hours": [0, 1], "weight_maximum": 2**20, "silent_level": "zone"}, 25),
+        ("union-sketch", {"bins": 64, "by_zone": True, "limit": 11}, 11),
     ],
 )
 def test_a_busy_adversary_reaches_the_bound(

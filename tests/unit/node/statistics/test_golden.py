@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from node.statistics.golden import DAY, POSITIONS, PRESENCE, VISITS, ZONING, Golden
+from node.statistics.golden import DAY, PERIOD_KEY, POSITIONS, PRESENCE, VISITS, ZONING, Golden
 from node.statistics.registry import STATISTICS, Inputs
 from tests.reference.days import Present, Visit
 from tests.reference.statistics import STATISTICS as DEFINITIONS
 from tests.reference.statistics import Case
 from tests.support_engines import Load
 from tests.support_node import BRUSSELS, instant
-from tests.unit.node.statistics.cases import columns_of, terms_for, vectors
+from tests.unit.node.statistics.cases import columns_of, of_persons, terms_for, vectors
 
 ROWS = tuple(
     Present(row.subscriber, row.origin, row.zone, sum(2**hour for hour in row.hours), row.events, 0, 0)
@@ -47,6 +47,8 @@ def test_the_node_makes_the_golden_vector(duckdb: Load, statistic: str) -> None:
         sampling_key=8,
         positions=pa.table({"zone": range(3), "x_m": x, "y_m": y}),
         weights=None if golden.weights is None else np.array(golden.weights, dtype=np.int64),
+        persons=[duckdb("persons", of_persons(golden.persons))],
+        period_key=PERIOD_KEY,
     )
     found = vectors(given, terms_for(statistic, golden.parameters, [DAY], ZONING))
     assert {level: table.tolist() for level, table in found.items()} == golden.vector
@@ -66,5 +68,7 @@ def test_the_definition_makes_the_golden_vector(statistic: str) -> None:
         sampling_key=8,
         positions=POSITIONS,
         weights=golden.weights or (),
+        persons=(golden.persons,),
+        period_key=PERIOD_KEY,
     )
     assert {level: DEFINITIONS[statistic](case, level) for level in ZONING.levels} == golden.vector

@@ -19,13 +19,13 @@ from tests.unit.node.statistics.cases import ZONES, World, columns_of, inputs, t
 
 DAY = date(2026, 10, 20)
 NIGHT = {"night_hours": [0, 1]}
-EMPTY = World((DAY,), (frozenset(),), 60, 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1))
+EMPTY = World((DAY,), (frozenset(),), 60, 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1), ({},))
 #: Parameters of each statistic that are right.
 RIGHT: dict[str, dict[str, Any]] = {
     "presence-by-hour": {},
     "presence-by-day": {"min_hours": 0, "limit": 5},
     "anchors-by-day": NIGHT,
-    "weighted-presence": NIGHT | {"weight_maximum": 3},
+    "weighted-presence": NIGHT | {"weight_maximum": 3, "silent_level": "district"},
     "residents": NIGHT | {"min_nights": 1},
     "commuting": NIGHT | {"min_nights": 1, "day_hours": [9], "weekdays": [1], "min_days": 1},
     "flows": {"min_stay_minutes": 0, "limit": 5},
@@ -34,7 +34,10 @@ RIGHT: dict[str, dict[str, Any]] = {
     "travelled-distances": NIGHT | {"min_stay_minutes": 0, "edges": [0, 5]},
     "gyration": NIGHT | {"edges": [0, 5]},
     "activity": NIGHT | {"edges": [0, 5]},
+    "union-sketch": {"bins": 3, "by_zone": True, "limit": 5},
 }
+#: Parameters that may be left out.
+OPTIONAL = {"silent_level"}
 #: Values that each parameter does not take.
 WRONG: dict[str, list[Any]] = {
     "night_hours": [[], [24], [-1], ["1"], [0.5], "1", 3, [*range(24), 0]],
@@ -47,6 +50,9 @@ WRONG: dict[str, list[Any]] = {
     "min_stay_minutes": [-1, 1441, "30"],
     "weight_maximum": [0, 2**20 + 1, 1.5],
     "edges": [[], [1], [0, 0], [0, 2, 1], [0, "1"], [0, 10**8 + 1]],
+    "silent_level": ["", "District", 3, ["zone"]],
+    "bins": [1, 2**26 + 1, "3", 3.0, True],
+    "by_zone": [1, "true"],
     "countries": [{}, {"DE": []}, {"de": [262]}, {"DE": [2]}, {"DE": [262], "FR": [262]}, []],
 }
 
@@ -74,7 +80,7 @@ def test_a_parameter_out_of_bounds_is_refused_by_its_name(statistic: str, name: 
 def test_a_parameter_too_few_or_too_many_is_refused(statistic: str) -> None:
     with pytest.raises(UsageProblem, match="'more': Extra inputs are not permitted"):
         parameters_of("product", statistic, RIGHT[statistic] | {"more": 1})
-    for name in RIGHT[statistic]:
+    for name in RIGHT[statistic].keys() - OPTIONAL:
         fewer = {key: value for key, value in RIGHT[statistic].items() if key != name}
         with pytest.raises(UsageProblem, match=f"'{name}': Field required"):
             parameters_of("product", statistic, fewer)
