@@ -32,6 +32,13 @@ def test_residents_are_better_than_the_register_and_hardly_worse_than_of_perfect
         assert found.end_to_end.coverage_95 > 91, name
 
 
+def test_what_the_hub_publishes_is_what_its_estimator_says_of_its_contributions(outcome: Outcome) -> None:
+    (found,) = (row.end_to_end for row in outcome.residents if row.end_to_end.scenario == "three operators")
+    assert outcome.published.published > 95
+    assert outcome.published.mape == pytest.approx(found.mape, rel=0.15)
+    assert outcome.published.coverage_95 > 91
+
+
 def test_a_missing_operator_does_not_take_its_part_of_the_national_sum_along(outcome: Outcome) -> None:
     unknown = [row.end_to_end for row in outcome.residents if "total unknown" in row.end_to_end.scenario]
     assert len(unknown) == 3

@@ -38,6 +38,7 @@ def main(scale: float, seed: int, draws: int, write: bool, as_json: bool) -> Non
     table = markdown(options, outcome, time.monotonic() - started)
     found = {
         "residents": [asdict(row) for row in outcome.residents],
+        "published residents": asdict(outcome.published),
         "presence": [asdict(score) for score in outcome.presence],
     }
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table)
@@ -65,7 +66,9 @@ def markdown(options: Options, outcome: Outcome, seconds: float) -> str:
             f"weight, {LARGEST_WEIGHT}) weighted answers. The hub's register is that of the date of the releases; "
             "for the growth of residents that of the first date.",
             "",
-            score_residents.markdown(outcome.times, outcome.residents, outcome.measured, options.draws),
+            score_residents.markdown(
+                outcome.times, outcome.residents, outcome.measured, outcome.published, options.draws
+            ),
             score_presence.markdown(outcome.presence),
         ]
     )

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -22,6 +23,7 @@ from privacy.units import LARGEST, NANO
 from quorate.contract.charter import Charter, Keys, Product
 from quorate.contract.zoning import ZONE, Zoning
 from tests.harness import Network, wait_until
+from tests.statistical.scenarios import TAU
 from tests.two_rounds import WEIGHTED, agreed, anchors, weighted
 
 Days = tuple[date, date]
@@ -92,15 +94,32 @@ def running(
     zoning: Zoning,
     amend: Callable[[Charter], Charter],
     root: Path,
-    withheld: Mapping[str, Collection[str]],
+    *,
+    withheld: Mapping[str, Collection[str]] = MappingProxyType({}),
+    known: str = "",
 ) -> Iterator[Network]:
-    """Run a hub and a node of every operator, all of whose days are built; they end with this."""
+    """Run a hub and a node of every operator, all of whose days are built; they end with this.
+
+    Parameters
+    ----------
+    simulation, zoning
+        Data and zones of the operators.
+    amend
+        Makes the charter of that of the demo.
+    root
+        New directory.
+    withheld
+        Products that an operator's policy does not list.
+    known
+        knowledge.toml of the hub.
+    """
 
     def agree(keys: Keys) -> Charter:
         return amend(charter_of(zoning, simulation.settings, algorithms(), keys))
 
     root.mkdir()
     net = Network(set_up(simulation, zoning, agree, root, tick_seconds=0.2, withheld=withheld), root)
+    net.parties.hub.knowledge.write_text(known, encoding="utf-8")
     try:
         net.start_hub()
         for operator in net.parties.nodes:
@@ -124,6 +143,14 @@ def release(net: Network, product: str, days: Days) -> pa.Table:
         name = office.request(product, *days)
         office.wait(name, PATIENCE, lambda _seen: None)
         return office.estimates(name)
+
+
+def knowledge(register: Days, now: date, persons: float) -> str:
+    """Return knowledge.toml: when the register was drawn up, how zones grow, and the national population now."""
+    return (
+        f"[register_date]\nfirst_day = {register[0]}\nlast_day = {register[1]}\ntau = {TAU}\n"
+        f"[[population]]\nday = {now}\npersons = {persons:.1f}\n"
+    )
 
 
 def held(net: Network, product: str, days: Days) -> list[Answer]:

@@ -48,6 +48,7 @@ class Outcome:
 
     times: Times
     measured: score_residents.Counts
+    published: score_residents.Published
     residents: list[score_residents.Row]
     presence: list[score_presence.Score]
     events: int
@@ -58,7 +59,7 @@ def run(options: Options, root: Path, say: Say) -> Outcome:
     say("simulating both dates")
     simulated = simulate(options, root)
     say("residents of municipalities: nodes build presence of both dates")
-    measured = _residents(options, simulated, root)
+    measured, published = _residents(options, simulated, root)
     say("presence by hour in districts")
     presence = _presence(options, simulated, root)
     say("estimates from idealised counts")
@@ -66,7 +67,7 @@ def run(options: Options, root: Path, say: Say) -> Outcome:
         simulated.times, measured, RESIDENTS_SIGMA * options.scale, options.draws, options.seed
     )
     events = sum(sum(one.counts.events.values()) for one in (simulated.then, simulated.later))
-    return Outcome(simulated.times, measured, rows, presence, events)
+    return Outcome(simulated.times, measured, published, rows, presence, events)
 
 
 def simulate(options: Options, root: Path) -> Simulated:
@@ -81,16 +82,21 @@ def simulate(options: Options, root: Path) -> Simulated:
     return Simulated(country, times, settings, then, later)
 
 
-def _residents(options: Options, simulated: Simulated, root: Path) -> score_residents.Counts:
+def _residents(
+    options: Options, simulated: Simulated, root: Path
+) -> tuple[score_residents.Counts, score_residents.Published]:
     then, later = simulated.then, simulated.later
     whole = Simulation.of(then, simulated.settings, then.counts)
     amend = partial(networks.residents_charter, options.scale)
-    with networks.running(whole, zoning_of(simulated.country), amend, root / "residents", {}) as net:
-        dates = [(one.days[0], one.days[-1]) for one in (then, later)]
-        for days in dates:
-            networks.release(net, RESIDENTS, days)
+    dates = [(one.days[0], one.days[-1]) for one in (then, later)]
+    truth = score_residents.country_of(simulated.times).now
+    known = networks.knowledge(dates[0], dates[1][1], float(truth.sum()))
+    zoning = zoning_of(simulated.country)
+    with networks.running(whole, zoning, amend, root / "residents", known=known) as net:
+        tables = [networks.release(net, RESIDENTS, days) for days in dates]
         before, after = (networks.held(net, RESIDENTS, days) for days in dates)
-        return score_residents.of_hub(networks.agreement(net), before, after)
+        counts = score_residents.of_hub(networks.agreement(net), before, after)
+    return counts, score_residents.of_table(tables[1].slice(0, len(zoning.zones)), truth)
 
 
 def _presence(options: Options, simulated: Simulated, root: Path) -> list[score_presence.Score]:
@@ -109,7 +115,7 @@ def _presence(options: Options, simulated: Simulated, root: Path) -> list[score_
     }
     withheld = {operator: [without(operator)] for operator in operators}
     amend = partial(networks.presence_charter, options.scale)
-    with networks.running(data, zoning, amend, root / "presence", withheld) as net:
+    with networks.running(data, zoning, amend, root / "presence", withheld=withheld) as net:
         tables = {name: networks.release(net, name, (day, day)) for name in (PRESENCE, *weighted)}
         known = score_presence.Day(
             truth=score_presence.truth_of(later.truth / "presence.csv", zoning.codes),

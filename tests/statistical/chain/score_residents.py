@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hub.config import Agreement
@@ -59,6 +60,36 @@ class Row:
     end_to_end: Score
     counted: Score
     drawn: Score
+
+
+@dataclass(frozen=True)
+class Published:
+    """How far the hub's own table of the second date is from the truth, in percent; suppressed zones are left out."""
+
+    mape: float
+    wmape: float
+    bias: float
+    coverage_80: float
+    coverage_95: float
+    published: float
+
+
+def of_table(table: pa.Table, truth: Values) -> Published:
+    """Score the published rows of zones, in the order of the truth."""
+    estimate, lower_80, upper_80, lower_95, upper_95 = (
+        np.array(table[name].to_pylist(), dtype=np.float64)
+        for name in ("estimate", "lower_80", "upper_80", "lower_95", "upper_95")
+    )
+    told = ~np.isnan(estimate)
+    error, right = (estimate - truth)[told] / truth[told], truth[told]
+    return Published(
+        mape=100 * float(np.abs(error).mean()),
+        wmape=100 * float(np.abs(error) @ right / right.sum()),
+        bias=100 * float(error.mean()),
+        coverage_80=100 * float(((lower_80 <= truth) & (truth <= upper_80))[told].mean()),
+        coverage_95=100 * float(((lower_95 <= truth) & (truth <= upper_95))[told].mean()),
+        published=100 * float(told.mean()),
+    )
 
 
 def of_hub(own: Agreement, then: Sequence[Answer], later: Sequence[Answer]) -> Counts:
@@ -155,7 +186,7 @@ _COLUMNS = (
 )
 
 
-def markdown(times: Times, rows: Sequence[Row], measured: Counts, draws: int) -> str:
+def markdown(times: Times, rows: Sequence[Row], measured: Counts, published: Published, draws: int) -> str:
     """Return the scores as tables."""
     country = country_of(times)
     plain = country.then / country.now - 1
@@ -180,6 +211,12 @@ def markdown(times: Times, rows: Sequence[Row], measured: Counts, draws: int) ->
             f"| scenario | {' | '.join(_COLUMNS)} |",
             f"|---|{'---|' * len(_COLUMNS)}",
             *(line for row in rows for line in _lines(row)),
+            "",
+            "What the hub publishes of the second date by itself (three operators; knowledge.toml says the date of "
+            f"the register, τ and the national total): MAPE {published.mape:.2f}, WMAPE {published.wmape:.2f}, bias "
+            f"{published.bias:+.2f}, 80 and 95 % interval {published.coverage_80:.1f} and "
+            f"{published.coverage_95:.1f}; {published.published:.1f} % of the zones are published, the others "
+            "suppressed.",
             "",
             "Loss: error end to end in parts of the error beside it.",
             "",
