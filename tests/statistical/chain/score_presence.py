@@ -235,6 +235,15 @@ _COLUMNS = (
 )
 
 
+_NOTE = f"""\
+A weekday of the second date; by day is from {DAYTIME.start} to {DAYTIME.stop} o'clock. Errors in percent of the truth. Of
+three operators, and of each two, the anchored estimates are what an office gets: the third refused after its weights had
+gone out. Those of one operator are the estimator's; no hub publishes them. *Silent as simulated*: the same answers if the
+charter declared that phones are silent wherever they are. The demo's charter reserves a quarter of what silent phones
+are assigned, and so the published intervals are wide. *Zone of presence*: counts by hour, scaled by the residents of the zone
+in which they are over its count by night, and every hour once more to the national population, because more phones are
+silent by night; *unscaled* without that. *One ratio*: what the hub says of presence by hour. *Register*: everybody at home.
+"""
 #: Ways whose errors are shown hour by hour.
 _SHOWN = ("anchored", "zone of presence", "register")
 
@@ -246,20 +255,7 @@ def markdown(scores: Sequence[Score]) -> str:
         [
             "## Presence by hour",
             "",
-            f"A weekday of the second date, {len(scores[0].by_hour)} hours; by day is from {DAYTIME.start} to "
-            f"{DAYTIME.stop} o'clock. Errors in percent of the truth. Of three operators",
-            "and of each two the anchored estimates are what an office gets: the third refused after its weights had "
-            "gone out. Those of one operator",
-            "alone are the estimator's; no hub publishes them. *Silent as simulated*: the same answers, if the charter "
-            "declared that phones are silent",
-            "wherever they are; the demo's reserves a quarter of what silent phones are assigned, and so the published "
-            "intervals are wide. *Zone of",
-            "presence*: counts by hour scaled by the residents of the zone in which they are over its count by night, "
-            "and every hour once more to the",
-            "national population, because more phones are silent by night; *unscaled* without that. *One ratio*: what "
-            "the hub says of presence by hour.",
-            "*Register*: everybody stays at home.",
-            "",
+            _NOTE,
             f"| {' | '.join(_COLUMNS)} |",
             f"|{'---|' * len(_COLUMNS)}",
             *(_row(score, scores) for score in scores),
