@@ -236,13 +236,14 @@ _COLUMNS = (
 
 
 _NOTE = f"""\
-A weekday of the second date; by day is from {DAYTIME.start} to {DAYTIME.stop} o'clock. Errors in percent of the truth. Of
-three operators, and of each two, the anchored estimates are what an office gets: the third refused after its weights had
-gone out. Those of one operator are the estimator's; no hub publishes them. *Silent as simulated*: the same answers if the
-charter declared that phones are silent wherever they are. The demo's charter reserves a quarter of what silent phones
-are assigned, and so the published intervals are wide. *Zone of presence*: counts by hour, scaled by the residents of the zone
-in which they are over its count by night, and every hour once more to the national population, because more phones are
-silent by night; *unscaled* without that. *One ratio*: what the hub says of presence by hour. *Register*: everybody at home.
+A weekday of the second date; by day is from {DAYTIME.start} to {DAYTIME.stop} o'clock. Errors in percent of the
+truth. Of three operators, and of each two, the anchored estimates are what an office gets: the third refused
+after its weights had gone out. Those of one operator are the estimator's; no hub publishes them. *Silent as
+simulated*: the same answers if the charter declared that phones are silent wherever they are. The demo's
+charter reserves a quarter of what silent phones are assigned, and so the published intervals are wide. *Zone of
+presence*: counts by hour, scaled by the residents of the zone in which they are over its count by night, and
+every hour once more to the national population, because more phones are silent by night; *unscaled* without
+that. *One ratio*: what the hub says of presence by hour. *Register*: everybody at home.
 """
 #: Ways whose errors are shown hour by hour.
 _SHOWN = ("anchored", "zone of presence", "register")
