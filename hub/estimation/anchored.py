@@ -35,7 +35,8 @@ def anchored(question: Question) -> Estimated:
     regions = regions_of(question)
     relative, silent = assumed.model_cv_permille / 1000, assumed.silent_sd_permille / 1000
     delay, delay_sd = assumed.delay_minutes / 60, assumed.delay_sd_minutes / 60
-    found = brought_forward(averaged(answers, regions, owners, relative), delay, delay_sd)
+    hold = own.charter.presence.max_hold_minutes / 60 if delay > 0 else 0.0
+    found = brought_forward(averaged(answers, regions, owners, relative), delay, delay_sd, hold)
     columns = columns_of(question)
     return Estimated(
         [

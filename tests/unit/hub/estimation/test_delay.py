@@ -23,13 +23,14 @@ def seen(estimate: list[list[float]], noise: float = 4.0, sampling: float = 9.0)
         relative=np.zeros(values.shape[1]),
         disagreement=np.ones(values.shape[1]),
         moving=np.zeros(values.shape),
+        blunted=np.zeros(values.shape),
     )
 
 
 def test_without_a_delay_everything_stays_as_it_is() -> None:
     found = seen([[1.0, 2.0, 4.0], [5.0, 3.0, 1.0]])
     same = brought_forward(found, 0.0, 0.0)
-    for name in ("estimate", "noise", "sampling", "assigned", "relative", "moving"):
+    for name in ("estimate", "noise", "sampling", "assigned", "relative", "moving", "blunted"):
         assert np.array_equal(getattr(same, name), getattr(found, name)), name
 
 
@@ -73,3 +74,11 @@ def test_who_goes_somewhere_comes_from_elsewhere(delay: float, here: list[float]
 def test_a_negative_delay_is_refused(delay: float, sd: float) -> None:
     with pytest.raises(ValueError, match="zero or more"):
         brought_forward(seen([[1.0, 2.0]]), delay, sd)
+
+
+def test_a_peak_that_the_spread_of_ages_blunts_is_in_the_variance() -> None:
+    # One hour has 240 persons more than both of its neighbours; H = 2 hours: H²/24·(−480) = −80.
+    found = brought_forward(seen([[100.0, 340.0, 100.0, 100.0]]), 0.0, 0.0, hold=2.0)
+    assert found.blunted.tolist() == [[0.0, -80.0, 40.0, 0.0]]
+    plain = brought_forward(seen([[100.0, 340.0, 100.0, 100.0]]), 0.0, 0.0)
+    assert (found.variance(0.0) - plain.variance(0.0)).tolist() == [[0.0, 6400.0, 1600.0, 0.0]]
