@@ -156,6 +156,7 @@ def load_agreement(home: Home) -> Agreement:
     _require_estimators(charter)
     register = read_register(home.register, zoning.codes)
     known = read_knowledge(home.knowledge, charter.operators)
+    known.require_factor(home.knowledge)
     return Agreement(charter, charter.digest(), zoning, register, _signing_key(home, charter), known)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import func, select
 
 from hub.database import Database
-from hub.life import COLLECTING, COMMITTED, ESTIMATED, INQUORATE, LATE, OFFERED, PLANNED, REFUSED
+from hub.life import COLLECTING, COMMITTED, ESTIMATED, FAILED, INQUORATE, LATE, OFFERED, PLANNED, REFUSED
 from hub.models import Contact, Release, Task
 from hub.times import in_utc
 
 
 def counted(database: Database) -> tuple[dict[str, int], dict[str, int]]:
     """Return the number of releases and of task orders by state, with 0 for a state that none has."""
-    releases = dict.fromkeys((PLANNED, COLLECTING, ESTIMATED, INQUORATE), 0)
+    releases = dict.fromkeys((PLANNED, COLLECTING, ESTIMATED, INQUORATE, FAILED), 0)
     tasks = dict.fromkeys((OFFERED, COMMITTED, REFUSED, LATE), 0)
     with database.session(reading=True) as session:
         by_release = select(Release.state, func.count()).group_by(Release.state)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from hub.metrics import END_FAILURES
 
 log = logging.getLogger("quorate.hub")
+#: Of the looks at what fails, at least every so many-th tries it again.
+_SELDOM = 300
 
 
 class Failures:
@@ -17,6 +19,7 @@ class Failures:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._looks: Counter[str] = Counter()
 
     def tell(self, name: str, what: str, error: Exception) -> None:
         """Note a failure; the first is logged, then the second, fourth, eighth and so on."""
@@ -40,3 +43,16 @@ class Failures:
     def over(self, name: str) -> None:
         """Note that it worked."""
         self._counts.pop(name, None)
+        self._looks.pop(name, None)
+
+    def failing(self, name: str) -> bool:
+        """Return whether it failed the last time."""
+        return self._counts[name] > 0
+
+    def due(self, name: str) -> bool:
+        """Return whether to try: always if it works, and of the looks at what fails the first, second, fourth …"""
+        if not self.failing(name):
+            return True
+        self._looks[name] += 1
+        looks = self._looks[name]
+        return looks & (looks - 1) == 0 or looks % _SELDOM == 0

@@ -17,8 +17,8 @@ from privacy.errors import UsageProblem
 from privacy.terms import Name
 from quorate.contract.canonical import first_problem, read_bytes
 
-Persons = Annotated[float, Field(gt=0, lt=1e10, allow_inf_nan=False)]
-Spread = Annotated[float, Field(ge=0, lt=1e10, allow_inf_nan=False)]
+Persons = Annotated[float, Field(gt=0, lt=4e9, allow_inf_nan=False)]
+Spread = Annotated[float, Field(ge=0, lt=4e9, allow_inf_nan=False)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
 
@@ -43,12 +43,19 @@ class RegisterDate(_Strict):
     tau: Annotated[float, Field(gt=0, le=1)] | None = None
     scatter: Annotated[float, Field(ge=0, le=1000)] = 0.0
 
+    @model_validator(mode="after")
+    def _ordered(self) -> RegisterDate:
+        if self.last_day < self.first_day:
+            raise ValueError("the period of the register ends before it begins")
+        return self
+
 
 class Population(_Strict):
-    """National population on a day."""
+    """National population on a day; with its standard deviation if it is a projection."""
 
     day: date
     persons: Persons
+    sd: Spread = 0.0
 
 
 class Visitors(_Strict):
@@ -114,10 +121,22 @@ class Knowledge(_Strict):
             raise ValueError("the visitors of a country and period are given twice")
         return self
 
-    def total(self, days: tuple[date, date]) -> float | None:
+    def require_factor(self, path: Path) -> None:
+        """Refuse to count phone owners without a survey of subscriptions (UsageProblem).
+
+        A sketch of the union tells the factor too, but only of days that it was released for.
+        """
+        if self.phone_owners == "counted" and self.subscriptions is None:
+            raise UsageProblem(
+                f'{path}: phone_owners = "counted" needs [subscriptions]',
+                means="releases of days without a union sketch could not be turned into persons",
+                todo="give per_person and sd of a survey, or leave phone_owners out",
+            )
+
+    def total(self, days: tuple[date, date]) -> Population | None:
         """Return the national population in a period, that of its last known day; None if none is known."""
-        known = [(found.day, found.persons) for found in self.population if days[0] <= found.day <= days[1]]
-        return max(known)[1] if known else None
+        known = [found for found in self.population if days[0] <= found.day <= days[1]]
+        return max(known, key=lambda found: found.day) if known else None
 
     def visiting(self, days: tuple[date, date]) -> dict[str, tuple[float, float]]:
         """Return persons and their standard deviation by country, where a known period holds these days."""
@@ -150,7 +169,7 @@ def read_knowledge(path: Path, operators: tuple[str, ...]) -> Knowledge:
             f"{path}: {first_problem(error)}", todo="correct the file; docs/hub.md lists every part"
         ) from error
     if found.market and set(found.market) != set(operators):
-        wrong = sorted(set(found.market) ^ set(operators))
+        wrong = sorted(set(found.market) - set(operators)) or sorted(set(operators) - set(found.market))
         raise UsageProblem(
             f"{path}: market does not name exactly the operators of the charter: see {wrong[0]}",
             means="the share of an operator that is missing would not be known",

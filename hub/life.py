@@ -5,6 +5,7 @@ planned → collecting      the first round is estimated, and the operators that
 
 collecting → estimated    every operator answered, or the time is over and nobody works any more; enough contributed
            ↘ inquorate    too few contributed, or too few still can
+           ↘ failed       no estimate could be made of the contributions until nobody would be waited for any more
 
 Of one operator:
 
@@ -25,7 +26,8 @@ OFFERED, LEASED, COMMITTED, REFUSED, LATE = "offered", "leased", "committed", "r
 #: States of a task whose contribution the hub holds.
 ANSWERED = frozenset({COMMITTED, LATE})
 PLANNED, COLLECTING, ESTIMATED, INQUORATE = "planned", "collecting", "estimated", "inquorate"
-ENDED = frozenset({ESTIMATED, INQUORATE})
+FAILED = "failed"
+ENDED = frozenset({ESTIMATED, INQUORATE, FAILED})
 #: A node that works is waited for up to so many times the time for answers.
 MOST_TIMES = 10
 
@@ -46,7 +48,7 @@ def next_state(tasks: Collection[str], min_operators: int, overdue: float, allow
     """
     committed = sum(state == COMMITTED for state in tasks)
     waited_for = {OFFERED, LEASED} if overdue < 0 else {LEASED}
-    if overdue >= (MOST_TIMES - 1) * allowed:
+    if given_up(overdue, allowed):
         waited_for = set()
     waiting = sum(state in waited_for for state in tasks)
     if committed + waiting < min_operators:
@@ -56,4 +58,9 @@ def next_state(tasks: Collection[str], min_operators: int, overdue: float, allow
 
 def next_round(first: str) -> str:
     """Return the state that a planned release is due to have, by that of the release of its first round."""
-    return {ESTIMATED: COLLECTING, INQUORATE: INQUORATE}.get(first, PLANNED)
+    return {ESTIMATED: COLLECTING, INQUORATE: INQUORATE, FAILED: FAILED}.get(first, PLANNED)
+
+
+def given_up(overdue: float, allowed: float) -> bool:
+    """Return whether what cannot be ended is not tried any more: after `MOST_TIMES` the time for answers."""
+    return overdue >= (MOST_TIMES - 1) * allowed

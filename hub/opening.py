@@ -10,7 +10,7 @@ from hub.config import Agreement
 from hub.errors import HubRefusal
 from hub.estimation.question import Answer
 from hub.estimation.rounds import fixed_weights
-from hub.life import COLLECTING, PLANNED, next_round
+from hub.life import COLLECTING, INQUORATE, PLANNED, next_round
 from hub.models import Release
 from hub.store import Asked, NewTask, Store
 from privacy.terms import Terms
@@ -79,6 +79,9 @@ def offer_planned(own: Agreement, store: Store, asked: Asked) -> str:
     state = next_round(store.view(first_id).state)
     if state == COLLECTING:
         given = fixed_weights(own, product, answers_of(store.contributions(first_id)))
+        if len(given) < own.charter.publication.min_operators:
+            store.end(asked.release_id, INQUORATE, None, 0)
+            return INQUORATE
         store.offer(asked.release_id, _weighted(own, asked, given), own.charter.publication.collect_seconds)
     elif state != PLANNED:
         store.end(asked.release_id, state, None, 0)

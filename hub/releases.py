@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
@@ -14,7 +15,7 @@ from hub.errors import Malformed
 from hub.estimation.question import Answer, Question
 from hub.estimation.table import estimate
 from hub.failures import Failures
-from hub.life import COLLECTING, ESTIMATED, PLANNED, next_state
+from hub.life import COLLECTING, COMMITTED, ESTIMATED, FAILED, INQUORATE, PLANNED, given_up, next_state
 from hub.models import Contribution
 from hub.opening import answers_of, corrected_by, name_of, offer_planned
 from hub.store import ReleaseView, Store
@@ -28,6 +29,8 @@ from quorate.contract.payload import decode
 from quorate.contract.signing import countersigned, to_json, verified
 from quorate.contract.statements import RECEIPT_TYPE, receipt_for
 from quorate.v1.federation_pb2 import Envelope
+
+log = logging.getLogger("quorate.hub")
 
 
 def largest_contribution(own: Agreement, terms: Terms) -> int:
@@ -105,9 +108,16 @@ def advance(own: Agreement, store: Store, failures: Failures | None = None) -> l
     """
     ended, failures = [], failures or Failures()
     for release, overdue in store.collecting():
-        with failures.kept(release.release_id, f"release {release.release_id} cannot be ended"):
-            if _end(own, store, release, overdue):
-                ended.append(release.release_id)
+        name = release.release_id
+        if failures.due(name):
+            with failures.kept(name, f"release {name} cannot be ended"):
+                if _end(own, store, release, overdue):
+                    ended.append(name)
+        if failures.failing(name) and given_up(overdue, own.charter.publication.collect_seconds):
+            answered = sum(state == COMMITTED for _operator, state, _refusal in release.tasks)
+            if store.end(name, FAILED, None, answered):
+                failures.over(name)
+                ended.append(name)
     return ended
 
 
@@ -117,10 +127,16 @@ def go_on(own: Agreement, store: Store, failures: Failures | None = None) -> lis
     As safe as `advance`.
     """
     changed, failures = [], failures or Failures()
-    for asked in store.planned():
-        with failures.kept(asked.release_id, f"release {asked.release_id} cannot go on"):
-            if offer_planned(own, store, asked) != PLANNED:
-                changed.append(asked.release_id)
+    for asked, overdue in store.planned():
+        name = asked.release_id
+        if failures.due(name):
+            with failures.kept(name, f"release {name} cannot go on"):
+                if offer_planned(own, store, asked) != PLANNED:
+                    changed.append(name)
+        lost = failures.failing(name) and given_up(overdue, own.charter.publication.collect_seconds)
+        if lost and store.end(name, FAILED, None, 0):
+            failures.over(name)
+            changed.append(name)
     return changed
 
 
@@ -132,8 +148,25 @@ def _end(own: Agreement, store: Store, release: ReleaseView, overdue: float) -> 
     if state == COLLECTING:
         return False
     contributions = store.contributions(release.release_id)
+    if state == ESTIMATED and _tells_one_apart(store, release.release_id, answers_of(contributions)):
+        state = INQUORATE
     estimates = _estimates(own, store, contributions) if state == ESTIMATED else None
     return store.end(release.release_id, state, estimates, len(contributions))
+
+
+def _tells_one_apart(store: Store, release_id: str, answers: Sequence[Answer]) -> bool:
+    """Return whether a revision would differ from what it corrects by the presence of one operator alone.
+
+    The difference of both would be that operator's own figures.
+    """
+    corrected = corrected_by(answers[0].order.terms)
+    if not corrected or store.view(corrected).state != ESTIMATED:
+        return False
+    before = {answer.operator for answer in answers_of(store.contributions(corrected))}
+    apart = len(before ^ {answer.operator for answer in answers}) == 1
+    if apart:
+        log.warning("release %s is withheld: it differs from %s by one operator", release_id, corrected)
+    return apart
 
 
 def _earlier(store: Store, product: str, days: tuple[date, date], revision: int | None) -> Sequence[Answer]:

@@ -35,6 +35,10 @@ from quorate.v1.federation_pb2_grpc import add_FederationServiceServicer_to_serv
 from quorate.v1.statistics_pb2_grpc import add_StatisticsServiceServicer_to_server
 
 log = logging.getLogger("quorate.hub")
+#: Without so_reuseport a second hub on the same port fails instead of taking half of the calls. Clients ask every
+#: minute whether the line still is there (`quorate.contract.transport`), also while nothing else is said on it; gRPC
+#: would close the line of who asks more often than every five minutes.
+SERVING = (("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 20_000))
 _SERVICES = [
     service.full_name
     for contract in (federation_pb2.DESCRIPTOR, statistics_pb2.DESCRIPTOR)
@@ -90,10 +94,9 @@ async def _serve(home: Home, listen: str | None, database: str | None, listen_en
         if await asyncio.to_thread(store.certificates.require_standing, certificate):
             await audit(certificate_identity(certificate).uri, "a certificate not seen before", "", NOTHING)
 
-    # Without so_reuseport a second hub on the same port fails instead of taking half of the calls.
     server = aio.server(
         interceptors=[CallInterceptor(), AccessInterceptor(own.charter, audit, standing)],
-        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4 << 20)],
+        options=[*SERVING, ("grpc.max_receive_message_length", 4 << 20)],
     )
     add_FederationServiceServicer_to_server(
         Federation(own, store, bell, Renewals(home, store.certificates), load_config(home).lease_seconds),
@@ -139,7 +142,7 @@ async def _enrolment_server(
 
     server = aio.server(
         interceptors=[EnrolmentInterceptor(own.charter, audit, nobody)],
-        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 16)],
+        options=[*SERVING, ("grpc.max_receive_message_length", 1 << 16)],
     )
     add_EnrolmentServiceServicer_to_server(Enrolment(home, own, store.invitations, audit), server)
     port = _bind(server, address, server_credentials(home, clients=False))

@@ -16,7 +16,7 @@ from hub.callers import caller
 from hub.config import Agreement
 from hub.errors import Malformed, NotFound, require_name
 from hub.failures import Failures
-from hub.life import COLLECTING, ENDED, ESTIMATED, INQUORATE, PLANNED
+from hub.life import COLLECTING, ENDED, ESTIMATED, FAILED, INQUORATE, PLANNED
 from hub.opening import open_release
 from hub.quota import Lines
 from hub.releases import advance, go_on
@@ -31,6 +31,7 @@ log = logging.getLogger("quorate.hub")
 Context = aio.ServicerContext[Any, Any]
 _STATES = {
     PLANNED: stat.RELEASE_STATE_PLANNED,
+    FAILED: stat.RELEASE_STATE_FAILED,
     COLLECTING: stat.RELEASE_STATE_COLLECTING,
     ESTIMATED: stat.RELEASE_STATE_ESTIMATED,
     INQUORATE: stat.RELEASE_STATE_INQUORATE,

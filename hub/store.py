@@ -79,11 +79,12 @@ class Store(Tasks):
             session.flush()
             _add_tasks(session, release.release_id, tasks)
 
-    def planned(self) -> list[Asked]:
-        """Return the releases that wait for their first round."""
+    def planned(self) -> list[tuple[Asked, float]]:
+        """Return the releases that wait for their first round, each with the seconds by which its time is over."""
         with self._session(reading=True) as session:
             rows = session.scalars(select(Release).where(Release.state == PLANNED)).all()
-            return [_asked(row) for row in rows]
+            now = self.clock()
+            return [(_asked(row), now - row.deadline) for row in rows]
 
     def asked(self, release_id: str) -> Asked:
         """Return what was asked for with a release (NotFound if there is none)."""

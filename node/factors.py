@@ -16,6 +16,7 @@ from pathlib import Path
 from node.config import Home
 from node.enrolment import keeper_of, load
 from node.evidence import Evidence
+from node.private import own_directory
 from node.uplink import Uplink
 from privacy.errors import Refused, UsageProblem
 from quorate.contract.identity import write_private
@@ -63,7 +64,7 @@ def factors_in(order: TaskOrder, zones: Sequence[str]) -> Factors | None:
 
 def keep(directory: Path, found: Factors) -> None:
     """Write factors into a directory, complete or not at all; those of a release never change."""
-    directory.mkdir(mode=0o700, exist_ok=True)
+    own_directory(directory)
     path = directory / f"{found.release}.csv"
     if not path.exists():
         fresh = path.with_name(f".{path.name}")

@@ -96,6 +96,12 @@ class Office:
         last = pb.WatchReleaseResponse()
         for last in self.watch(release_id, timeout):
             seen(last)
+        if last.state == pb.RELEASE_STATE_FAILED:
+            raise NotQuorate(
+                f"no estimates could be made for release {release_id}",
+                means="the operators' contributions are kept, and were charged",
+                todo="ask the hub operator what its log says of this release",
+            )
         if last.state != pb.RELEASE_STATE_ESTIMATED:
             refusals = {op.refusal for op in last.operators if op.refusal}
             if refusals == {"BUDGET_EXHAUSTED"}:

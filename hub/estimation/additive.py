@@ -10,8 +10,7 @@ Rounding is by chance that follows from the answers: who has the same answers ge
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,19 +18,14 @@ from numpy.typing import NDArray
 
 from hub.estimation.estimated import Estimated
 from hub.estimation.nonnegative import floor_table, floor_tree
-from hub.estimation.published import Figures
-from hub.estimation.question import Question
+from hub.estimation.published import Figures, Interval
 from hub.estimation.rounding import round_table, round_tree
 from hub.estimation.tree import AreaTree, area_tree
 from quorate.contract.zoning import ZONE, Zoning
 
 Values = NDArray[np.float64]
-
-
-def chance_of(question: Question) -> np.random.Generator:
-    """Return a source of chance that only the answers decide."""
-    digests = sorted(hashlib.sha256(answer.data).digest() for answer in question.answers)
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(b"".join(digests)).digest()))
+#: No area has as many persons; sums of a column stay below what can be rounded.
+_MOST = 1e9
 
 
 def whole(estimated: Estimated, zoning: Zoning, chance: np.random.Generator) -> list[Figures]:
@@ -50,17 +44,48 @@ def whole(estimated: Estimated, zoning: Zoning, chance: np.random.Generator) -> 
     -----
     Cells that cannot be told (no number) stay so; they count as zero in sums.
     """
-    by_level = {found.level: found for found in estimated.figures}
-    if not estimated.additive:
+    figures = [_possible(found) for found in estimated.figures]
+    return [_holding(found) for found in _whole(figures, estimated.additive, zoning, chance)]
+
+
+def _possible(found: Figures) -> Figures:
+    """Return figures in which what cannot be a number of persons is none: an operator may send anything."""
+    told = np.isfinite(found.estimate) & (np.abs(found.estimate) < _MOST)
+    return replace(
+        found,
+        estimate=np.where(told, found.estimate, np.nan),
+        std_error=np.where(told, found.std_error, np.inf),
+    )
+
+
+def _holding(found: Figures) -> Figures:
+    """Return figures whose intervals hold the estimate after it was floored and rounded."""
+    ends, value = found.interval, found.estimate
+    return replace(
+        found,
+        interval=Interval(
+            np.fmin(ends.lower_80, value),
+            np.fmax(ends.upper_80, value),
+            np.fmin(ends.lower_95, value),
+            np.fmax(ends.upper_95, value),
+        ),
+    )
+
+
+def _whole(
+    figures: Sequence[Figures], additive: bool, zoning: Zoning, chance: np.random.Generator
+) -> list[Figures]:
+    by_level = {found.level: found for found in figures}
+    if not additive:
         return [
             replace(
                 found,
                 estimate=np.rint(np.maximum(found.estimate, 0.0)),
                 floored=np.asarray(found.estimate < 0),
             )
-            for found in estimated.figures
+            for found in figures
         ]
-    if any(column.destination for found in estimated.figures for column in found.columns):
+    if any(column.destination for found in figures for column in found.columns):
         return _tables(by_level, zoning, chance)
     return _trees(by_level, zoning, chance)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +21,8 @@ from quorate.contract.order import WEIGHT_ONE
 from quorate.contract.rounds import first_round_of
 
 Values = NDArray[np.float64]
+#: Part of the phone owners that weights may be cut by, and how far operators may differ, without a warning.
+_CUT, _APART = 0.02, 3.0
 
 
 def anchored(question: Question) -> Estimated:
@@ -30,7 +35,7 @@ def anchored(question: Question) -> Estimated:
     """
     own, assumed = question.own, question.own.charter.calibration
     owners, at_home = own.register.phone_owners, own.register.population - own.register.phone_owners
-    given = _weights(question)
+    given, changed = _weights(question)
     answers = [_weighted(question, answer, given[answer.operator]) for answer in question.answers]
     regions = regions_of(question)
     relative, silent = assumed.model_cv_permille / 1000, assumed.silent_sd_permille / 1000
@@ -55,6 +60,7 @@ def anchored(question: Question) -> Estimated:
             "relative spread between operators by hour": [_rounded(value) for value in found.relative],
             "part of silent phones": _rounded(found.assigned.sum() / max(float(found.estimate.sum()), 1.0)),
         },
+        [*changed, *_warnings(found, given)],
     )
 
 
@@ -73,24 +79,51 @@ def regions_of(question: Question) -> NDArray[np.int64]:
 
 
 def _rounded(value: float) -> float | None:
-    return round(float(value), 3) if np.isfinite(value) else None
+    return round(float(value), 2) if np.isfinite(value) else None
 
 
-def _weights(question: Question) -> dict[str, Weights]:
-    """Return the weights of every operator of the first round, made once more of its answer."""
+def _weights(question: Question) -> tuple[dict[str, Weights], list[str]]:
+    """Return the weights that every operator answered with, and what has changed since they were made."""
     own, terms = question.own, question.terms
     product = own.charter.product(terms.product)
     first = first_round_of(own.charter, product)
     before = question.earlier(first.product_id, question.days, terms.revision) if first else ()
-    given = {answer.operator: weights_of(own, product, answer) for answer in before}
-    lost = sorted(set(question.operators) - set(given))
+    made = {answer.operator: weights_of(own, product, answer) for answer in before}
+    lost = sorted(set(question.operators) - set(made))
     if lost:
         raise UsageProblem(
             f"the anchors of {lost[0]}, of which its weights were made, are not there",
             means="what its weighted answer stands for is not known",
             todo="restore the hub's files, or ask for another revision",
         )
-    return given
+    given, changed = {}, []
+    for answer in question.answers:
+        sent = np.array((answer.order.weights or ())[:-1], dtype=np.float64) / WEIGHT_ONE
+        found = made[answer.operator]
+        if not np.allclose(sent, found.value, atol=1 / WEIGHT_ONE):
+            changed.append(answer.operator)
+        given[answer.operator] = replace(found, value=sent)
+    return given, [
+        f"the register was changed after the weights of {name} were sent: presence is of the one before"
+        for name in changed
+    ]
+
+
+def _warnings(found: Presence, given: Mapping[str, Weights]) -> list[str]:
+    """Say where the agreed largest weight cuts too much, and where operators contradict each other."""
+    # Whose weights are cut, and by how much, would tell its share of the market.
+    told = [
+        "the agreed largest weight is too small for an operator: nobody stands for some of the phone owners"
+        for _name, weights in given.items()
+        if weights.standing < 1 - _CUT
+    ][:1]
+    apart = found.disagreement[np.isfinite(found.disagreement)]
+    if apart.size and float(np.median(apart)) > _APART:
+        told.append(
+            f"operators differ by {float(np.median(apart)):.1f} times what noise and chance explain: their customers "
+            "behave differently, or one of them has an error"
+        )
+    return told
 
 
 def _weighted(question: Question, answer: Answer, weights: Weights) -> Weighted:

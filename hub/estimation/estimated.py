@@ -38,6 +38,8 @@ class Estimated:
         What contradicts the assumptions, or is missing.
     additive
         Whether larger areas are the sums of smaller ones.
+    operators
+        On how many operators the figures rest; None if on all that answered.
     """
 
     figures: Sequence[Figures]
@@ -46,6 +48,7 @@ class Estimated:
     diagnostics: Mapping[str, Fact | list[Fact]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     additive: bool = True
+    operators: int | None = None
 
 
 def levels_of(question: Question) -> Iterator[tuple[str, list[str], Values]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,25 @@ from numpy.typing import NDArray
 from hub.config import Agreement
 from hub.estimation.assumed import Assumed
 from hub.estimation.by_ratio import by_ratio
+from hub.estimation.chance import chance_of
 from hub.estimation.counts import market_of, period_of
 from hub.estimation.drift import Drift
 from hub.estimation.estimated import Estimated, Fact, columns_of, flags_of, levels_of
-from hub.estimation.figures import Residents
+from hub.estimation.figures import Residents, Total
+from hub.estimation.period import Period
 from hub.estimation.published import Figures, Interval
-from hub.estimation.question import Question
+from hub.estimation.question import Answer, Question, counted
 from hub.estimation.residents import residents
+from privacy.errors import UsageProblem
 
 Values = NDArray[np.float64]
+#: By how much periods may differ in length, and the parts of subscribers without a home, to be compared.
+_SAME_LENGTH, _ANCHORED = 0.11, 0.02
+_UNCHECKED = (
+    "kappa cannot be checked: without tau of the register's history a drift of coverage looks like growth"
+)
+#: A known total that is farther than this from what was counted, and more imputed zones than this part, are told.
+_FAR, _IMPUTED = 0.03, 0.5
 
 
 def growing(question: Question) -> Estimated:
@@ -30,22 +41,19 @@ def growing(question: Question) -> Estimated:
         return by_ratio(question)
     days = dated.first_day, dated.last_day
     before = question.earlier(question.terms.product, days, None)
-    if not {answer.operator for answer in before} & set(question.operators):
-        return _without(question, f"{days[0]} to {days[1]}")
+    both = [answer for answer in question.answers if answer.operator in {other.operator for other in before}]
+    if problem := _unfit(question, days, len(both)):
+        return _without(question, problem)
     first, now = period_of(own, before), period_of(own, question.answers)
-    found = residents(
-        own.register.population,
-        first,
-        now,
-        np.ones((own.register.population.size, 1)),
-        assumed_in(own),
-        market=market_of(own, first),
-        total=own.knowledge.total(question.days),
-    )
+    try:
+        found = _found(question, first, now)
+    except UsageProblem as error:
+        return _without(question, error.what)
+    used = Question(own, both, question.earlier)
     names = own.charter.operators
     return Estimated(
         [
-            _figures(question, (level, areas, membership), found.of(membership))
+            _figures(used, (level, areas, membership), found.of(membership))
             for level, areas, membership in levels_of(question)
         ],
         f"growth of counts since the register of {days[0]} to {days[1]}, empirical Bayes",
@@ -55,24 +63,94 @@ def growing(question: Question) -> Estimated:
             "tau": round(found.tau, 4),
             "share drift of zones": round(found.share_sd.sd, 4),
             "share drift of the country": round(found.share_sd_nation.sd, 4),
-            "national standard error": round(found.total_sd, 5),
-            "factor to the national total": round(found.adjustment, 5),
+            "national standard error": round(found.total_sd, 4),
+            "factor to the national total": round(found.adjustment, 4),
         },
-        [*found.warnings, *(_named(note, names) for note in found.notes)],
-    )
-
-
-def _without(question: Question, when: str) -> Estimated:
-    """Return estimates by ratio, with a warning: nothing was measured at the register's date."""
-    plain = by_ratio(question)
-    return replace(
-        plain,
-        warnings=[
-            *plain.warnings,
-            f"no operator of this release was measured at the date of the register ({when}): the figures are the "
-            "register's distribution as counts spread it now, without growth",
+        [
+            *found.warnings,
+            *(_named(note, names) for note in found.notes),
+            *_anchored_otherwise(own, before, both),
+            *([] if dated.tau else [_UNCHECKED]),
+            *_doubts(found),
         ],
+        operators=len(both),
     )
+
+
+def _doubts(found: Residents) -> list[str]:
+    """Say where the known total and the counts contradict each other, and where most zones are the model's."""
+    told = []
+    if abs(found.adjustment - 1) > _FAR:
+        told.append(
+            f"the known national total is {found.adjustment - 1:+.1%} off what was counted: one of them has an error"
+        )
+    part = float(np.mean(found.imputed))
+    if part > _IMPUTED:
+        told.append(
+            f"{part:.0%} of the zones are within their noise: they have the growth of the model alone"
+        )
+    return told
+
+
+def _unfit(question: Question, days: tuple[date, date], both: int) -> str:
+    """Return why counts of the register's date cannot be compared with those of a release, nothing if they can."""
+    first, last = question.days
+    least = question.own.charter.publication.min_operators
+    if first <= days[1]:
+        return f"the register's period {days[0]} to {days[1]} is not before that of the release"
+    length, other = (last - first).days + 1, (days[1] - days[0]).days + 1
+    if abs(length - other) > _SAME_LENGTH * other:
+        return f"{length} days find other homes than the {other} days of the register's period"
+    if not both:
+        return (
+            f"no operator of this release was measured at the date of the register ({days[0]} to {days[1]})"
+        )
+    if both < least:
+        return f"{both} operators were measured at both dates, and the charter asks for {least}"
+    return ""
+
+
+def _anchored_otherwise(own: Agreement, before: Sequence[Answer], now: Sequence[Answer]) -> list[str]:
+    """Say if another part of the subscribers has a home than at the date of the register: that looks like growth."""
+    operators = {answer.operator for answer in now}
+    parts = [
+        _without_home(own, [one for one in given if one.operator in operators]) for given in (before, now)
+    ]
+    if abs(parts[0] - parts[1]) < _ANCHORED:
+        return []
+    return [
+        f"{parts[0]:.0%} of the subscribers had no home at the date of the register, {parts[1]:.0%} have none now: "
+        "counts changed by how homes are found, not by growth"
+    ]
+
+
+def _without_home(own: Agreement, answers: Sequence[Answer]) -> float:
+    nowhere = sum(float(counted(own, answer).special.sum()) for answer in answers)
+    found = sum(float(counted(own, answer).zones.sum()) for answer in answers)
+    return nowhere / (nowhere + found) if nowhere + found > 0 else 0.0
+
+
+def _found(question: Question, first: Period, now: Period) -> Residents:
+    own, known = question.own, question.own.knowledge.total(question.days)
+    return residents(
+        own.register.population,
+        first,
+        now,
+        np.ones((own.register.population.size, 1)),
+        assumed_in(own),
+        market=market_of(own, first),
+        total=None if known is None else Total(known.persons, known.sd / known.persons),
+        chance=chance_of(question),
+    )
+
+
+def _without(question: Question, why: str) -> Estimated:
+    """Return estimates by ratio, with a warning: nothing can grow from the register's date."""
+    plain = by_ratio(question)
+    warnings = [f"{why}: the figures are the register's distribution as counts spread it now, without growth"]
+    if question.own.knowledge.total(question.days) is not None:
+        warnings.append("the known national total is not used: one ratio scales to the register")
+    return replace(plain, warnings=[*plain.warnings, *warnings])
 
 
 def assumed_in(own: Agreement) -> Assumed:

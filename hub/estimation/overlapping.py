@@ -15,13 +15,17 @@ from hub.estimation.multiplicity import GoingOn
 from hub.estimation.published import Figures, normal_interval, share_of
 from hub.estimation.question import Question, vector_of
 from hub.estimation.union import UnionEstimate, union
-from privacy.errors import UsageProblem
 from privacy.noise import noise_of, variance
 from quorate.contract.zoning import NATION, ZONE
 
 Values = NDArray[np.float64]
 #: Code of the country (SDMX: total).
 COUNTRY = "_T"
+#: Between two operators the number of persons at both is each one's count of the other.
+_FEWEST_OPERATORS = 3
+_WITHHELD = (
+    "with fewer than three operators, how many persons are at both is withheld: it would tell their counts"
+)
 
 
 def overlapping(question: Question) -> Estimated:
@@ -77,9 +81,11 @@ def factor_of(question: Question) -> Factor | None:
 def _told(question: Question, nation: UnionEstimate) -> tuple[dict[str, Fact | list[Fact]], list[str]]:
     """Return what the union of the country says besides: persons by number of operators, and the factor."""
     survey = question.own.knowledge.subscriptions
+    if len(question.answers) < _FEWEST_OPERATORS:
+        return {}, [*nation.warnings, _WITHHELD]
     facts: dict[str, Fact | list[Fact]] = {
-        "persons at exactly 1, 2, … operators": [round(float(value)) for value in nation.exactly],
-        "standard error of these": [round(float(value)) for value in nation.exactly_sd],
+        "persons at exactly 1, 2, … operators": [_coarse(value) for value in nation.exactly],
+        "standard error of these": [_coarse(value) for value in nation.exactly_sd],
         "weight of the measured triples": round(float(nation.gamma_all), 1),
     }
     try:
@@ -89,11 +95,16 @@ def _told(question: Question, nation: UnionEstimate) -> tuple[dict[str, Fact | l
     if survey is not None and survey.sd > 0 and factor.sd > 0:
         factor = combined(by_survey(survey.per_person, survey.sd), factor)
     facts |= {
-        "persons for each counted subscriber": round(factor.value, 4),
-        "its standard error": round(factor.sd, 5),
+        "persons for each counted subscriber": round(factor.value, 2),
+        "its standard error": _coarse(factor.sd),
         "told by": factor.source,
     }
     return facts, list(dict.fromkeys([*nation.warnings, *factor.warnings]))
+
+
+def _coarse(value: float) -> float | None:
+    """Return two digits of a number: more would let operators work out each other's counts."""
+    return float(f"{value:.1e}") if np.isfinite(value) else None
 
 
 def _figures(question: Question, level: str, unions: Sequence[UnionEstimate]) -> Figures:
@@ -128,12 +139,10 @@ def _shrunk(question: Question, level: str, unions: Sequence[UnionEstimate]) -> 
     of_sizes = np.array([found.sizes_variance.sum() for found in unions])
     try:
         factors = by_area(unions, _regions(question, level))
-    except ValueError as error:
-        raise UsageProblem(
-            f"no factor can be told for the areas of {level}: {error}",
-            means="the sketches of a whole region are within their noise",
-            todo="measure larger areas, or let the charter spend more on it",
-        ) from error
+    except ValueError:
+        # The sketches of a whole region are within their noise: every area stands alone.
+        spread = np.array([found.sd**2 for found in unions])
+        return np.array([found.persons for found in unions]), spread, np.ones(len(unions))
     persons = factors.value * sizes
     variance_ = factors.value**2 * of_sizes + sizes**2 * factors.sd**2
     return persons, variance_, factors.gamma
@@ -155,7 +164,7 @@ def _codes(question: Question, level: str) -> list[str]:
 
 
 def _registered(question: Question, level: str) -> Values:
-    population = question.own.register.population
+    population = question.own.register.phone_owners
     if level == NATION:
         return np.array([population.sum()])
     members = question.own.zoning.members(level)

@@ -10,7 +10,10 @@ small zones is smoothed; weights above the agreed maximum are cut. The operator'
 P_kzh = Σ w over its subscribers that are in z at h, and U_krh = Σ w over those of anchor region r that are silent
 then, is an estimate of all phone owners by itself:
 
-    P̂_kzh = P_kzh·(1 + U_krh / Σ_{z∈r} P_kzh) + what the cut weights of zone z lack.
+    P̂_kzh = P_kzh·(1 + U_krh / Σ_{z∈r} P_kzh) / s_k,
+
+s_k the part of the owners for whom weights that were not cut leave somebody to stand; by how much zones differ in
+that is in the variance.
 
 Answers are averaged, each operator with one weight by hour (so that sums stay sums). With two or more of them their
 disagreement tells how much more than its noise an answer varies, φ_h·w̄·P + c_h²·P² by hour: the sampling of
@@ -49,11 +52,30 @@ class Weights:
         Standard deviation of its logarithm.
     lacking
         Phone owners for whom the largest weight leaves nobody to stand.
+    owners
+        Phone owners.
     """
 
     value: Values
     sd: Values
     lacking: Values
+    owners: Values
+
+    @property
+    def anybody(self) -> bool:
+        """Whether the operator stands for anybody."""
+        return bool((self.value > 0).any())
+
+    @property
+    def standing(self) -> float:
+        """Part of the phone owners for whom somebody stands, from 0 to 1."""
+        whole = float(self.owners.sum())
+        return 1.0 - float(self.lacking.sum()) / whole if whole > 0 else 1.0
+
+    @property
+    def misplaced(self) -> Values:
+        """Owners whom a zone has too many or too few when those who stand for somebody stand for all."""
+        return np.asarray(self.owners - (self.owners - self.lacking) / max(self.standing, 1e-9))
 
 
 @dataclass(frozen=True)
@@ -163,7 +185,7 @@ def weights(owners: Values, anchors: Values, noise: Values, largest: float) -> W
     """
     told = (anchors > GATE * np.sqrt(noise)) & (owners > 0) & (anchors > 0)
     if not told.any():
-        return Weights(np.zeros_like(owners), np.full_like(owners, np.inf), owners.copy())
+        return Weights(np.zeros_like(owners), np.full_like(owners, np.inf), owners.copy(), owners)
     logarithm, spread = np.full_like(owners, np.nan), np.full_like(owners, np.inf)
     logarithm[told], spread[told] = np.log(anchors[told] / owners[told]), noise[told] / anchors[told] ** 2
     areas = Areas(logarithm, spread, np.ones((owners.size, 1)), np.zeros(owners.size))
@@ -174,7 +196,7 @@ def weights(owners: Values, anchors: Values, noise: Values, largest: float) -> W
         value, error = np.full_like(owners, logarithm[told][0]), np.full_like(owners, spread[told][0])
     wanted = np.exp(-value)
     given = np.minimum(wanted, largest)
-    return Weights(given, np.sqrt(error), owners * (1.0 - given / wanted))
+    return Weights(given, np.sqrt(error), owners * (1.0 - given / wanted), owners)
 
 
 def in_fixed_point(value: Values, one: int) -> tuple[int, ...]:
@@ -195,11 +217,18 @@ def national(answer: Answer, regions: NDArray[np.int64]) -> tuple[Values, Values
     seen = np.zeros_like(answer.silent)
     np.add.at(seen, regions, answer.present)
     noise = np.sqrt(answer.noise * np.bincount(regions, minlength=seen.shape[0]))[:, None]
-    # A region in which nobody can be told from noise has nobody to stand for its silent phones.
+    # A region in which nobody can be told from noise has the part of silent phones that the country has.
     told = seen > GATE * noise
-    factor = np.where(told, answer.silent / np.where(told, seen, 1.0), 0.0)
+    country = _ratio(answer.silent.sum(axis=0), seen.sum(axis=0))
+    factor = np.where(told, _ratio(answer.silent, np.where(told, seen, 1.0)), country)
     assigned = np.asarray(answer.present * factor[regions])
-    return answer.present + assigned + answer.weights.lacking[:, None], assigned
+    # For whom the largest weight leaves nobody to stand, the others stand for them: where they are nobody knows.
+    standing = answer.weights.standing
+    return (answer.present + assigned) / standing, assigned / standing
+
+
+def _ratio(part: Values, whole: Values) -> Values:
+    return np.asarray(part / np.where(whole > 0, whole, np.inf))
 
 
 def averaged(
@@ -210,14 +239,21 @@ def averaged(
     Parameters
     ----------
     answers
-        At least one.
+        At least one, each of an operator that stands for somebody.
     regions
         Anchor region of each zone.
     owners
         Phone owners who live in each zone.
     relative
         c where it cannot be learnt because one operator alone answered.
+
+    Raises
+    ------
+    ValueError
+        If an operator stands for nobody.
     """
+    if not all(answer.weights.anybody for answer in answers):
+        raise ValueError("an operator without weights stands for nobody, and has no part in an average")
     found = [national(answer, regions) for answer in answers]
     each, silent = np.stack([one for one, _silent in found]), np.stack([one for _all, one in found])
     noise = np.stack([_noise(answer, one, owners) for answer, one in zip(answers, each, strict=True)])
@@ -241,10 +277,14 @@ def averaged(
 
 
 def _noise(answer: Answer, found: Values, owners: Values) -> Values:
-    """Return the variance of an answer by noise: its own, and that of the weights of those who stayed at home."""
-    at_home = np.minimum(np.maximum(found, 0.0), owners[:, None])
-    sd = np.where(np.isfinite(answer.weights.sd), answer.weights.sd, 0.0)[:, None]
-    return np.asarray(answer.noise + (at_home * sd) ** 2)
+    """Return the variance of an answer: its noise, that of the weights of those at home, and what was cut of them."""
+    at_home, weights_ = np.minimum(np.maximum(found, 0.0), owners[:, None]), answer.weights
+    sd = np.where(np.isfinite(weights_.sd), weights_.sd, 0.0)[:, None]
+    own = answer.noise / max(weights_.standing, 1e-9) ** 2
+    # An hour that is lost in its noise says nothing of where anybody is.
+    lost = answer.present.sum(axis=0) <= GATE * np.sqrt(answer.noise * owners.size)
+    nothing = np.where(lost, owners[:, None] ** 2, 0.0)
+    return np.asarray(own + (at_home * sd) ** 2 + weights_.misplaced[:, None] ** 2 + nothing)
 
 
 def _shares(noise: Values) -> Values:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from hub.estimation.estimated import Estimated
 from hub.estimation.published import Figures
 from hub.estimation.question import Question
+from hub.estimation.status import statuses
 
 Json = Mapping[str, object]
 
@@ -83,7 +84,8 @@ def _level(figures: Figures) -> Json:
     return {
         "level": figures.level,
         "cells": int(figures.estimate.size),
-        "without estimate": int(np.count_nonzero(~told)),
+        "cells by status": _by_status(figures),
+        "without any figure": int(np.count_nonzero(~told)),
         "imputed": int(np.count_nonzero(figures.imputed)),
         "negative before the last step": 0
         if figures.floored is None
@@ -94,6 +96,12 @@ def _level(figures: Figures) -> Json:
         "adjustment": round(figures.adjustment, 4),
         **_against_register(figures),
     }
+
+
+def _by_status(figures: Figures) -> Mapping[str, int]:
+    """Return the number of cells by CL_OBS_STATUS; those that are Q are published without a value."""
+    codes, counts = np.unique(statuses(figures), return_counts=True)
+    return {str(code): int(count) for code, count in zip(codes, counts, strict=True)}
 
 
 def _against_register(figures: Figures) -> Json:

@@ -20,7 +20,9 @@ from quorate.contract.order import WEIGHT_ONE
 def fixed_weights(
     own: Agreement, product: Product, anchors: Sequence[Answer]
 ) -> Mapping[str, tuple[int, ...]]:
-    """Return the weights of every operator that answered the first round, as its order carries them.
+    """Return the weights of every operator of the first round that stands for somebody, as its order carries them.
+
+    One that was lost in its noise has none, and is not asked: it would pay for an answer that says nothing.
 
     Parameters
     ----------
@@ -31,9 +33,11 @@ def fixed_weights(
     anchors
         Answers to the first round.
     """
+    given = {answer.operator: weights_of(own, product, answer) for answer in anchors}
     return {
-        answer.operator: in_fixed_point(weights_of(own, product, answer).value, WEIGHT_ONE)
-        for answer in anchors
+        operator: in_fixed_point(found.value, WEIGHT_ONE)
+        for operator, found in given.items()
+        if found.anybody
     }
 
 

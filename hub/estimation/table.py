@@ -9,19 +9,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hub.estimation.additive import chance_of, whole
+from hub.estimation.additive import whole
+from hub.estimation.chance import chance_of
 from hub.estimation.estimators import ESTIMATORS
 from hub.estimation.published import Figures
 from hub.estimation.quality import report, revised
 from hub.estimation.question import Question
+from hub.estimation.status import reliability, statuses
 from quorate.contract.zoning import NATION
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-#: Largest coefficient of variation of a normal estimate (E) and of an unreliable one (U); above it is
-#: suppressed (Q). SDMX code list CL_OBS_STATUS.
-CV_NORMAL, CV_UNRELIABLE = 0.10, 0.25
-
 SCHEMA = pa.schema(
     [
         ("ref_area", pa.string()),
@@ -61,9 +59,10 @@ def estimate(question: Question, corrected: pa.Table | None = None) -> pa.Table:
     found = ESTIMATORS[question.terms.statistic](question)
     figures = whole(found, question.own.zoning, chance_of(question))
     levels = {*question.own.charter.publication.levels, NATION}
-    shown = [one for one in figures if one.level in levels]
+    # What does not add up, and was measured at other levels than are published, is shown as it was measured.
+    shown = [one for one in figures if one.level in levels] or figures
     cost = question.terms.charge()
-    provenance = len(question.answers), max(cost.by_day, cost.by_period)
+    provenance = found.operators or len(question.answers), max(cost.by_day, cost.by_period)
     table = pa.concat_tables([_rows(one, provenance) for one in shown])
     told = {**report(question, replace(found, figures=shown)), "revision of": revised(corrected, table)}
     return table.replace_schema_metadata({QUALITY: json.dumps(told, ensure_ascii=False).encode()})
@@ -73,25 +72,24 @@ def _rows(figures: Figures, provenance: tuple[int, int]) -> pa.Table:
     """Return the rows of one level: area by area, column by column."""
     operators, rho = provenance
     areas, columns = len(figures.areas), figures.columns
-    status = _status(figures).ravel()
+    status = statuses(figures).ravel()
     shown, ends, size = status != "Q", figures.interval, status.size
+    error = figures.std_error.ravel()
     # The last step of all: no published number of persons is below zero.
-    persons = {
-        name: _numbers(np.maximum(values, 0.0), 1, shown)
-        for name, values in (
-            ("estimate", figures.estimate),
-            ("lower_80", ends.lower_80),
-            ("upper_80", ends.upper_80),
-            ("lower_95", ends.lower_95),
-            ("upper_95", ends.upper_95),
-        )
-    }
+    persons = {"estimate": _numbers(np.maximum(figures.estimate, 0.0), 1, shown)}
+    for name, values, outward in (
+        ("lower_80", ends.lower_80, np.floor),
+        ("upper_80", ends.upper_80, np.ceil),
+        ("lower_95", ends.lower_95, np.floor),
+        ("upper_95", ends.upper_95, np.ceil),
+    ):
+        persons[name] = pa.array(_outward(np.maximum(values, 0.0).ravel(), error, outward), mask=~shown)
     found = {
         "ref_area": np.repeat(np.array(figures.areas, dtype=object), len(columns)),
         "counterpart_area": [column.counterpart for column in columns] * areas,
         "time_period": [column.time_period for column in columns] * areas,
         **persons,
-        "std_error": _numbers(figures.std_error, 2, np.isfinite(figures.std_error).ravel()),
+        "std_error": pa.array(_coarse(error), mask=~np.isfinite(error)),
         "gamma": _numbers(figures.gamma, 1, np.ones(size, dtype=bool)),
         "noise_share": _numbers(figures.noise_share, 1, np.ones(size, dtype=bool)),
         "adjustment": np.full(size, round(figures.adjustment, 4)),
@@ -103,39 +101,33 @@ def _rows(figures: Figures, provenance: tuple[int, int]) -> pa.Table:
     return pa.table({name: pa.array(found[name], SCHEMA.field(name).type) for name in SCHEMA.names})
 
 
+def _step(error: Values) -> Values:
+    """Return the place of the second digit of standard errors: finer, they would tell what operators counted."""
+    usable = np.isfinite(error) & (error > 0)
+    place = np.floor(np.log10(np.where(usable, error, 1.0))) - 1
+    return np.asarray(np.where(usable, 10.0**place, 0.1))
+
+
+def _coarse(error: Values) -> Values:
+    """Return standard errors with two digits, rounded up."""
+    step = _step(error)
+    known = np.where(np.isfinite(error), error, 0.0)
+    return np.asarray(np.round(np.ceil(np.round(known / step, 6)) * step, 6))
+
+
+def _outward(ends: Values, error: Values, outward: np.ufunc) -> Values:
+    """Return ends of intervals as coarse as the standard error, moved outward."""
+    step = _step(error)
+    told = np.nan_to_num(ends, posinf=0.0, neginf=0.0)
+    return np.asarray(np.round(outward(np.round(told / step, 6)) * step, 6))
+
+
 def _numbers(values: Values, digits: int, shown: Mask) -> pa.Array:
     """Return rounded numbers, null where they are not shown."""
     rounded = np.round(np.where(shown, values.ravel(), 0.0), digits)
     return pa.array(rounded, mask=~shown)
 
 
-def _status(figures: Figures) -> NDArray[np.str_]:
-    """Return CL_OBS_STATUS of every cell: by reliability, but I where nothing was measured and G without register."""
-    reliable = _reliability(figures.estimate, figures.std_error, figures.size)
-    experimental = (
-        np.zeros(reliable.shape, dtype=bool) if figures.experimental is None else figures.experimental
-    )
-    instead = np.where(experimental, "G", np.where(figures.imputed, "I", reliable))
-    return np.where(reliable == "Q", "Q", instead)
-
-
-def _reliability(value: Values, std_error: Values, size: Values) -> NDArray[np.str_]:
-    base = np.minimum(np.nan_to_num(value, nan=0.0), size)
-    lost = ~(base > 0) | ~(std_error <= CV_UNRELIABLE * base)
-    return np.where(lost, "Q", np.where(std_error <= CV_NORMAL * base, "E", "U"))
-
-
 def obs_status(value: float, std_error: float, size: float) -> str:
-    """Return E, U or Q by the coefficient of variation.
-
-    The standard error is held against the estimate and against the registered population, and the worse of
-    the two decides. The estimate alone would publish just those small areas whose noise points upward.
-
-    Parameters
-    ----------
-    value, std_error
-        The estimate and its standard error.
-    size
-        Registered persons of the area: public, and without noise.
-    """
-    return str(_reliability(np.array(value), np.array(std_error), np.array(size)))
+    """Return E, U or Q of one cell; see `hub.estimation.status.reliability`."""
+    return str(reliability(np.array(value), np.array(std_error), np.array(size)))

@@ -30,6 +30,8 @@ def visiting(question: Question) -> Estimated:
         Assumed(drift),
         size=own.register.population,
     )
+    # A factor is a count of roamers if the total is known.
+    several = len(question.answers) > 2
     when = period_label(*question.days, own.charter.time_zone)
     columns = [Column(when, country) for country in countries]
     return Estimated(
@@ -41,14 +43,14 @@ def visiting(question: Question) -> Estimated:
         },
         {
             "countries with a known total": [name for name in countries if name in known],
-            "visitors for each roamer": [_rounded(value) for value in found.factor],
+            "visitors for each roamer": [_rounded(value) for value in found.factor] if several else None,
             "spread of the factor": round(found.factor_sd.sd, 3),
         },
     )
 
 
 def _rounded(value: float) -> float | None:
-    return round(float(value), 3) if np.isfinite(value) else None
+    return float(f"{value:.1e}") if np.isfinite(value) else None
 
 
 def _figures(

@@ -16,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from node.enrolment import Agreement
+from node.sources.persons import require_persons
 from node.sources.pseudonyms import one_period
-from privacy.errors import QuorateError, UsageProblem
+from privacy.errors import DataUnavailable, QuorateError, UsageProblem
+from privacy.statistics import UNION_SKETCH
 from privacy.terms import Terms
 from quorate.contract.calendar import days_between
 from quorate.contract.canonical import canonical
@@ -123,7 +125,17 @@ def _require_days(order: TaskOrder, own: Agreement) -> None:
             raise Refusal(
                 pb.REFUSAL_REASON_DATA_UNAVAILABLE, f"the operator declared that it has no data of {day}"
             )
+    if order.terms.statistic == UNION_SKETCH:
+        _require_persons(order, own)
     if not one_period(source.pseudonyms, order.terms.first_day, order.terms.last_day):
         raise Refusal(
             pb.REFUSAL_REASON_DATA_UNAVAILABLE, "subscribers change their pseudonyms within these days"
         )
+
+
+def _require_persons(order: TaskOrder, own: Agreement) -> None:
+    """Refuse at once what needs persons where none are known: waiting for it would hold up the others."""
+    try:
+        require_persons(own.config.source, order.terms.first_day, order.terms.last_day)
+    except DataUnavailable as error:
+        raise Refusal(pb.REFUSAL_REASON_DATA_UNAVAILABLE, error.what) from error

@@ -22,7 +22,7 @@ from deploy.demo.report.look import CONFIG, Chart, Row
 from deploy.demo.report.maps import change_map, density_map
 from deploy.demo.report.plots import budget_chart, hours_chart
 from deploy.demo.report.rows import Findings
-from hub.estimation.table import CV_NORMAL, CV_UNRELIABLE
+from hub.estimation.status import CV_NORMAL, CV_UNRELIABLE
 from privacy.units import NANO
 from quorate.contract.charter import Charter
 

@@ -31,6 +31,8 @@ class _ReleaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReleaseS
     RELEASE_STATE_INQUORATE: _ReleaseState.ValueType  # 3
     RELEASE_STATE_PLANNED: _ReleaseState.ValueType  # 4
     """Waits for the release of its first round."""
+    RELEASE_STATE_FAILED: _ReleaseState.ValueType  # 5
+    """No estimates could be made of what the operators contributed."""
 
 class ReleaseState(_ReleaseState, metaclass=_ReleaseStateEnumTypeWrapper): ...
 
@@ -40,6 +42,8 @@ RELEASE_STATE_ESTIMATED: ReleaseState.ValueType  # 2
 RELEASE_STATE_INQUORATE: ReleaseState.ValueType  # 3
 RELEASE_STATE_PLANNED: ReleaseState.ValueType  # 4
 """Waits for the release of its first round."""
+RELEASE_STATE_FAILED: ReleaseState.ValueType  # 5
+"""No estimates could be made of what the operators contributed."""
 Global___ReleaseState: _TypeAlias = ReleaseState  # noqa: Y015
 
 @_typing.final

@@ -39,3 +39,14 @@ def test_what_worked_in_between_is_told_again_and_others_have_their_own_count(
         "s fails",
         "r fails",
     ]
+
+
+def test_of_the_looks_at_what_fails_the_first_second_and_fourth_try_it_again() -> None:
+    failures = Failures()
+    assert all(failures.due("r") for _look in range(5)), "what works is always tried"
+    failures.tell("r", "r fails", ValueError())
+    assert [look for look in range(1, 17) if failures.due("r")] == [1, 2, 4, 8, 16]
+    assert sum(failures.due("r") for _look in range(17, 1201)) == 4 + 6, "never longer than 300 looks apart"
+    failures.over("r")
+    assert failures.due("r")
+    assert not failures.failing("r")

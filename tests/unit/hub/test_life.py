@@ -11,6 +11,7 @@ from hub.life import (
     COMMITTED,
     ENDED,
     ESTIMATED,
+    FAILED,
     INQUORATE,
     LEASED,
     MOST_TIMES,
@@ -88,5 +89,5 @@ def test_a_further_contribution_never_makes_a_release_inquorate() -> None:
 
 
 def test_ended_is_estimated_or_inquorate() -> None:
-    assert {ESTIMATED, INQUORATE} == ENDED
+    assert {ESTIMATED, INQUORATE, FAILED} == ENDED
     assert COLLECTING not in ENDED

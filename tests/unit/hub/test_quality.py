@@ -55,7 +55,7 @@ def test_the_levels_are_held_against_the_register() -> None:
     for level in (zone, district):
         assert level["mean absolute difference from the register"] == 0
         assert level["sum over the register"] == 1
-    assert (zone["level"], zone["cells"], zone["imputed"], zone["without estimate"]) == ("zone", 5, 0, 0)
+    assert (zone["level"], zone["cells"], zone["imputed"], zone["without any figure"]) == ("zone", 5, 0, 0)
     assert (district["level"], district["cells"]) == ("district", 3)
 
 
@@ -64,7 +64,9 @@ def test_an_hour_without_signal_is_counted_as_cells_without_an_estimate() -> Non
     vector = exact_vector(OWN, terms).reshape(6, 24)
     vector[:, 7] = 0
     zone = quality_of(estimate(question(OWN, terms, [vector.ravel()] * 3)))["levels"][0]
-    assert zone["without estimate"] == 5
+    assert zone["without any figure"] == 5
+    assert zone["cells by status"]["Q"] >= 5
+    assert sum(zone["cells by status"].values()) == 5 * 24
 
 
 def table_of(values: list[float | None], areas: str = "ABCD") -> pa.Table:

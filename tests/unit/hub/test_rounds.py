@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from hub.config import Agreement, Register
 from hub.errors import NotFound
-from hub.life import COLLECTING, ESTIMATED, INQUORATE, OFFERED, PLANNED
+from hub.failures import Failures
+from hub.life import COLLECTING, ESTIMATED, FAILED, INQUORATE, OFFERED, PLANNED
 from hub.opening import open_release
 from hub.releases import advance, go_on
 from hub.store import Store
@@ -296,3 +297,67 @@ def test_another_day_is_another_pair_of_releases(store: Store) -> None:
     assert len(store.planned()) == 2
     assert state_of(store, SECOND) == PLANNED
     assert ESTIMATED not in {release.state for release in store.releases()}
+
+
+# --- releases that cannot be ended, and revisions that would tell ------------------------------------------
+
+
+def test_a_release_of_which_no_estimates_can_be_made_fails_in_the_end_and_so_does_its_second_round(
+    store: Store, kept: Kept
+) -> None:
+    open_weighted(store)
+    for operator in OPERATORS:
+        answer(OWN, store, operator)
+    kept.execute("UPDATE contribution SET result_sha256 = :lost", lost="0" * 64)
+    failures = Failures()
+    assert advance(OWN, store, failures) == []
+    assert state_of(store, FIRST) == COLLECTING, "it is tried again"
+    kept.execute("UPDATE release SET deadline = 0")
+    failures.over(FIRST)
+    assert advance(OWN, store, failures) == [FIRST]
+    assert state_of(store, FIRST) == FAILED
+    assert store.estimates(FIRST) is None
+    assert go_on(OWN, store) == [SECOND]
+    assert state_of(store, SECOND) == FAILED
+
+
+def test_a_planned_release_whose_product_is_gone_fails_in_the_end(store: Store, kept: Kept) -> None:
+    open_weighted(store)
+    without = agreement(ANCHORS)
+    failures = Failures()
+    assert go_on(without, store, failures) == []
+    assert state_of(store, SECOND) == PLANNED
+    kept.execute("UPDATE release SET deadline = 0")
+    assert go_on(without, store, failures) == [SECOND]
+    assert state_of(store, SECOND) == FAILED
+
+
+def test_a_revision_that_differs_by_one_operator_is_withheld(store: Store) -> None:
+    def anchors(revision: int, answering: Sequence[str]) -> str:
+        release = open_release(OWN, store, "anchors", (DAY, DAY), revision)
+        for operator in OPERATORS:
+            if operator in answering:
+                answer(OWN, store, operator)
+            else:
+                refuse(store, operator)
+        advance(OWN, store)
+        return state_of(store, release)
+
+    assert anchors(0, OPERATORS) == ESTIMATED
+    assert anchors(1, ("east", "north")) == INQUORATE, "the difference would be west's own figures"
+    assert anchors(2, OPERATORS) == ESTIMATED, "the one before was not published"
+    assert anchors(3, OPERATORS) == ESTIMATED
+
+
+def test_too_few_operators_that_stand_for_somebody_end_the_second_round(store: Store) -> None:
+    own = agreement(least=3)
+    open_weighted(store, own)
+    for operator in ("east", "north"):
+        answer(own, store, operator)
+    order = order_of(store, "west")
+    data = encode(np.zeros(6, dtype=np.int64))
+    put_chunk(store, "west", digest(order.to_bytes()), 0, data)
+    accept(store, "west", judged(own, order.to_bytes(), data, entry_for(order.terms, data).to_bytes()))
+    assert advance(own, store) == [FIRST]
+    assert go_on(own, store) == [SECOND]
+    assert state_of(store, SECOND) == INQUORATE

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub.estimation.additive import chance_of, whole
+from hub.estimation.additive import whole
+from hub.estimation.chance import chance_of
 from hub.estimation.combine import membership_of
 from hub.estimation.estimated import Estimated, summed
 from hub.estimation.published import Column, Figures, normal_interval

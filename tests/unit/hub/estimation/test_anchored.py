@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -17,7 +18,15 @@ from hub.estimation.table import estimate
 from privacy.errors import UsageProblem
 from quorate.contract.order import digest_of_weights, keyset_for, terms_of
 from quorate.contract.payload import encode
-from tests.support_hub import DAY, PRODUCTS, nothing_earlier, order_for, small_agreement, terms_in
+from tests.support_hub import (
+    DAY,
+    PRODUCTS,
+    calibration,
+    nothing_earlier,
+    order_for,
+    small_agreement,
+    terms_in,
+)
 
 OWNERS = np.array([800_000.0, 500_000, 1_100_000, 600_000, 100_000])
 SHARE = 0.4
@@ -27,7 +36,9 @@ NOON = 12
 def agreement(**parameters: Any) -> Agreement:
     anchors, weighted = PRODUCTS[2:]
     changed = weighted.model_copy(update={"parameters": {**weighted.parameters, **parameters}})
-    own = small_agreement(products=(anchors, changed))
+    # Nobody moves here, and nothing is seen late.
+    at_once = calibration().model_copy(update={"delay_minutes": 0, "delay_sd_minutes": 0})
+    own = small_agreement(products=(anchors, changed), calibration=at_once)
     return replace(own, register=Register(OWNERS / 0.8, OWNERS))
 
 
@@ -87,3 +98,56 @@ def test_answers_whose_first_round_is_gone_cannot_be_estimated() -> None:
     question = asked(agreement(), SILENT)
     with pytest.raises(UsageProblem, match="the anchors of east"):
         estimate(Question(question.own, question.answers, nothing_earlier))
+
+
+def test_an_operator_lost_in_its_noise_is_not_asked_and_has_no_part_in_the_average() -> None:
+    own = agreement()
+    terms = terms_in(own, "anchors", DAY)
+    nobody = Answer(order_for(own, "west", terms), encode(np.array([3, -5, 2, 7, -1, 0], dtype=np.int64)))
+    somebody = Answer(
+        order_for(own, "east", terms), encode(np.append(np.rint(OWNERS * SHARE), 0).astype(np.int64))
+    )
+    assert set(fixed_weights(own, own.charter.product("weighted"), [nobody, somebody])) == {"east"}
+
+
+def test_weights_that_are_cut_leave_the_level_right_and_the_doubt_in_the_variance() -> None:
+    from hub.estimation.presence import Answer as Weighted
+    from hub.estimation.presence import averaged, weights
+
+    owners = np.array([1000.0, 1000.0])
+    cut = weights(owners, np.array([500.0, 100.0]), np.full(2, 1e-6), largest=5.0)
+    assert cut.lacking.round().tolist() == [0, 500]
+    assert cut.standing == pytest.approx(0.75)
+    present = (cut.value * np.array([500.0, 100.0]))[:, None]
+    found = averaged(
+        [Weighted(present, np.zeros((1, 1)), 1e-6, cut)], np.zeros(2, dtype=np.int64), owners, 0.0
+    )
+    assert found.estimate.sum() == pytest.approx(2000)
+    # The first zone has a third too many and the second a third too few.
+    assert found.noise.ravel() == pytest.approx([(1000 / 3) ** 2, (1000 / 3) ** 2], rel=1e-3)
+
+
+def test_a_register_that_changed_between_the_rounds_is_told() -> None:
+    asked_before = asked(agreement(), SILENT)
+    register = Register(OWNERS * 1.1 / 0.8, OWNERS * 1.1)
+    changed = Question(
+        replace(asked_before.own, register=register), asked_before.answers, asked_before.earlier
+    )
+    report = json.loads(estimate(changed).schema.metadata[b"quality"])
+    assert any("register was changed after the weights of east" in text for text in report["warnings"])
+
+
+def test_a_region_within_its_noise_has_the_part_of_silent_phones_that_the_country_has() -> None:
+    from hub.estimation.presence import Answer as Weighted
+    from hub.estimation.presence import national, weights
+
+    owners = np.array([100_000.0, 200.0])
+    given = weights(owners, np.array([50_000.0, 100.0]), np.full(2, 1.0), largest=5.0)
+    answer = Weighted(
+        present=np.array([[80_000.0], [160.0]]),
+        silent=np.array([[20_000.0], [40.0]]),
+        noise=50.0**2,
+        weights=given,
+    )
+    found, _assigned = national(answer, np.array([0, 1]))
+    assert found.ravel() == pytest.approx([100_000, 200], rel=0.002)

@@ -106,7 +106,7 @@ def test_the_release_at_the_registers_date_is_the_register_spread_by_counts() ->
 def test_without_a_release_at_the_registers_date_it_is_said_that_nothing_grows() -> None:
     table = table_of(agreement(), before=[])
     (warning,) = report_of(table)["warnings"]
-    assert "no operator of this release was measured at the date of the register" in warning
+    assert warning.startswith("no operator of this release was measured at the date of the register")
 
 
 def test_an_operator_that_joined_is_named_and_not_in_the_sums() -> None:
@@ -152,3 +152,58 @@ def test_a_zone_where_one_operator_has_nearly_all_is_flagged() -> None:
     assert flags["C2"] == "O"
     assert flags["A1"] == "F"
     assert small_zoning().codes == ["A1", "A2", "B1", "C1", "C2"]
+
+
+WEEK = date(2026, 7, 1), date(2026, 7, 7)
+
+
+def test_periods_of_other_lengths_find_other_homes_and_are_not_compared() -> None:
+    own = agreement()
+    table = estimate(
+        Question(own, answers(own, WEEK, 0.7 * PERSONS), earlier(own, answers(own, MAY, PERSONS)))
+    )
+    (warning,) = report_of(table)["warnings"]
+    assert warning.startswith("7 days find other homes than the 31 days of the register's period")
+    assert np.array(table["estimate"].to_pylist())[:5] == pytest.approx(PERSONS, rel=0.002)
+
+
+def test_a_register_that_is_later_than_the_release_is_not_grown_from() -> None:
+    own = agreement(register_date=RegisterDate(first_day=JULY[0], last_day=JULY[1]))
+    table = estimate(Question(own, answers(own, MAY, PERSONS), nothing_earlier))
+    assert "is not before that of the release" in report_of(table)["warnings"][0]
+
+
+def test_growth_of_one_operator_alone_is_not_published_as_that_of_several() -> None:
+    own = agreement()
+    table = table_of(own, now=answers(own, JULY, PERSONS * GROWTH)[1:], before=answers(own, MAY, PERSONS)[:2])
+    (warning,) = report_of(table)["warnings"]
+    assert warning.startswith("1 operators were measured at both dates, and the charter asks for 2")
+
+
+def test_figures_rest_on_the_operators_that_are_there_at_both_dates() -> None:
+    own = agreement()
+    table = table_of(own, before=answers(own, MAY, PERSONS)[:2])
+    assert set(table["operators"].to_pylist()) == {2}
+
+
+def test_homes_that_are_found_otherwise_than_before_are_told() -> None:
+    own = agreement()
+    fewer = [
+        Answer(
+            given.order, encode(np.append(np.rint(counts(PERSONS, share)[:5] * 0.9), 40_000).astype(np.int64))
+        )
+        for given, share in zip(answers(own, JULY, PERSONS), SHARES, strict=True)
+    ]
+    warnings = report_of(table_of(own, now=fewer))["warnings"]
+    assert any("had no home at the date of the register" in text for text in warnings)
+
+
+def test_a_national_total_far_from_the_counts_is_told() -> None:
+    known = (Population(day=JULY[0], persons=500_000, sd=0),)
+    warnings = report_of(table_of(agreement(population=known)))["warnings"]
+    assert any("off what was counted" in text for text in warnings)
+
+
+def test_without_the_registers_history_kappa_cannot_be_checked_and_that_is_said() -> None:
+    own = agreement(register_date=RegisterDate(first_day=MAY[0], last_day=MAY[1]))
+    assert any(text.startswith("kappa cannot be checked") for text in report_of(table_of(own))["warnings"])

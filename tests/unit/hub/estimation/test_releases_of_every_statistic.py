@@ -383,3 +383,64 @@ def test_counting_owners_without_a_factor_is_told_with_what_to_do() -> None:
     with pytest.raises(UsageProblem, match="nothing says how many subscriptions") as caught:
         released(own, answers(own, "residents", MAY, resident_tables()))
     assert "[subscriptions]" in caught.value.todo
+
+
+def test_with_two_operators_nobody_is_told_how_many_persons_are_at_both() -> None:
+    own = agreement()
+    report = report_of(released(own, answers(own, "overlap", MAY, sketches(20_000, 2_000))[:2]))
+    assert report["diagnostics"] == {}
+    assert any("withheld" in text for text in report["warnings"])
+
+
+def test_a_region_within_its_noise_does_not_keep_a_union_by_zone() -> None:
+    own = agreement()
+    exact = {name: np.zeros((5, 64), np.int64) for name in OPERATORS}
+    table = released(own, answers(own, "overlap-by-zone", MAY, exact))
+    assert set(table["obs_status"].to_pylist()) == {"Q"}
+
+
+def test_a_union_by_zone_is_shown_where_only_larger_areas_are_published() -> None:
+    own = agreement()
+    publication_ = own.charter.publication.model_copy(update={"levels": ("district",)})
+    own = replace(own, charter=own.charter.model_copy(update={"publication": publication_}))
+    exact = {name: np.full((5, 64), 50, np.int64) for name in OPERATORS}
+    table = released(own, answers(own, "overlap-by-zone", MAY, exact))
+    assert table.num_rows == 5
+
+
+@pytest.mark.parametrize("value", [2**54, -(2**54)])
+@pytest.mark.parametrize("product", ["residents", "flows", "visitors", "commuting", "overlap"])
+def test_an_operator_that_sends_impossible_numbers_does_not_keep_a_release(product: str, value: int) -> None:
+    own = agreement()
+    tables = {
+        "residents": (resident_tables(), MAY),
+        "flows": (flow_tables(), (DAY, DAY)),
+        "visitors": (visitor_tables(), (DAY, DAY)),
+        "commuting": (commuting_tables(), MAY),
+        "overlap": (sketches(20_000, 2_000), MAY),
+    }
+    exact, days = tables[product]
+    given = answers(own, product, days, exact)
+    first = given[0]
+    cells = keyset_for(own.charter, own.zoning, first.order.terms).size
+    wrong = np.zeros(cells, np.int64)
+    wrong[1] = value
+    released(own, [Answer(first.order, encode(wrong)), *given[1:]])
+
+
+def test_every_published_estimate_is_within_its_intervals() -> None:
+    own = agreement()
+    for product, tables, days in (
+        ("flows", flow_tables(), (DAY, DAY)),
+        ("commuting", commuting_tables(), MAY),
+        ("visitors", visitor_tables(), (DAY, DAY)),
+    ):
+        for row in released(own, answers(own, product, days, tables)[:1]).to_pylist():
+            if row["estimate"] is not None:
+                assert (
+                    row["lower_95"]
+                    <= row["lower_80"]
+                    <= row["estimate"]
+                    <= row["upper_80"]
+                    <= row["upper_95"]
+                )
