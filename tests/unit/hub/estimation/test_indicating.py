@@ -1,4 +1,4 @@
-"""Quality indicators at the hub: sums with the interval of their noise, and parts in the reports of other releases."""
+"""Quality indicators at the hub: sums with the interval of their noise, and parts in reports of other releases."""
 
 from __future__ import annotations
 
@@ -143,7 +143,9 @@ def test_more_or_fewer_operators_than_answered_are_not_taken() -> None:
     for given, operators in ((answers(), 2), (answers(counts=COUNTS[:2]), 3)):
         report = report_beside({DAY: given}, operators=operators)
         (why,) = report["not measured"]
-        assert why.startswith("rejected rows and truncation: no indicators of these days by the same operators")
+        assert why.startswith(
+            "rejected rows and truncation: no indicators of these days by the same operators"
+        )
         assert "rejected rows" not in report
 
 

@@ -189,9 +189,7 @@ def test_rows_that_are_not_asked_for_are_not_rejected(tmp_path: Path) -> None:
     """Kinds 1 and 2 are declared, 2 does not count, and nobody declared 3."""
     table = of_stories().slice(0, 3)
     table = table.set_column(0, "subscriber_id", pa.array([1, 2, 3])).append_column("kind", pa.array("123"))
-    pq.write_table(
-        table.set_column(2, "cell_id", pa.array([1, 1, 1])), tmp_path / f"{ORDINARY_DAY}.parquet"
-    )
+    pq.write_table(table.set_column(2, "cell_id", pa.array([1, 1, 1])), tmp_path / f"{ORDINARY_DAY}.parquet")
     source = source_of(
         **{
             **MAPPING,
