@@ -39,18 +39,19 @@ class Rejected:
         reasons
             Of these rows, integers from 0 to below `node.presence.buckets.REASONS`, of shape (rows,).
         """
-        rows = np.flatnonzero(self._counts[reasons])
+        rows = np.flatnonzero(reasons != 0)
+        rows = rows[self._counts[reasons[rows]]]
         if not rows.size:
             return
         subscribers = _some(batch, SUBSCRIBER, rows)
         own = _some(batch, ORIGIN, rows) <= 0 if ORIGIN in batch.schema.names else True
-        self._fresh.append(np.unique(subscribers[(subscribers >= 0) & own]))
+        self._fresh.append(subscribers[(subscribers >= 0) & own])
         self._waiting += self._fresh[-1].size
         if self._waiting > max(_MOST, self._kept.size):
             self._gather()
 
     def _gather(self) -> None:
-        self._kept = np.unique(np.concatenate([self._kept, *self._fresh]))
+        self._kept = _distinct([self._kept, *self._fresh])
         self._fresh, self._waiting = [], 0
 
     def subscribers(self, pseudonyms: Pseudonyms | None, dropped: list[Integers]) -> Integers:
@@ -68,7 +69,15 @@ class Rejected:
         if pseudonyms is not None:
             parts = [pseudonyms(found[start : start + _MOST]) for start in range(0, found.size, _MOST)]
             found = np.concatenate([_NOBODY, *parts])
-        return np.unique(np.concatenate([found, *dropped]))
+        return _distinct([found, *dropped])
+
+
+def _distinct(parts: list[Integers]) -> Integers:
+    """Return all values once, ascending; several times faster than by the hash table of `np.unique`."""
+    values = np.sort(np.concatenate(parts))
+    fresh = np.ones(values.size, dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=fresh[1:])
+    return values[fresh]
 
 
 def _some(batch: pa.RecordBatch, name: str, rows: NDArray[np.int64]) -> Integers:

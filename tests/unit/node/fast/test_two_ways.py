@@ -151,7 +151,9 @@ STORIES: dict[int, tuple[bool, list[tuple[float | None, int, str | None]]]] = {
 
 
 def of_stories() -> pa.Table:
-    rows = [(who, *row) for who, (_counts, found) in STORIES.items() for row in found]
+    rows: list[tuple[int | None, float | None, int, str | None]] = [
+        (who, *row) for who, (_counts, found) in STORIES.items() for row in found
+    ]
     rows += [(None, 60, 6, "20601"), (-3, 60, 6, "20601")]
     begin = instant(ORDINARY_DAY, 0) // 1000
     return pa.table(
