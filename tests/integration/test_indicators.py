@@ -6,13 +6,17 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
+from cryptography.hazmat.primitives import hashes
 
+from deploy.demo.agreement import NETWORK
 from hub.client.office import quality_of
 from node.config import Home
+from node.enrolment import enrol
 from node.statistics.registry import algorithms
 from privacy.statistics import QUALITY_INDICATORS
 from privacy.terms import Level
 from quorate.contract.charter import Charter, Product
+from quorate.contract.identity import load_certificate
 from quorate.contract.zoning import NATION
 from tests.harness import START, World, network
 
@@ -52,6 +56,8 @@ def spoil(home: Home, world: World, operator: str) -> None:
     home.config.write_text(config, encoding="utf-8")
     policy = home.policy.read_text(encoding="utf-8").replace('"presence"]', '"presence", "indicators"]')
     home.policy.write_text(policy, encoding="utf-8")
+    fingerprint = load_certificate(home.hub_root).fingerprint(hashes.SHA256()).hex()
+    enrol(home, operator, NETWORK, fingerprint)
 
 
 def by_hand(home: Home) -> list[int]:
