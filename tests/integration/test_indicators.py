@@ -22,8 +22,7 @@ from tests.harness import START, World, network
 
 #: A loss of 100 is for tests alone: the noise has σ = .15, and is next to nothing.
 RHO = 100_000_000_000
-LIMIT = 2
-BAD = 50
+LIMIT = 1
 
 
 def with_indicators(charter: Charter) -> Charter:
@@ -42,18 +41,8 @@ def with_indicators(charter: Charter) -> Charter:
     return charter.model_copy(update={"products": (*charter.products, product), "budgets": budgets})
 
 
-def spoil(home: Home, world: World, operator: str) -> None:
-    """Have an operator deliver the day with its first rows at a cell that there is not."""
-    events, simulation = home.root / "events", world.simulation
-    events.mkdir()
-    table = pq.read_table(simulation.events(operator, START))
-    place = table.schema.get_field_index("cell_id")
-    cells = [-1] * BAD + table["cell_id"].to_pylist()[BAD:]
-    spoilt = table.set_column(place, table.schema.field(place), [cells])
-    pq.write_table(spoilt, events / f"{START}.parquet")
-    given = f"{simulation.operator(operator).resolve().as_posix()}/events/"
-    config = home.config.read_text(encoding="utf-8").replace(given, f"{events.resolve().as_posix()}/")
-    home.config.write_text(config, encoding="utf-8")
+def take_part(home: Home, operator: str) -> None:
+    """Have an operator take part in the indicators."""
     policy = home.policy.read_text(encoding="utf-8").replace('"presence"]', '"presence", "indicators"]')
     home.policy.write_text(policy, encoding="utf-8")
     fingerprint = load_certificate(home.hub_root).fingerprint(hashes.SHA256()).hex()
@@ -79,7 +68,7 @@ def test_indicators_of_a_day_are_released_and_in_the_report_of_presence(
 ) -> None:
     with network(world, tmp_path_factory.mktemp("indicators"), with_indicators) as net:
         for operator in net.parties.nodes:
-            spoil(net.home(operator), world, operator)
+            take_part(net.home(operator), operator)
         net.start_hub()
         for operator in net.parties.nodes:
             net.start_node(operator)
@@ -91,7 +80,9 @@ def test_indicators_of_a_day_are_released_and_in_the_report_of_presence(
                 reports[product] = office.estimates(name)
         counted = [by_hand(net.home(operator)) for operator in net.parties.nodes]
     subscribers, rejected, busy = (sum(found) for found in zip(*counted, strict=True))
-    assert 0 < rejected <= BAD * len(counted)
+    # The events of the simulated day are dirty, and some of its subscribers move.
+    assert 0 < rejected < subscribers
+    assert 0 < busy < subscribers
     estimates = dict(
         zip(
             *(reports["indicators"][name].to_pylist() for name in ("counterpart_area", "estimate")),
