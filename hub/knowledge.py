@@ -9,7 +9,7 @@ import tomllib
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -88,6 +88,9 @@ class Knowledge(_Strict):
     ----------
     register_date
         None if the register is as new as the releases: then nothing grows.
+    phone_owners
+        Where the number of phone owners of the country is from: the register's survey, or the operators' counts and
+        the number of subscriptions of a person. How they are spread over zones is the register's.
     market
         National market share of operators, as parts that add up to 1; counted where missing.
     """
@@ -95,6 +98,7 @@ class Knowledge(_Strict):
     register_date: RegisterDate | None = None
     population: tuple[Population, ...] = ()
     visitors: tuple[Visitors, ...] = ()
+    phone_owners: Literal["register", "counted"] = "register"
     subscriptions: Subscriptions | None = None
     operators: Operators | None = None
     market: dict[Name, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)

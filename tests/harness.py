@@ -11,11 +11,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
@@ -191,15 +192,22 @@ class Network:
 
 @contextmanager
 def network(
-    world: World, root: Path, amend: Callable[[Charter], Charter] = lambda charter: charter
+    world: World,
+    root: Path,
+    amend: Callable[[Charter], Charter] = lambda charter: charter,
+    withheld: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Iterator[Network]:
-    """Set up a network over a world; every process that is started ends with it."""
+    """Set up a network over a world; every process that is started ends with it.
+
+    `withheld` are products that an operator's policy does not list.
+    """
     zoning = zoning_of(world.country)
 
     def agree(keys: Keys) -> Charter:
         return amend(charter_of(zoning, world.simulation.settings, algorithms(), keys))
 
-    found = Network(set_up(world.simulation, zoning, agree, root, tick_seconds=0.2), root)
+    parties = set_up(world.simulation, zoning, agree, root, tick_seconds=0.2, withheld=withheld)
+    found = Network(parties, root)
     try:
         yield found
     finally:

@@ -23,12 +23,16 @@ RESIDENTS_RHO, PRESENCE_RHO = 5_000_000, 20_000_000
 NIGHT_HOURS = [0, 1, 2, 3, 4, 5]
 MIN_NIGHTS = 2
 MAX_HOLD_MINUTES = 120
-#: What the parties declare, because mobile data cannot tell it.
+#: What the parties declare, because mobile data cannot tell it. The delay is the mean age of an event while it holds:
+#: 49 minutes at 10 events a day, of gamma-distributed activity (shape 3), by day.
 ASSUMED = Calibration(
     owner_dispersion_permille=250,
     model_cv_permille=20,
     share_sd_permille=250,
-    silent_sd_permille=250,
+    # Simulated phones fall silent wherever they are; real ones may not.
+    silent_sd_permille=30,
+    delay_minutes=49,
+    delay_sd_minutes=15,
     coverage_drift_zone_permille=5,
     coverage_drift_nation_permille=0,
     share_drift_zone_permille=50,

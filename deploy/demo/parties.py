@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.demo.agreement import NETWORK, OFFICE
 from deploy.demo.simulation import Simulation
@@ -39,7 +41,7 @@ threads = 1
 """
 _POLICY_TOML = """\
 # Written by the demo; the operator's own word on top of the charter, pinned by digest at enrolment.
-products = ["residents", "presence"]
+products = {products}
 day_cap = {day}
 month_cap = {month}
 answer_tick_seconds = {tick}
@@ -62,7 +64,9 @@ def set_up(
     zoning: Zoning,
     agree: Callable[[Keys], Charter],
     out: Path,
+    *,
     tick_seconds: float = 2.0,
+    withheld: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Parties:
     """Make keys and certificates, and enrol every node under a charter.
 
@@ -78,6 +82,9 @@ def set_up(
         Directory of the demo; hub, nodes and office get directories in it.
     tick_seconds
         The nodes' answers leave at multiples of this.
+    withheld
+        Products of the charter that an operator's policy does not list, by operator; all are listed where it is not
+        named.
     """
     hub = HubHome(out / "hub")
     hub.root.mkdir(parents=True)
@@ -90,7 +97,8 @@ def set_up(
     hub.zoning.write_bytes(zoning.to_bytes())
     shutil.copy(simulation.register, hub.register)
     for operator, home in nodes.items():
-        _lay_out(simulation, operator, hub, home, tick_seconds)
+        _lay_out(simulation, operator, hub, home)
+        home.policy.write_text(_policy(charter, withheld.get(operator, ()), tick_seconds), encoding="utf-8")
         enrol(home, operator, charter.network, fingerprint)
     return Parties(charter, zoning, hub, nodes, _office(hub, charter.network, out / "office"))
 
@@ -104,9 +112,7 @@ def _keys(hub: HubHome, nodes: Mapping[str, NodeHome]) -> Keys:
     )
 
 
-def _lay_out(
-    simulation: Simulation, operator: str, hub: HubHome, home: NodeHome, tick_seconds: float
-) -> None:
+def _lay_out(simulation: Simulation, operator: str, hub: HubHome, home: NodeHome) -> None:
     charter = Charter.read(hub.charter)
     identity = Identity(charter.network, OPERATOR, operator)
     home.certificate.write_bytes(sign(hub, home.request.read_bytes(), identity))
@@ -125,8 +131,14 @@ def _lay_out(
         ),
         encoding="utf-8",
     )
-    policy = _POLICY_TOML.format(day=charter.budgets.day, month=charter.budgets.month, tick=tick_seconds)
-    home.policy.write_text(policy, encoding="utf-8")
+
+
+def _policy(charter: Charter, withheld: Collection[str], tick_seconds: float) -> str:
+    """Return policy.toml of an operator that agrees to every product but some."""
+    listed = [product.product_id for product in charter.products if product.product_id not in withheld]
+    return _POLICY_TOML.format(
+        products=json.dumps(listed), day=charter.budgets.day, month=charter.budgets.month, tick=tick_seconds
+    )
 
 
 def _pseudonyms(first: date, last: date) -> str:

@@ -97,6 +97,7 @@ def _product(found: pb.Product) -> dict[str, object]:
         ],
         "levels": list(found.levels),
         "max_days": found.max_days,
+        "requires": list(found.requires),
     }
 
 
@@ -108,6 +109,9 @@ def _product_lines(found: pb.Product) -> Iterator[str]:
         scale = level.scale_milli / 1000
         yield f"  {found.mechanism} noise of scale {scale} in each {level.name} cell of each operator"
     yield f"  periods of up to {found.max_days} day(s)"
+    if found.requires:
+        first = ", ".join(found.requires)
+        yield f"  made of {first} of the same period: asked for first, and charged beside it"
 
 
 @commands.command()

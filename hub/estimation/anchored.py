@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.estimation.delay import brought_forward
 from hub.estimation.estimated import Estimated, alone, columns_of, levels_of
 from hub.estimation.presence import Answer as Weighted
 from hub.estimation.presence import Presence, Weights, averaged
@@ -33,14 +34,22 @@ def anchored(question: Question) -> Estimated:
     answers = [_weighted(question, answer, given[answer.operator]) for answer in question.answers]
     regions = regions_of(question)
     relative, silent = assumed.model_cv_permille / 1000, assumed.silent_sd_permille / 1000
-    found, columns = averaged(answers, regions, owners, relative), columns_of(question)
+    delay, delay_sd = assumed.delay_minutes / 60, assumed.delay_sd_minutes / 60
+    hold = own.charter.presence.max_hold_minutes / 60 if delay > 0 else 0.0
+    found = brought_forward(averaged(answers, regions, owners, relative), delay, delay_sd, hold)
+    columns = columns_of(question)
     return Estimated(
         [
             _figures(question, (level, areas, membership), found.of(membership), (at_home, silent), columns)
             for level, areas, membership in levels_of(question)
         ],
         "anchored weighting: national estimates of the operators, averaged",
-        {"model_cv of a single operator": relative, "silent_sd": silent},
+        {
+            "model_cv of a single operator": relative,
+            "silent_sd": silent,
+            "delay in hours": round(delay, 3),
+            "delay_sd in hours": round(delay_sd, 3),
+        },
         {
             "disagreement by hour": [_rounded(value) for value in found.disagreement],
             "relative spread between operators by hour": [_rounded(value) for value in found.relative],

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.calibrate import calibrate
+from hub.estimation.combine import Combined
 from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
+from hub.estimation.owners import owners_of
 from hub.estimation.published import Figures, normal_interval, share_of
 from hub.estimation.question import Question
 
@@ -17,9 +19,17 @@ def by_ratio(question: Question) -> Estimated:
     """Return estimates of persons by area and hour (`hub.estimation.calibrate`)."""
     own, combined, columns = question.own, question.combined(), columns_of(question)
     figures, assumed = [], own.charter.calibration
+    owners = owners_of(question, combined)
     for level, areas, membership in levels_of(question):
         members = [np.flatnonzero(row).tolist() for row in membership]
-        found = calibrate(combined, own.register, members, assumed, len(own.charter.operators))
+        found = calibrate(
+            combined,
+            own.register,
+            members,
+            assumed,
+            len(own.charter.operators),
+            (owners.total, owners.sd),
+        )
         shape = found.estimate.shape
         figures.append(
             Figures(
@@ -44,4 +54,17 @@ def by_ratio(question: Question) -> Estimated:
             "model_cv": assumed.model_cv_permille / 1000,
             "share_sd": assumed.share_sd_permille / 1000,
         },
+        {
+            "phone owners": round(owners.total),
+            "their standard error": round(owners.sd),
+            "phone owners by": owners.source,
+            "part of the counted subscribers in no zone": _part_in_no_zone(combined),
+        },
+        owners.warnings,
     )
+
+
+def _part_in_no_zone(combined: Combined) -> float:
+    """Return the part of subscribers who are unobserved or unanchored, over all hours; noise may make it negative."""
+    nowhere, everybody = float(combined.special.sum()), float(combined.zones.sum() + combined.special.sum())
+    return round(nowhere / everybody, 3) if everybody > 0 else 0.0

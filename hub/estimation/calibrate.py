@@ -73,8 +73,13 @@ def share_drift(answered: int, operators: int, share_sd: float) -> float:
     return share_sd**2 * float(drift_factor(shares, np.arange(operators) < answered)[0])
 
 
-def calibrate(
-    combined: Combined, register: Register, members: list[list[int]], assumed: Calibration, operators: int
+def calibrate(  # noqa: PLR0917 - what is calibrated, to what, under which assumptions
+    combined: Combined,
+    register: Register,
+    members: list[list[int]],
+    assumed: Calibration,
+    operators: int,
+    total: tuple[float, float] | None = None,
 ) -> Estimates:
     """Return estimates of persons for areas.
 
@@ -90,6 +95,8 @@ def calibrate(
         The charter's declared assumptions.
     operators
         Number of operators in the charter.
+    total
+        Phone owners of the country and the standard deviation of their number; None for those of the register.
 
     Notes
     -----
@@ -98,17 +105,19 @@ def calibrate(
     """
     membership = membership_of(members, combined.zones.shape[0])
     noise_area, noise_common, noise_total = combined.noise_of(membership)
-    total = combined.zones.sum(axis=0)
-    usable = total > 5.0 * np.sqrt(noise_total)
-    ratio = register.phone_owners.sum() / np.where(usable, total, 1.0)
+    summed = combined.zones.sum(axis=0)
+    usable = summed > 5.0 * np.sqrt(noise_total)
+    persons, doubt = total or (float(register.phone_owners.sum()), 0.0)
+    ratio = persons / np.where(usable, summed, 1.0)
     counted = membership @ combined.zones
-    share = counted / np.where(usable, total, 1.0)
+    share = counted / np.where(usable, summed, 1.0)
     owners = ratio * counted
     offset = (membership @ (register.population - register.phone_owners))[:, None]
     noise = ratio**2 * (noise_area[:, None] - 2.0 * share * noise_common[:, None] + share**2 * noise_total)
     sampling = assumed.owner_dispersion_permille / 1000.0 * np.maximum(owners, 0.0)
     relative = (assumed.model_cv_permille / 1000.0) ** 2
     drift = share_drift(combined.operators, operators, assumed.share_sd_permille / 1000.0)
-    variance = np.maximum(noise, 0.0) + sampling + relative * (owners + offset) ** 2 + drift * owners**2
+    common = drift + (doubt / persons) ** 2 if persons > 0 else drift
+    variance = np.maximum(noise, 0.0) + sampling + relative * (owners + offset) ** 2 + common * owners**2
     std_error = np.where(usable, np.sqrt(variance), np.inf)
     return Estimates(np.where(usable, owners + offset, offset), std_error, np.maximum(noise, 0.0))

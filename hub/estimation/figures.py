@@ -24,6 +24,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from hub.estimation.drift import Drift
+from hub.estimation.quantiles import quantile
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -171,21 +172,15 @@ class Residents:
 
     def interval(self, level: float) -> tuple[Values, Values]:
         """Return the lower and upper ends of intervals of a confidence level; none is below zero."""
-        reach = np.exp(_quantile(level, self.freedom) * _stretch(level, self.tails) * self.sd)
+        reach = np.exp(quantile(level, self.freedom) * _stretch(level, self.tails) * self.sd)
         beside = norm.ppf(0.5 + level / 2) * self.beside
         return np.maximum(self.estimate / reach - beside, 0.0), self.estimate * reach + beside
 
     def total_interval(self, level: float) -> tuple[float, float]:
         """Return the interval of the sum over zones."""
         total = float(self.estimate.sum())
-        reach = float(np.exp(_quantile(level, np.array(self.total_freedom)) * self.total_sd))
+        reach = float(np.exp(quantile(level, np.array(self.total_freedom)) * self.total_sd))
         return total / reach, total * reach
-
-
-def _quantile(level: float, freedom: Values) -> Values:
-    tail = 0.5 + level / 2
-    finite = np.isfinite(freedom)
-    return np.asarray(np.where(finite, student.ppf(tail, np.where(finite, freedom, 1.0)), norm.ppf(tail)))
 
 
 def _stretch(level: float, tails: Values) -> Values:

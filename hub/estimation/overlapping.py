@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.estimation.combine import membership_of
-from hub.estimation.duplication import by_sketch, by_survey, combined
+from hub.estimation.duplication import Factor, by_sketch, by_survey, combined
 from hub.estimation.duplication_areas import by_area
 from hub.estimation.estimated import Estimated, Fact, alone, columns_of
 from hub.estimation.multiplicity import GoingOn
@@ -60,6 +60,18 @@ def _measured(question: Question, place: int) -> tuple[str, list[UnionEstimate]]
     )
     going_on = going_on_of(question)
     return name, [union(counts[:, area], noise, going_on) for area in range(shape[0])]
+
+
+def factor_of(question: Question) -> Factor | None:
+    """Return persons for each counted subscriber by a national sketch; None if it is within its noise."""
+    for place, cells in enumerate(question.keyset.levels):
+        if cells.name == NATION:
+            (nation,) = _measured(question, place)[1]
+            try:
+                return by_sketch(nation)
+            except ValueError:
+                return None
+    return None
 
 
 def _told(question: Question, nation: UnionEstimate) -> tuple[dict[str, Fact | list[Fact]], list[str]]:

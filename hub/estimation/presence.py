@@ -95,6 +95,11 @@ class Presence:
     disagreement
         Root of the mean square of standardised differences between operators, by hour; 1 if they differ by what noise
         and sampling alone explain. Not a number where only one answered.
+    moving
+        What one standard deviation of the delay with which phones are seen would change, signed, shape (zones, hours)
+        (`hub.estimation.delay`).
+    blunted
+        By how much peaks are seen too low because that delay varies, signed, shape (zones, hours).
     """
 
     estimate: Values
@@ -103,6 +108,8 @@ class Presence:
     assigned: Values
     relative: Values
     disagreement: Values
+    moving: Values
+    blunted: Values
 
     def variance(self, silent: float) -> Values:
         """Return the variance of each cell.
@@ -113,7 +120,7 @@ class Presence:
             Standard deviation of what was assigned, as a part of it.
         """
         model = (self.relative * self.estimate) ** 2 + (silent * self.assigned) ** 2
-        return np.asarray(self.noise + self.sampling + model)
+        return np.asarray(self.noise + self.sampling + model + self.moving**2 + self.blunted**2)
 
     def of(self, membership: Values) -> Presence:
         """Return the presence of areas that are sums of zones.
@@ -132,6 +139,8 @@ class Presence:
             noise=membership @ self.noise,
             sampling=membership @ self.sampling,
             assigned=membership @ self.assigned,
+            moving=membership @ self.moving,
+            blunted=membership @ self.blunted,
         )
 
 
@@ -226,6 +235,8 @@ def averaged(
         assigned=(share[:, None, :] * silent).sum(axis=0),
         relative=spread * np.sqrt((share**2).sum(axis=0)),
         disagreement=_disagreement(each, expected) if told else np.full(each.shape[2], np.nan),
+        moving=np.zeros_like(estimate),
+        blunted=np.zeros_like(estimate),
     )
 
 

@@ -223,7 +223,8 @@ def _parts(
 ) -> Parts:
     """Return what the errors are made of: zones' own, the model's, and what is left of what all zones share."""
     pull, errors, freedom = left
-    root = np.linalg.cholesky(chosen.fitted.covariance) if chosen.fitted.covariance.any() else 0.0
+    covariance = chosen.fitted.covariance
+    root = np.linalg.cholesky(covariance) if covariance.any() else np.zeros_like(covariance)
     loadings = np.where(grown, 1 - found.gamma, 0.0)[:, None] * (chosen.areas.covariates @ root)
     alone = np.maximum(own - (loadings**2).sum(axis=1), 0.0)
     return Parts(alone, loadings, pull, errors.common + errors.known, errors.common, freedom)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.estimation.counts import market_of, period_of
 from hub.estimation.estimated import Estimated, Fact, alone, levels_of, summed
 from hub.estimation.flow_weights import Weights, by_presence, nationally
 from hub.estimation.flows import Kept, flows
-from hub.estimation.growing import market_of, period_of
 from hub.estimation.od import commuting
 from hub.estimation.od_table import Assumed, Counted, Known, Table
 from hub.estimation.published import Column, Figures, normal_interval, share_of

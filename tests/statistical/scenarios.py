@@ -30,8 +30,8 @@ OWNERS = {
     "a80p": 0.55,
 }
 MARKET = np.array([0.40, 0.35, 0.25])
-_GAINS = np.array([0.97, 1.00, 1.05])
-_SECOND_SUBSCRIPTIONS = 1.12
+GAINS = np.array([0.97, 1.00, 1.05])
+SECOND_SUBSCRIPTIONS = 1.12
 #: Spread of the growth of municipalities, from the register's history.
 TAU = 0.0185
 #: The same where it depends on size, τ² + scatter / persons: maximum likelihood, register of 2011 and 2015.
@@ -183,8 +183,8 @@ def generate(scenario: Scenario, country: Country, chance: np.random.Generator) 
     of_district = chance.normal(0, 0.20, (operators, country.district.max() + 1))[:, country.district]
     shares = _normalised(MARKET[:, None] * np.exp(of_district + chance.normal(0, 0.15, (operators, zones))))
     drift = np.stack([_drift(scenario, country, chance) for _ in range(operators)])
-    later = _normalised(shares * np.exp(scenario.share_sd * drift) * _GAINS[:, None])
-    coverage = country.owners * np.exp(chance.normal(0, 0.10, zones)) * _SECOND_SUBSCRIPTIONS
+    later = _normalised(shares * np.exp(scenario.share_sd * drift) * GAINS[:, None])
+    coverage = country.owners * np.exp(chance.normal(0, 0.10, zones)) * SECOND_SUBSCRIPTIONS
     covered = coverage * np.exp(scenario.kappa * _coverage_drift(scenario, country, chance))
     there = scenario.present or tuple((np.arange(operators) != chance.integers(operators)).tolist())
     return (

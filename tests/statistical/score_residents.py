@@ -57,7 +57,7 @@ def evaluate(scenario: Scenario, replications: int, seed: int = 1) -> Score:
     """Estimate again and again, and hold the estimates against the truth."""
     country, chance = belgium(), np.random.default_rng(seed)
     found = [_once(scenario, country, chance) for _ in range(replications)]
-    return _score(scenario, country, found)
+    return score(scenario, country, found)
 
 
 def _once(scenario: Scenario, country: Country, chance: np.random.Generator) -> Residents:
@@ -79,7 +79,7 @@ def _once(scenario: Scenario, country: Country, chance: np.random.Generator) -> 
     )
 
 
-def _score(scenario: Scenario, country: Country, found: Sequence[Residents]) -> Score:
+def score(scenario: Scenario, country: Country, found: Sequence[Residents]) -> Score:
     truth = country.now
     error = np.stack([one.estimate / truth - 1 for one in found])
     inside = {

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from deploy.demo.country import Country, load_country
-from deploy.demo.simulation import Settings, Simulation, simulate
+from deploy.demo.simulation import Settings, Simulation, simulate, write_world
 from deploy.demo.simulation.__main__ import main
 from deploy.demo.simulation.calendar import local_day, midnight_ms, range_period
 from deploy.demo.simulation.cells import cells_per_zone, draw_points
@@ -944,3 +944,25 @@ def test_the_command_line_explains_what_is_wrong(run: Callable[..., tuple[int, s
     assert said.startswith("error: setting scale: Input should be less than or equal to 1, got 2.0\n")
     assert "what to do:" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_the_days_of_another_world_are_written_beside_those_of_the_operators(
+    country: Country, tmp_path: Path
+) -> None:
+    first = Settings(scale=1.0, days=2)
+    second = first.model_copy(update={"start": date(2026, 10, 21), "days": 1})
+    then = simulate(country, first, tmp_path / "then")
+    before = {path: path.read_bytes() for path in (tmp_path / "then").rglob("*") if path.is_file()}
+    later = write_world(draw_world(country, second), tmp_path / "later", operators=then)
+    alone = simulate(country, second, tmp_path / "alone")
+    for path, content in before.items():
+        assert path.read_bytes() == content, path
+    for operator in then.operator_ids:
+        days = sorted(path.stem for path in (then.operator(operator) / "events").iterdir())
+        assert days == ["2026-10-19", "2026-10-20", "2026-10-21"]
+        day = date(2026, 10, 21)
+        assert then.events(operator, day).read_bytes() == alone.events(operator, day).read_bytes()
+    assert not (tmp_path / "later" / "operators").exists()
+    for name in ("register.csv", "truth/residents.csv", "truth/presence.csv", "truth/flows.csv"):
+        assert (tmp_path / "later" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert later.counts == alone.counts

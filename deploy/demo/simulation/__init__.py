@@ -5,7 +5,7 @@ what comes out is in docs/country-directory.md. The same seed gives the same byt
 """
 
 from deploy.demo.simulation.result import Counts, Simulation
-from deploy.demo.simulation.run import simulate
+from deploy.demo.simulation.run import simulate, write_world
 from deploy.demo.simulation.settings import Settings
 
-__all__ = ["Counts", "Settings", "Simulation", "simulate"]
+__all__ = ["Counts", "Settings", "Simulation", "simulate", "write_world"]

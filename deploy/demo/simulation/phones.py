@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,14 @@ class Subscriptions:
     subscriber_id: NDArray[np.int64]
     activity: NDArray[np.float64]
 
+    @classmethod
+    def of(
+        cls, person: NDArray[np.int32], ids: NDArray[np.int64], activity: NDArray[np.float64]
+    ) -> Subscriptions:
+        """Put subscriptions in order; all arrays are [subscription]."""
+        order = np.argsort(ids)
+        return cls(person[order], ids[order], activity[order])
+
     @property
     def size(self) -> int:
         """Number of subscriptions."""
@@ -95,24 +103,39 @@ def draw_shares(country: Country, settings: Settings) -> NDArray[np.float64]:
     return np.asarray(raw / raw.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def draw_phones(persons: Persons, shares: NDArray[np.float64], settings: Settings) -> Phones:
-    """Draw owners and the operators of their subscriptions; `shares` is float64[zone, operator]."""
+def draw_phones(
+    persons: Persons,
+    shares: NDArray[np.float64],
+    settings: Settings,
+    second: NDArray[np.float64] | float = SECOND_SUBSCRIPTION,
+) -> Phones:
+    """Draw owners and the operators of their subscriptions.
+
+    Parameters
+    ----------
+    persons, settings
+        Of the simulation.
+    shares
+        Of each operator, float64[zone, operator].
+    second
+        Part of the phone owners who have a second one, for all zones or float64[zone].
+    """
     owns = stream(settings.seed, Purpose.PHONES).random(persons.size) < np.array(OWNERSHIP)[persons.age]
     owner = np.flatnonzero(owns)
     home = persons.home[owner].astype(np.int64)
     rng = stream(settings.seed, Purpose.SUBSCRIPTIONS)
-    first = np.full(persons.size, NO_OPERATOR, dtype=np.int8)
-    second = first.copy()
-    first[owner] = _draw_operators(rng, shares, home)
-    has_second = rng.random(owner.size) < SECOND_SUBSCRIPTION
+    at_first = np.full(persons.size, NO_OPERATOR, dtype=np.int8)
+    at_second = at_first.copy()
+    at_first[owner] = _draw_operators(rng, shares, home)
+    has_second = rng.random(owner.size) < np.broadcast_to(second, shares.shape[0])[home]
     elsewhere = rng.random(owner.size) < SECOND_AT_ANOTHER_OPERATOR
     same = owner[has_second]
-    second[same] = first[same]
+    at_second[same] = at_first[same]
     if settings.operators > 1:
         other = has_second & elsewhere
-        second[owner[other]] = _draw_others(rng, shares, home[other], first[owner[other]])
+        at_second[owner[other]] = _draw_others(rng, shares, home[other], at_first[owner[other]])
     ids = unique_ids(stream(settings.seed, Purpose.NATIONAL_IDS), persons.size, ID_BOUND)
-    return Phones(first, second, ids)
+    return Phones(at_first, at_second, ids)
 
 
 def _draw_operators(
@@ -137,10 +160,20 @@ def _draw_others(
 
 def draw_subscriptions(phones: Phones, operator: int, settings: Settings) -> Subscriptions:
     """List one operator's subscriptions under random identifiers; a person can be there twice."""
-    holders = [np.flatnonzero(which == operator) for which in (phones.first, phones.second)]
-    person = np.concatenate(holders).astype(np.int32)
+    person, _second = holders(phones, operator)
     ids = unique_ids(stream(settings.seed, Purpose.SUBSCRIBER_IDS, operator), person.size, ID_BOUND)
-    order = np.argsort(ids)
-    rng = stream(settings.seed, Purpose.ACTIVITY, operator)
-    activity = rng.gamma(ACTIVITY_SHAPE, 1 / ACTIVITY_SHAPE, person.size)
-    return Subscriptions(person[order], ids[order], activity)
+    activity = draw_activity(stream(settings.seed, Purpose.ACTIVITY, operator), person.size)
+    # Activities are drawn for subscriptions in their order.
+    found = Subscriptions.of(person, ids, activity)
+    return replace(found, activity=activity)
+
+
+def holders(phones: Phones, operator: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return who holds each subscription of an operator, and whether it is the second (1) or the first (0)."""
+    found = [np.flatnonzero(which == operator) for which in (phones.first, phones.second)]
+    return np.concatenate(found).astype(np.int32), np.repeat([0, 1], [part.size for part in found])
+
+
+def draw_activity(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Draw the activity of subscriptions, float64[size]."""
+    return rng.gamma(ACTIVITY_SHAPE, 1 / ACTIVITY_SHAPE, size)

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,49 @@ def simulate(country: Country, settings: Settings, out: Path, progress: Progress
     ResourceProblem
         A file cannot be written.
     """
-    say = progress or (lambda _label, _share: None)
-    layout = Layout(Path(out))
-    try:
+    say, layout = progress or _silent, Layout(Path(out))
+    with _writable(out):
         files.claim(layout)
         say("drawing persons and their phones", 0.0)
-        return _write(draw_world(country, settings), layout, say)
+        return _write(draw_world(country, settings), layout, None, say)
+
+
+def write_world(
+    world: World, out: Path, operators: Layout | None = None, progress: Progress | None = None
+) -> Simulation:
+    """Write the days of a world that was drawn already.
+
+    Parameters
+    ----------
+    world
+        With its settings.
+    out
+        As of `simulate`; register, truth and settings are written here.
+    operators
+        An earlier simulation of other days whose operators get these days too: their cells must be those of this
+        world, and their subscribers are not written again. None writes the operators under `out`.
+    progress
+        As of `simulate`.
+
+    Raises
+    ------
+    UsageProblem, ResourceProblem
+        As `simulate`.
+    """
+    layout = Layout(Path(out))
+    with _writable(out):
+        files.claim(layout)
+        return _write(world, layout, operators, progress or _silent)
+
+
+def _silent(_label: str, _share: float) -> None:
+    pass
+
+
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ResourceProblem(
             f"{error.filename or out} cannot be written: {error.strerror or error}",
@@ -65,9 +103,11 @@ def simulate(country: Country, settings: Settings, out: Path, progress: Progress
         ) from error
 
 
-def _write(world: World, layout: Layout, say: Progress) -> Simulation:
+def _write(world: World, layout: Layout, operators: Layout | None, say: Progress) -> Simulation:
+    if operators is None:
+        _write_operators(world, layout)
     _write_static(world, layout)
-    rows, dirt = _write_days(world, layout, say)
+    rows, dirt = _write_days(world, layout, operators or layout, say)
     counts = Counts(
         register=int(world.register.sum()),
         persons=world.persons.size,
@@ -82,11 +122,14 @@ def _write(world: World, layout: Layout, say: Progress) -> Simulation:
     return result
 
 
+def _write_operators(world: World, layout: Layout) -> None:
+    for operator in world.operators:
+        files.write_cells(layout.cells(operator.id), operator.cells, world.country)
+        files.write_subscribers(layout.subscribers(operator.id), operator.subscriptions, world.phones)
+
+
 def _write_static(world: World, layout: Layout) -> None:
     country, settings = world.country, world.settings
-    for operator in world.operators:
-        files.write_cells(layout.cells(operator.id), operator.cells, country)
-        files.write_subscribers(layout.subscribers(operator.id), operator.subscriptions, world.phones)
     expected = truth.phone_owners_expected(world.register)
     files.write_register(layout.register, country, world.register.sum(axis=1), expected)
     residents = np.bincount(world.persons.home, minlength=len(country.zone_codes)).astype(np.int64)
@@ -102,7 +145,9 @@ def _write_areas(world: World, path: Path, periods: list[str], by_zone: NDArray[
     files.write_areas(path, country.zone_codes + country.district_codes, periods, values)
 
 
-def _write_days(world: World, layout: Layout, say: Progress) -> tuple[Counter[str], Counter[str]]:
+def _write_days(
+    world: World, layout: Layout, operators: Layout, say: Progress
+) -> tuple[Counter[str], Counter[str]]:
     """Write the days in order; while the operators of one day are written, the next day is drawn.
 
     Returns the rows by operator and the dirt by kind.
@@ -115,7 +160,7 @@ def _write_days(world: World, layout: Layout, say: Progress) -> tuple[Counter[st
         for day in world.settings.local_days:
             movement = draw_movement(world.persons, world.gravity, day, world.settings)
             started = [
-                pool.submit(_write_operator_day, world, layout, who, movement) for who in world.operators
+                pool.submit(_write_operator_day, world, operators, who, movement) for who in world.operators
             ]
             flows.extend(_flows(world, movement))
             if day.date == world.settings.presence_date:

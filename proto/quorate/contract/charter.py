@@ -130,6 +130,9 @@ class Calibration(Document):
         counts only when an operator is missing.
     silent_sd_permille
         Standard deviation, in thousandths, of what silent phones are assigned: they may be elsewhere than others.
+    delay_minutes, delay_sd_minutes
+        Mean age of the event that says where a phone is, and how well that is known, in minutes; zero if phones make
+        an event whenever they move.
     coverage_drift_zone_permille, coverage_drift_nation_permille
         κ: standard deviation of the drift of coverage (logarithm) between the date of the register and now, of a
         zone and of the country, in thousandths. Mobile data cannot tell it.
@@ -150,6 +153,8 @@ class Calibration(Document):
     model_cv_permille: int = Field(strict=True, ge=0, le=1_000)
     share_sd_permille: int = Field(strict=True, ge=0, le=5_000)
     silent_sd_permille: int = Field(strict=True, ge=0, le=2_000)
+    delay_minutes: int = Field(strict=True, ge=0, le=24 * 60)
+    delay_sd_minutes: int = Field(strict=True, ge=0, le=24 * 60)
     coverage_drift_zone_permille: int = Field(strict=True, ge=0, le=1_000)
     coverage_drift_nation_permille: int = Field(strict=True, ge=0, le=1_000)
     share_drift_zone_permille: int = Field(strict=True, ge=0, le=1_000)

@@ -33,6 +33,7 @@ OPERATORS_MAY = {
     "GetPeriodKey",
     "PutChunk",
     "CommitContribution",
+    "FetchFactors",
 }
 ALL_MAY = {"Check", "List", "Watch"}
 OFFICES_MAY = {"ListProducts", "RequestRelease", "WatchRelease", "GetEstimates"}

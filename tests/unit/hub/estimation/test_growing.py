@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hub.config import Agreement, Register
-from hub.estimation.growing import market_of, period_of
+from hub.estimation.counts import market_of, period_of
 from hub.estimation.question import Answer, Question
 from hub.estimation.table import estimate
 from hub.knowledge import Knowledge, Population, RegisterDate

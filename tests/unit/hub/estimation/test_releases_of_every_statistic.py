@@ -16,6 +16,7 @@ from hub.config import Agreement, Register
 from hub.estimation.question import Answer, Earlier, Question
 from hub.estimation.table import SCHEMA, estimate
 from hub.knowledge import Knowledge, Operators, Subscriptions, Visitors
+from privacy.errors import UsageProblem
 from privacy.levels import noised_levels
 from privacy.statistics import (
     ANCHORS_BY_DAY,
@@ -324,3 +325,61 @@ def test_nothing_but_noise_is_no_figure_and_no_error(product: str) -> None:
     shape = {"commuting": (6, 6), "flows": (6, 6), "visitors": (6, 4)}[product]
     table = released(own, answers(own, product, days, {name: np.zeros(shape, np.int64) for name in SHARES}))
     assert set(table["obs_status"].to_pylist()) <= {"Q", "I"}
+
+
+# --- phone owners by counts -------------------------------------------------------------------------------
+
+
+def resident_tables(shares: dict[str, float] = SHARES, each: float = 1.1) -> dict[str, NDArray[np.int64]]:
+    """Return counted homes: so many subscriptions of each owner, a tenth of them without a home."""
+    table = np.append(0.9 * OWNERS, 0.1 * OWNERS.sum()) * each
+    return {name: np.rint(table * share).astype(np.int64)[:, None] for name, share in shares.items()}
+
+
+def test_phone_owners_are_the_registers_unless_they_are_to_be_counted() -> None:
+    own = agreement()
+    report = report_of(released(own, answers(own, "residents", MAY, resident_tables())))
+    told = report["diagnostics"]
+    assert (told["phone owners"], told["phone owners by"]) == (310_000, "register")
+    assert told["part of the counted subscribers in no zone"] == pytest.approx(0.1, abs=0.003)
+
+
+def test_counted_phone_owners_are_subscribers_over_subscriptions_of_a_person() -> None:
+    own = agreement(phone_owners="counted", subscriptions=Subscriptions(per_person=1.1, sd=0.011))
+    table = released(own, answers(own, "residents", MAY, resident_tables()))
+    told = report_of(table)["diagnostics"]
+    assert told["phone owners"] == pytest.approx(310_000, rel=0.002)
+    assert told["their standard error"] == pytest.approx(3_100, rel=0.05)
+    exact = agreement()
+    register = released(exact, answers(exact, "residents", MAY, resident_tables()))
+    assert table["std_error"].to_pylist()[0] > 1.02 * register["std_error"].to_pylist()[0]
+
+
+def test_counted_phone_owners_do_not_go_with_an_operator_that_is_missing() -> None:
+    own = agreement(
+        phone_owners="counted",
+        subscriptions=Subscriptions(per_person=1.1, sd=0.011),
+        market={"east": 0.4, "north": 0.35, "west": 0.25},
+    )
+    two = {name: share for name, share in SHARES.items() if name != "west"}
+    table = released(own, answers(own, "residents", MAY, resident_tables(two)))
+    assert report_of(table)["diagnostics"]["phone owners"] == pytest.approx(310_000, rel=0.003)
+
+
+def test_a_sketch_of_the_same_days_tells_the_factor_too() -> None:
+    own = agreement(phone_owners="counted", subscriptions=Subscriptions(per_person=1.1, sd=0.02))
+    sketch = answers(own, "overlap", MAY, sketches(20_000, 2_000))
+
+    def earlier(product: str, _days: tuple[date, date], _revision: int | None) -> list[Answer]:
+        return sketch if product == "overlap" else []
+
+    report = report_of(released(own, answers(own, "residents", MAY, resident_tables()), earlier))
+    assert report["diagnostics"]["phone owners by"] == "counts and survey and sketch"
+    assert report["diagnostics"]["phone owners"] == pytest.approx(310_000, rel=0.04)
+
+
+def test_counting_owners_without_a_factor_is_told_with_what_to_do() -> None:
+    own = agreement(phone_owners="counted")
+    with pytest.raises(UsageProblem, match="nothing says how many subscriptions") as caught:
+        released(own, answers(own, "residents", MAY, resident_tables()))
+    assert "[subscriptions]" in caught.value.todo
