@@ -21,6 +21,7 @@ from privacy.statistics import (
     COMMUTING,
     FLOWS,
     PRESENCE_BY_HOUR,
+    QUALITY_INDICATORS,
     RESIDENTS,
     UNION_SKETCH,
     VISITORS,
@@ -45,6 +46,7 @@ ESTIMABLE = (
     FLOWS,
     VISITORS,
     UNION_SKETCH,
+    QUALITY_INDICATORS,
 )
 
 

@@ -60,7 +60,7 @@ class Builder:
             If the day cannot be used; its figures are in the quality file.
         """
         record, origin = self._record(day), self.origin(day)
-        places = [self.home.visits, self.home.presence]
+        places = [self.home.visits, self.home.presence, self.home.rejected]
         places += [self.home.persons] if self.own.config.source.columns.national_id else []
         targets = [directory / f"{day}.parquet" for directory in places]
         before = stored(record)
@@ -76,7 +76,7 @@ class Builder:
             if quality["blocked"]:
                 what, means, todo = quality["blocked"]
                 raise DataProblem(what, means=means, todo=todo)
-            fresh = [made.visits, made.presence, *([made.persons] if made.persons else [])]
+            fresh = [made.visits, made.presence, made.rejecting, *([made.persons] if made.persons else [])]
             for path, target in zip(fresh, targets, strict=True):
                 publish(path, target)
             write_json(record, quality | {"built": True})

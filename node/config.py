@@ -118,6 +118,7 @@ class Home:
         self.presence = root / "presence"
         self.visits = root / "visits"
         self.persons = root / "persons"
+        self.rejected = root / "rejected"
         self.quality = root / "quality"
         self.receipts = root / "receipts"
         self.factors = root / "factors"

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 from ibis.expr.types import Table
+from numpy.typing import NDArray
 
 from node.config import Engine
 from node.engine import connect, hash_key
@@ -26,6 +27,7 @@ from node.sources.quality import Noted, counts, noted
 from node.sources.raw import Raw
 from node.sources.reasons import Reason
 from node.sources.register import Version
+from node.sources.rejected import rejected_subscribers, write_rejected
 from node.tables import CELL, ORIGIN, REASON, SUBSCRIBER, TIME, ZONE, X, Y
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Made:
         Parquet file of subscribers and persons, None if the operator does not want it.
     rejected
         Parquet file of the rejected rows, None if they were not asked for.
+    rejecting
+        Parquet file of the subscribers with a rejected row.
     """
 
     found: dict[str, int]
@@ -63,6 +67,7 @@ class Made:
     cells: int
     presence: Path
     visits: Path
+    rejecting: Path
     persons: Path | None = None
     rejected: Path | None = None
 
@@ -124,6 +129,7 @@ class Maker:
         when, aside = noted(cleaned.events, local), None
         if rejected:
             aside = self._kept("rejected", cleaned.rows.filter(cleaned.rows[REASON] != int(Reason.ACCEPTED)))
+        rejecting = self._rejecting(rejected_subscribers(cleaned.rows))
         kept = stored(db, "held_events", held(cleaned.events, local, hold))
         cleaned.forget(db)
         paths = (
@@ -131,7 +137,7 @@ class Maker:
             self._kept("visits", visits_of(kept)),
         )
         persons = self._persons(db, cleaned.raw, day, paths[0])
-        return Made(cleaned.found, when, cleaned.cells.valid, *paths, persons, aside)
+        return Made(cleaned.found, when, cleaned.cells.valid, *paths, rejecting, persons, aside)
 
     def _by_pass(self, db: Backend, day: date) -> Made:
         # Compiled code takes a second to load; only who builds a day this way needs it.
@@ -169,7 +175,13 @@ class Maker:
             path.chmod(0o600)
         persons = self._persons(db, judged.raw, day, paths[0])
         reasons = counts(tally.counts, judged.unreadable)
-        return Made(reasons, _when(tally), judged.cells.valid, *paths, persons)
+        rejecting = self._rejecting(tally.rejected)
+        return Made(reasons, _when(tally), judged.cells.valid, *paths, rejecting, persons)
+
+    def _rejecting(self, subscribers: NDArray[np.int64]) -> Path:
+        path = self._path("rejecting")
+        write_rejected(subscribers, path)
+        return path
 
     def _persons(self, db: Backend, raw: Raw, day: date, presence: Path) -> Path | None:
         path = self._path("persons")

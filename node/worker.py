@@ -50,7 +50,7 @@ def build(job: BuildJob, say: Say) -> None:
     """Build presence of every day of the job that is not built from the same files and rules yet."""
     home = Home(job.home)
     own = _agreed(home, job.charter)
-    for directory in (home.presence, home.visits, home.persons, home.quality):
+    for directory in (home.presence, home.visits, home.persons, home.rejected, home.quality):
         own_directory(directory)
     with scratch_in(home.presence) as scratch:
         builder = builder_of(home, own, scratch)
@@ -76,6 +76,7 @@ def release(job: ReleaseJob) -> tuple[Answer, bytes]:
             presence=[read_one(db, path) for path in paths[home.presence]],
             visits=[read_one(db, path) for path in paths.get(home.visits, [])],
             persons=[read_one(db, path) for path in paths.get(home.persons, [])],
+            rejected=[read_one(db, path) for path in paths.get(home.rejected, [])],
             period_key=period_key,
             zoning=own.zoning,
             time_zone=own.charter.time_zone,
@@ -104,7 +105,11 @@ def _paths(home: Home, terms: Terms) -> dict[Path, list[Path]]:
         If one is not there.
     """
     entry, days = STATISTICS[terms.statistic], days_between(terms.first_day, terms.last_day)
-    more = ((home.visits, entry.visits), (home.persons, entry.persons))
+    more = (
+        (home.visits, entry.visits),
+        (home.persons, entry.persons),
+        (home.rejected, entry.rejected),
+    )
     kinds = [home.presence, *(kind for kind, wanted in more if wanted)]
     paths = {kind: [kind / f"{day}.parquet" for day in days] for kind in kinds}
     for path in chain.from_iterable(paths.values()):

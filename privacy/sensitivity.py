@@ -114,6 +114,14 @@ class OneCell(Bounds):
         return Declaration(cells_by_period=1, cells_by_day=1)
 
 
+class FourCells(Bounds):
+    """Four counts of one day, in each of which a subscriber is once or not at all."""
+
+    def declaration(self, hours: int) -> Declaration:  # noqa: ARG002
+        """Return four cells, whole or part: of one day there is no part."""
+        return Declaration(cells_by_period=4, cells_by_day=4)
+
+
 class OneMovableCell(Bounds):
     """One cell of a period; a part of the period decides which."""
 

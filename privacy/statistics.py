@@ -21,6 +21,7 @@ from privacy.sensitivity import (
     CellByHour,
     Declaration,
     FewCells,
+    FourCells,
     OneCell,
     OneMovableCell,
     SketchBins,
@@ -40,6 +41,7 @@ TRAVELLED_DISTANCES = "travelled-distances"
 GYRATION = "gyration"
 ACTIVITY = "activity"
 UNION_SKETCH = "union-sketch"
+QUALITY_INDICATORS = "quality-indicators"
 CONTRIBUTION_BOUND = "contribution-bound"
 
 Reads = Literal["day", "period"]
@@ -120,6 +122,11 @@ STATISTICS: Mapping[str, Statistic] = MappingProxyType(
             SketchBins,
             "The identity alone decides the bin, so a part of the days can only empty it; by zone a subscriber "
             "has it in at most L zones, and a part of the days can put L others in their place.",
+        ),
+        QUALITY_INDICATORS: Statistic(
+            "day",
+            FourCells,
+            "A subscriber is in each of the four counts once or not at all.",
         ),
         CONTRIBUTION_BOUND: Statistic(
             "day",

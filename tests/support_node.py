@@ -154,6 +154,11 @@ def network_at(root: Path, **charter: Any) -> Network:
     return Network(hub, found(hub, NETWORK, ("localhost",)), charter_of(zoning, **charter), zoning)
 
 
+#: In node.toml: subscribers are pseudonyms already; and persons behind them are known, too.
+GIVEN = "pseudonyms = {given = true}"
+NATIONAL = 'pseudonyms = {given = true, national_key_file = "national.key"}\ncolumns = {national_id = "nin"}'
+
+
 def config_text(
     days: tuple[date, date] = (FIRST_DAY, LAST_DAY), source: str = "", memory: str = "500MB"
 ) -> str:

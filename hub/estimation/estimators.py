@@ -9,6 +9,7 @@ from hub.estimation.anchored import anchored
 from hub.estimation.by_ratio import by_ratio
 from hub.estimation.estimated import Estimated
 from hub.estimation.growing import growing
+from hub.estimation.indicating import indicating
 from hub.estimation.overlapping import overlapping
 from hub.estimation.question import Question
 from hub.estimation.travelling import commuted, flowed
@@ -18,6 +19,7 @@ from privacy.statistics import (
     COMMUTING,
     FLOWS,
     PRESENCE_BY_HOUR,
+    QUALITY_INDICATORS,
     RESIDENTS,
     UNION_SKETCH,
     VISITORS,
@@ -36,5 +38,6 @@ ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
         FLOWS: flowed,
         VISITORS: visiting,
         UNION_SKETCH: overlapping,
+        QUALITY_INDICATORS: indicating,
     }
 )

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from hub.estimation.estimated import Estimated
+from hub.estimation.indicating import indicators_of
 from hub.estimation.published import Figures
 from hub.estimation.question import Question
 from hub.estimation.status import statuses
@@ -48,7 +49,7 @@ def report(question: Question, found: Estimated) -> Json:
         "diagnostics": dict(found.diagnostics),
         "warnings": list(found.warnings),
         "levels": [_level(figures) for figures in found.figures],
-        "not measured": ["rejected rows and truncation: operators keep these counts, none has left a node"],
+        **indicators_of(question),
     }
 
 

@@ -33,12 +33,11 @@ def fixed_weights(
     anchors
         Answers to the first round.
     """
-    given = {answer.operator: weights_of(own, product, answer) for answer in anchors}
-    return {
-        operator: in_fixed_point(found.value, WEIGHT_ONE)
-        for operator, found in given.items()
-        if found.anybody
+    given = {
+        answer.operator: in_fixed_point(weights_of(own, product, answer).value, WEIGHT_ONE)
+        for answer in anchors
     }
+    return {operator: found for operator, found in given.items() if any(found)}
 
 
 def weights_of(own: Agreement, product: Product, anchors: Answer) -> Weights:

@@ -18,6 +18,7 @@ from node.presence import output
 from node.presence.buckets import Buckets
 from node.presence.output import PRESENCE_TABLE, VISITS_TABLE, Part
 from node.presence.plan import Plan, Pseudonyms, Tally
+from node.presence.rejected import Rejected
 from node.presence.rows import Places, columns_of
 from node.presence.spill import Spill
 from node.presence.work import Work
@@ -88,19 +89,21 @@ class Build(Plan):
     ) -> tuple[tuple[list[Part], list[Part]], Tally]:
         """Return presence and visits of every bucket, and what was counted."""
         self.require_usable()
-        places = Places(self.cells)
+        places, rejected = Places(self.cells), Rejected()
         # The seed decides about no result. It is secret, so that nobody can choose subscribers of one bucket.
         buckets = Buckets(int(_SHARE_OF_ROWS * self.memory_limit), (self.key + 1) * _GOLDEN % 2**64, spill)
         limits = (self.day.start_us, self.day.end_us)
         for batch in batches:
             places.see(batch)
-            buckets.add(columns_of(batch, _COLUMNS), limits, places.zone_of)
+            columns = columns_of(batch, _COLUMNS)
+            buckets.add(columns, limits, places.zone_of)
+            rejected.see(batch, columns[-1])
         buckets.close()
         work = Work(self, buckets, places, int(_SHARE_OF_OUTPUT * self.memory_limit), spill)
         with ThreadPoolExecutor(self.threads) as pool:
             found = list(pool.map(work.bucket, buckets.filled()))
         presence, visits = [part for part, _visits in found], [part for _presence, part in found]
-        return (presence, visits), work.tally(buckets.reasons)
+        return (presence, visits), work.tally(buckets.reasons, rejected)
 
 
 def build_day(  # noqa: PLR0917 - the interface that the node's engine agreed on

@@ -42,7 +42,8 @@ class Plan:
         Bytes that the arrays of the build may take, besides the libraries and the source of the batches.
     pseudonyms
         Maps subscribers to pseudonyms, both int64 of shape (subscribers,) and not negative; called once for each
-        distinct subscriber, by one thread at a time. None if the rows have pseudonyms already.
+        distinct subscriber, and once more for each with a rejected row, by one thread at a time. None if the rows
+        have pseudonyms already.
     cells
         The day's register as int64 columns cell, zone, x_m, y_m; the rows then need none of the last three.
     threads
@@ -94,8 +95,11 @@ class Tally:
         Clean events of every elapsed minute of the day, int64 of shape (minutes,).
     cell_hours
         Elapsed hours with a clean event of each cell as a bit mask, int32 of shape (cells,).
+    rejected
+        Subscribers with a rejected row (`node.sources.rejected`), ascending, int64 of shape (subscribers,).
     """
 
     counts: dict[Reason, int]
     minutes: Integers
     cell_hours: Words
+    rejected: Integers

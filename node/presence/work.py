@@ -17,6 +17,7 @@ from node.presence.kernel import (
 )
 from node.presence.output import Part
 from node.presence.plan import Plan, Tally
+from node.presence.rejected import Rejected
 from node.presence.rows import Places
 from node.presence.spill import Spill
 from node.presence.walk import walk
@@ -34,6 +35,7 @@ class _Desk:
     def __init__(self, minutes: int, cells: int) -> None:
         self.minutes, self.cell_hours = np.zeros(minutes, np.int64), np.zeros(cells, np.int32)
         self.dropped = np.zeros(len(_DROPPED), np.int64)
+        self.rejected: list[Integers] = []
         self._make(0)
 
     def _make(self, rows: int) -> None:
@@ -114,6 +116,8 @@ class Work:
             desk.visits,
         )
         desk.dropped += dropped
+        # Whoever lost a row to the rules over ordered rows, if own: the smallest origin says it.
+        desk.rejected.append(subscribers[(ends < begins[1:]) & (lowest == 0)])
         note_activity(desk.values, begins, ends, desk.minutes, desk.cell_hours)
         return (
             self._part(subscribers, presences, desk.presence),
@@ -128,7 +132,7 @@ class Work:
         found: _Desk = self._desk.own
         return found
 
-    def tally(self, reasons: Integers) -> Tally:
+    def tally(self, reasons: Integers, rejected: Rejected) -> Tally:
         """Return what all threads have counted; `reasons` has the rows that the row rules judged."""
         if reasons.sum() != reasons[list(Reason)].sum():
             raise DataProblem("a row was rejected for a reason that there is not", todo="report it")
@@ -140,7 +144,13 @@ class Work:
             counts[reason] += dropped
             counts[Reason.ACCEPTED] -= dropped
         minutes = np.sum([desk.minutes for desk in desks], axis=0)
-        return Tally(counts, minutes, np.bitwise_or.reduce([desk.cell_hours for desk in desks]))
+        dropped = [subscribers for desk in desks for subscribers in desk.rejected]
+        return Tally(
+            counts,
+            minutes,
+            np.bitwise_or.reduce([desk.cell_hours for desk in desks]),
+            rejected.subscribers(self._plan.pseudonyms, dropped),
+        )
 
     def _pseudonyms(self, ids: Integers) -> Integers:
         if self._plan.pseudonyms is None or not ids.size:

@@ -69,6 +69,12 @@ WORDS: dict[Reason, str] = {
 }
 #: Rows that are in order but not asked for: they count neither as rejected nor as accepted at the gate.
 OUT_OF_SCOPE = frozenset({Reason.EXCLUDED_KIND, Reason.EXCLUDED_ORIGIN, Reason.MACHINE})
+#: Rows that the rules over the ordered rows of one subscriber reject, after all row rules accepted them.
+OF_SEQUENCE = frozenset({Reason.DUPLICATE, Reason.GHOST, Reason.IMPOSSIBLE_SPEED})
+#: Rows that the row rules reject though they have a subscriber and a time in the local day, and are in scope.
+OF_THE_DAY = frozenset(
+    reason for reason in Reason if reason > Reason.OUTSIDE_DAY and reason not in OUT_OF_SCOPE | OF_SEQUENCE
+)
 _BY_NUMBER = {int(reason): reason for reason in Reason}
 
 

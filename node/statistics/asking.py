@@ -61,6 +61,9 @@ class Inputs:
         Weight of the subscribers anchored in each zone, then of the unanchored: int64 of shape (zones + 1,).
     persons
         (subscriber, person) of each local day of the terms, in order. Statistics that do not need them accept none.
+    rejected
+        (subscriber,) of each local day of the terms, in order: who had a rejected row (`node.sources.rejected`).
+        Statistics that do not need them accept none.
     period_key
         32 bytes, the key of the bins of a sketch; shown nowhere.
     files
@@ -76,6 +79,7 @@ class Inputs:
     positions: pa.Table | None = None
     weights: NDArray[np.int64] | None = None
     persons: Sequence[Table] = ()
+    rejected: Sequence[Table] = ()
     period_key: bytes | None = field(default=None, repr=False)
     files: Files | None = None
 

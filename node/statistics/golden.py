@@ -96,6 +96,8 @@ class Golden:
         By anchor zone, then of the unanchored, for statistics that ask for them.
     persons
         Pseudonym of the person by subscriber, for statistics that ask for it.
+    rejected
+        Subscribers with a rejected row, for statistics that ask for them.
     """
 
     vector: Mapping[str, Sequence[Sequence[int]]]
@@ -103,3 +105,4 @@ class Golden:
     parameters: Mapping[str, JsonValue] = field(default_factory=dict)
     weights: tuple[int, ...] | None = None
     persons: Mapping[int, int] = field(default_factory=dict)
+    rejected: tuple[int, ...] = ()

@@ -31,7 +31,7 @@ import quorate.contract.zoning
 from node import engine, tables
 from node.engines import duckdb as embedded
 from node.presence import build
-from node.sources import events, reasons, sequence
+from node.sources import events, reasons, rejected, sequence
 from node.statistics import (
     activity,
     anchors,
@@ -45,6 +45,7 @@ from node.statistics import (
     parameters,
     presence_by_day,
     presence_by_hour,
+    quality_indicators,
     residents,
     stay_durations,
     travelled_distances,
@@ -114,7 +115,7 @@ class Entry:
     ----------
     module
         Its definition: `Parameters`, `GOLDEN`, and `at_zones` or `at_level`.
-    visits, positions, weights, persons
+    visits, positions, weights, persons, rejected
         Which of these it reads besides presence; with persons, the key of the period too.
     others
         Modules of other statistics that it calls.
@@ -127,6 +128,7 @@ class Entry:
     positions: bool = False
     weights: bool = False
     persons: bool = False
+    rejected: bool = False
     others: tuple[ModuleType, ...] = ()
     compiled: str = ""
 
@@ -169,6 +171,9 @@ STATISTICS: Mapping[str, Entry] = MappingProxyType(
         privacy.statistics.GYRATION: Entry(gyration, positions=True, compiled="gyration"),
         privacy.statistics.ACTIVITY: Entry(activity, compiled="activity"),
         privacy.statistics.UNION_SKETCH: Entry(union_sketch, persons=True, others=(privacy.sketch,)),
+        privacy.statistics.QUALITY_INDICATORS: Entry(
+            quality_indicators, visits=True, rejected=True, others=(presence_by_day, flows, rejected)
+        ),
     }
 )
 
@@ -199,6 +204,10 @@ def exact_vector(terms: Terms, inputs: Inputs) -> Vector:
             raise PrivacyProblem(f"{terms.statistic} did not get the {what} of its {len(days)} day(s)")
     if entry.persons and len(inputs.persons) != len(days):
         raise PrivacyProblem(f"{terms.statistic} did not get the persons of its {len(days)} day(s)")
+    if entry.rejected and len(inputs.rejected) != len(days):
+        raise PrivacyProblem(
+            f"{terms.statistic} did not get the rejected subscribers of its {len(days)} day(s)"
+        )
     keyset = keyset_of(
         terms.statistic,
         terms.parameters,
@@ -220,7 +229,7 @@ def algorithms() -> dict[str, str]:
 
 def presence_code() -> str:
     """Return the digest of the code that presence and visits are built with."""
-    return _digest((events, reasons, sequence, engine, embedded, tables, quorate.contract.calendar))
+    return _digest((events, reasons, rejected, sequence, engine, embedded, tables, quorate.contract.calendar))
 
 
 def _digest(modules: Sequence[ModuleType]) -> str:

@@ -75,6 +75,8 @@ def _cost(  # noqa: PLR0917 - what is asked, of which days, and where
         inputs = Inputs(
             presence=[read_one(db, path) for path in presence],
             visits=[read_one(db, path) for path in visits],
+            # As if everybody had a rejected row: more is not to be counted.
+            rejected=[read_one(db, path) for path in presence],
             zoning=ZONING,
             time_zone=TIME_ZONE,
             key=7,

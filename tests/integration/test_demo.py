@@ -19,8 +19,8 @@ from tests.harness import ROOT, wait_until
 from tests.small_country import write_small_country, zone_code
 
 COLUMNS = [
-    "ref_area", "time_period", "estimate", "std_error", "lower_95", "upper_95",
-    "obs_status", "conf_status", "operators", "rho",
+    "ref_area", "counterpart_area", "time_period", "estimate", "std_error", "lower_80", "upper_80", "lower_95",
+    "upper_95", "gamma", "noise_share", "adjustment", "obs_status", "conf_status", "operators", "rho",
 ]  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class Case:
     positions: tuple[tuple[int, int], ...] = ()
     weights: tuple[int, ...] = ()
     persons: tuple[Mapping[int, int], ...] = ()
+    rejected: tuple[Collection[int], ...] = ()
     period_key: bytes = b""
 
     def clock(self, number: int) -> list[int]:
@@ -333,6 +334,20 @@ def union_sketch(case: Case, level: str) -> Table:
     return table
 
 
+def quality_indicators(case: Case, _level: str) -> Table:
+    """One row: everybody seen, everybody with a rejected row, and those with more zones or pairs than a limit."""
+    asked, busy, restless = case.parameters, 0, 0
+    for rows in case.own().values():
+        spent: Counter[int] = Counter()
+        for row in rows:
+            spent[row.zone] += row.hours_mask.bit_count()
+        busy += sum(hours >= asked["min_hours"] for hours in spent.values()) > asked["zones_limit"]
+    for own in case.own_visits().values():
+        steps = pairwise(visit.zone for visit in _stays(case, own))
+        restless += len({step for step in steps if step[0] != step[1]}) > asked["flows_limit"]
+    return [[len(case.own()), len({*case.rejected[0]}), busy, restless]]
+
+
 STATISTICS: Mapping[str, Callable[[Case, str], Table]] = {
     "presence-by-hour": presence_by_hour,
     "presence-by-day": presence_by_day,
@@ -347,4 +362,5 @@ STATISTICS: Mapping[str, Callable[[Case, str], Table]] = {
     "gyration": gyration,
     "activity": activity,
     "union-sketch": union_sketch,
+    "quality-indicators": quality_indicators,
 }

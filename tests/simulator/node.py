@@ -27,6 +27,7 @@ from node.release.releasing import Releasing
 from node.uplink import Uplink
 from privacy.errors import QuorateError
 from privacy.ledger import Keeper, Ledger
+from privacy.statistics import ANCHORS_BY_DAY
 from quorate.contract.identity import OPERATOR, Identity, write_private
 from quorate.contract.order import TaskOrder, keyset_for
 from quorate.contract.payload import encode
@@ -35,7 +36,7 @@ from tests.keys import exchange_pem_for, key_for
 from tests.simulator.clock import Clock
 from tests.simulator.network import Network
 from tests.simulator.process import Pause, Process
-from tests.support_node import config_text
+from tests.support_node import GIVEN, NATIONAL, config_text
 
 #: Where a node waits when there is nothing to do, before it calls again, and after something went wrong.
 IDLE, WAITING, TROUBLE = "idle", "waiting", "trying again"
@@ -84,7 +85,7 @@ def site_of(root: Path, operator: str, agreed: HubAgreement) -> Site:
         day_cap=charter.budgets.day,
         month_cap=charter.budgets.month,
     )
-    days = config_text((date(2026, 1, 1), date(2026, 12, 31)))
+    days = config_text((date(2026, 1, 1), date(2026, 12, 31))).replace(GIVEN, NATIONAL)
     config = parse_toml(days.encode(), NodeConfig, here)
     digest = agreed.charter_digest
     return Site(root, Agreement(operator, charter, digest, agreed.zoning, policy, config, charter.budgets))
@@ -189,8 +190,10 @@ def made_up_answers(agreed: HubAgreement) -> Iterator[None]:
         operators = agreed.charter.operators
         vector = np.zeros(keyset.size, np.int64)
         place = operators.index(job.home.name)
-        # A distinct bit pattern of each operator, above what the draws can reach.
-        vector[place] = 1_000_000 * 10**place
+        # A distinct number of each operator, above what the draws can reach; of anchors so small that weights of a
+        # thousandth of a person can be made of them.
+        anchors = job.terms.statistic == ANCHORS_BY_DAY
+        vector[place] = 200 + 100 * place if anchors else 1_000_000 * 10**place
         vector[len(operators) :] = next(draws)
         data, levels = encode(vector), len(job.terms.levels)
         return Answer(snapshot="5" * 64, samplers=("opendp",) * levels, length=len(data)), data

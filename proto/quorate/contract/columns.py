@@ -21,6 +21,7 @@ from privacy.statistics import (
     GYRATION,
     PRESENCE_BY_DAY,
     PRESENCE_BY_HOUR,
+    QUALITY_INDICATORS,
     RESIDENTS,
     STAY_DURATIONS,
     TRAVELLED_DISTANCES,
@@ -34,11 +35,13 @@ from quorate.contract.zoning import Zoning
 
 #: What the columns of a level are. `area` is the areas of the same level once more, the special ones among them;
 #: those of a `sketch` are so many that only their number is said.
-By = Literal["total", "hour", "bin", "country", "area", "sketch"]
+By = Literal["total", "hour", "bin", "country", "area", "sketch", "indicator"]
 #: Most cells of a release: a vector of them is 512 MiB.
 MOST_CELLS = 2**26
 #: The column of a statistic that has no others, and that of all countries that are not named.
 TOTAL, OTHER = "total", "other"
+#: The columns of quality indicators, all of them counts of subscribers.
+INDICATORS = ("subscribers", "rejected", "many-zones", "many-flows")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         GYRATION: _UNANCHORED_BIN,
         ACTIVITY: _UNANCHORED_BIN,
         UNION_SKETCH: Layout("", "sketch", additive=False),
+        QUALITY_INDICATORS: Layout("", "indicator", additive=False),
     }
 )
 
@@ -168,6 +172,8 @@ def labels_of(statistic: str, parameters: Mapping[str, JsonValue], hours: int) -
         return ()
     if by == "total":
         return (TOTAL,)
+    if by == "indicator":
+        return INDICATORS
     if by == "hour":
         return tuple(str(hour) for hour in range(hours))
     if by == "bin":
@@ -188,7 +194,8 @@ def sketch_bins(statistic: str, parameters: Mapping[str, JsonValue]) -> int:
 
 def is_national(statistic: str, parameters: Mapping[str, JsonValue]) -> bool:
     """Whether a statistic has one row for the whole country, whatever the zoning; raises as `sketch_bins`."""
-    return LAYOUTS[statistic].by == "sketch" and not _asked(statistic, parameters, _Sketch).by_zone
+    by = LAYOUTS[statistic].by
+    return by == "indicator" or (by == "sketch" and not _asked(statistic, parameters, _Sketch).by_zone)
 
 
 def silent_level_of(statistic: str, parameters: Mapping[str, JsonValue]) -> str | None:
@@ -208,7 +215,7 @@ def specials_of(statistic: str, parameters: Mapping[str, JsonValue], zoning: Zon
     """Return the names of the special rows, which follow the areas of each level.
 
     Most statistics have one. Where those without a zone are told apart by anchor area, each area of that level has
-    one, by code ascending, and the last is for all others. A sketch has none.
+    one, by code ascending, and the last is for all others. A sketch and quality indicators have none.
 
     Raises
     ------

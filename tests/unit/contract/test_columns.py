@@ -58,6 +58,7 @@ EXPECTED = {
     "gyration": ("unanchored", "bin", BINS),
     "activity": ("unanchored", "bin", BINS),
     "union-sketch": ("", "sketch", ()),
+    "quality-indicators": ("", "indicator", ("subscribers", "rejected", "many-zones", "many-flows")),
 }
 
 
@@ -71,8 +72,8 @@ def test_the_cells_of_a_statistic_are_rows_by_columns_at_every_level(statistic: 
     special, by, labels = EXPECTED[statistic]
     found = cells(statistic)
     assert (found.specials, found.by, found.labels) == ((special,) if special else (), by, labels)
-    # Two districts and three zones, and a special row unless it is a sketch.
-    rows = (3, 4) if special else (2, 3)
+    # Two districts and three zones, and a special row unless it is a sketch; or the country alone.
+    rows = (1, 1) if by == "indicator" else (3, 4) if special else (2, 3)
     columns = {"area": rows, "sketch": (9, 9)}.get(by, (len(labels), len(labels)))
     assert found.shapes == ((rows[0], columns[0]), (rows[1], columns[1]))
     assert found.size == rows[0] * columns[0] + rows[1] * columns[1]

@@ -221,7 +221,7 @@ def test_a_suppressed_cell_has_no_value_but_says_how_uncertain_it_is() -> None:
     for column in ("estimate", "lower_95", "upper_95"):
         assert table[column].null_count == table.num_rows
     assert table["std_error"].null_count == 0
-    assert table["std_error"].to_pylist()[0] == pytest.approx(300, rel=0.01)
+    assert table["std_error"].to_pylist()[0] == pytest.approx(300, rel=0.05)
 
 
 @pytest.mark.parametrize(("model_cv", "status"), [(90, "E"), (110, "U"), (240, "U"), (260, "Q")])

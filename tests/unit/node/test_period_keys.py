@@ -39,11 +39,14 @@ from quorate.v1 import federation_pb2 as pb
 from tests.keys import HUB, exchange_for, exchange_pem_for, key_for
 from tests.support_node import (
     FIRST_DAY,
+    GIVEN,
     NAME,
+    NATIONAL,
     NETWORK,
     OTHER,
     POLICY_TOML,
     Network,
+    config_text,
     enrolled,
     network_at,
     order_of,
@@ -66,7 +69,8 @@ def union_network(tmp_path_factory: pytest.TempPathFactory) -> Network:
 
 @pytest.fixture
 def home(union_network: Network, tmp_path: Path) -> Home:
-    return enrolled(union_network, tmp_path / "node", policy=POLICY)
+    config = config_text().replace(GIVEN, NATIONAL)
+    return enrolled(union_network, tmp_path / "node", config=config, policy=POLICY)
 
 
 @dataclass

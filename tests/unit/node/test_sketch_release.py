@@ -28,6 +28,8 @@ from quorate.contract.signing import signed, to_json
 from tests.keys import key_for
 from tests.reference.statistics import bin_of
 from tests.support_node import (
+    GIVEN,
+    NATIONAL,
     POLICY_TOML,
     Network,
     charter_of,
@@ -43,8 +45,6 @@ from tests.unit.node.two_days import DAYS, ingest, releasing
 KEY, BINS = bytes(range(7, 39)), 1009
 #: Identifier of each subscriber on both days: 5 and 6 are one person, 7 has none, 8 is another.
 WHO = {5: "A", 6: "A", 7: None, 8: "B"}
-GIVEN = "pseudonyms = {given = true}"
-NATIONAL = 'pseudonyms = {given = true, national_key_file = "national.key"}\ncolumns = {national_id = "nin"}'
 PRODUCT = Product(
     product_id="overlap",
     title="Persons by bin",

@@ -25,6 +25,7 @@ from privacy.statistics import (
     COMMUTING,
     CONTRIBUTION_BOUND,
     PRESENCE_BY_HOUR,
+    QUALITY_INDICATORS,
     RESIDENTS,
     STATISTICS,
     UNION_SKETCH,
@@ -174,6 +175,7 @@ def too_small(cells_by_period: int, cells_by_day: int) -> Declaration:
         (COMMUTING, 0, too_small(1, 1)),
         (UNION_SKETCH, 4, too_small(2, 3)),
         (PRESENCE_BY_HOUR, 0, too_small(1, 1)),
+        (QUALITY_INDICATORS, 0, too_small(3, 3)),
     ],
 )
 def test_the_worlds_would_notice_bounds_that_are_too_small(

@@ -27,6 +27,7 @@ TABLE: list[tuple[str, dict[str, Any], tuple[int, int, int, int]]] = [
     ("activity", {}, (1, 1, 1, 1)),
     ("union-sketch", {"by_zone": False}, (1, 1, 1, 1)),
     ("union-sketch", {"by_zone": True, "limit": 4}, (4, 8, 4, 8)),
+    ("quality-indicators", {}, (4, 4, 4, 4)),
 ]
 
 

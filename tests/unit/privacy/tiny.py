@@ -128,6 +128,19 @@ def sketch_of_one(days: Seen) -> Cells:
     return Counter([f"bin of {person}" for person in found] if len(found) == 1 else [])
 
 
+def indicators(day: Day) -> Cells:
+    """Seen; with a rejected row, which is an hour at R; in more zones, and with more moves, than one."""
+    seen = [zone for zone in zones(day) if zone != "R"]
+    steps = {(origin, end) for origin, end in pairwise(seen) if origin != end}
+    found = {
+        "subscribers": bool(seen),
+        "rejected": "R" in day,
+        "many-zones": len({*seen}) > 1,
+        "many-flows": len(steps) > 1,
+    }
+    return Counter([name for name, counts in found.items() if counts])
+
+
 def all_days(places: str, hours: int) -> tuple[Day, ...]:
     """Return every day over zones named by one letter; `-` is an hour without one."""
     return tuple(product([None if name == "-" else name for name in places], repeat=hours))
@@ -223,6 +236,10 @@ TINY: dict[str, tuple[Tiny, ...]] = {
     names.ACTIVITY: (
         Tiny(daily(lambda day: Counter([len(zones(day))])), SOME_DAYS, FOUR_DAYS),
         Tiny(daily(lambda day: Counter([len(zones(day))])), all_days("AB-", 3), (1, 1)),
+    ),
+    names.QUALITY_INDICATORS: (
+        Tiny(daily(indicators), (("A", "B", "A", "R"), ("R", None), ("A", None), (None,)), FOUR_DAYS),
+        Tiny(daily(indicators), all_days("ABR-", 4), (1, 1)),
     ),
     names.UNION_SKETCH: (
         Tiny(sketch, NIGHTS, THREE_MONTHS, parameters={"by_zone": False}),

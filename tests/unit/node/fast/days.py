@@ -63,6 +63,9 @@ def table_of(rows: Sequence[Row]) -> pa.Table:
     full = [
         (row.subscriber, row.t_us, row.cell, *PLACES[row.cell], row.origin, row.reason)
         if row.reason == 0
+        # A row that was rejected for its cell has a subscriber and an origin.
+        else (row.subscriber, row.t_us, -1, -1, 0, 0, row.origin, row.reason)
+        if row.reason == Reason.UNKNOWN_CELL
         else (-1, -1, -1, -1, 0, 0, -1, row.reason)
         for row in rows
     ]
@@ -88,6 +91,16 @@ def clean_by_hand(rows: Sequence[Row], rules: SequenceRules) -> tuple[list[Seen]
             if reason is Reason.ACCEPTED:
                 kept.append(Seen(who, time, cell, PLACES[cell][0], origins[time, cell]))
     return kept, counts
+
+
+def rejected_by_hand(rows: Sequence[Row], rules: SequenceRules) -> list[int]:
+    """Return the own subscribers with a rejected row: at an unknown cell, or dropped after it was accepted."""
+    found = {row.subscriber for row in rows if row.reason == Reason.UNKNOWN_CELL and row.origin == 0}
+    for who in {row.subscriber for row in rows}:
+        own = [row for row in rows if row.subscriber == who and row.reason == 0]
+        if len(clean_by_hand(own, rules)[0]) < len(own) and any(row.origin == 0 for row in own):
+            found.add(who)
+    return sorted(found)
 
 
 def _judge(around: Sequence[tuple[int, int]], rules: SequenceRules) -> Reason:

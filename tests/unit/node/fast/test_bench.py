@@ -59,4 +59,4 @@ def test_on_spark_our_expressions_build_what_the_pass_and_code_by_hand_build(
 def test_every_statistic_of_a_day_reads_it(day: World, tmp_path: Path) -> None:
     job = Job("fast", day, tmp_path)
     PATHS["fast"](job)
-    assert len(of_day(job.presence, job.visits, tmp_path, "500MB")) == 10
+    assert len(of_day(job.presence, job.visits, tmp_path, "500MB")) == 11

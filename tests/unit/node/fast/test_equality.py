@@ -14,9 +14,19 @@ from ibis.backends.duckdb import Backend
 from node.presence import build as reference
 from node.sources.events import clean
 from node.sources.reasons import Reason
+from node.sources.rejected import rejected_subscribers
 from node.sources.sequence import SequenceRules, sequenced
 from node.tables import PRESENCE, VISITS
-from tests.unit.node.fast.days import US, Scene, build, clean_by_hand, expected, rows_of, scenes
+from tests.unit.node.fast.days import (
+    US,
+    Scene,
+    build,
+    clean_by_hand,
+    expected,
+    rejected_by_hand,
+    rows_of,
+    scenes,
+)
 from tests.unit.node.worlds import WORLDS
 
 
@@ -31,6 +41,7 @@ def test_equals_the_definitions_in_plain_python(
     assert rows_of(built.visits) == visits
     assert {reason: n for reason, n in built.counts.items() if n} == {r: n for r, n in counts.items() if n}
     assert built.counts.keys() == set(Reason)
+    assert built.tally.rejected.tolist() == rejected_by_hand(scene.rows, scene.rules)
     events, _counts = clean_by_hand(scene.rows, scene.rules)
     minutes = Counter((event.t_us - scene.local.start_us) // (60 * US) for event in events)
     assert {minute: n for minute, n in enumerate(built.tally.minutes.tolist()) if n} == minutes
@@ -48,7 +59,9 @@ def test_equals_the_reference_on_duckdb(
 ) -> None:
     built = build(scene, scratch_of(tmp_path_factory))
     rows = db.create_table("judged", scene.table, temp=True, overwrite=True)
-    events = clean(sequenced(rows, scene.rules))
+    judged = sequenced(rows, scene.rules)
+    assert built.tally.rejected.tolist() == rejected_subscribers(judged).tolist()
+    events = clean(judged)
     presence = reference.presence(events, scene.local, scene.hold, scene.key).to_pyarrow()
     visits = reference.visits(events, scene.local, scene.hold).to_pyarrow()
     assert same(built.presence, presence)

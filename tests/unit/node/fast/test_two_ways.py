@@ -119,6 +119,88 @@ def require_same(one: Made, other: Made) -> None:
         # What may be null is written down differently; that nothing is, is compared.
         assert first.columns == second.columns
         assert getattr(other, kind).stat().st_mode & 0o777 == 0o600
+    assert one.rejecting.read_bytes() == other.rejecting.read_bytes()
+    assert rejecting(other)
+    assert other.rejecting.stat().st_mode & 0o777 == 0o600
+
+
+def rejecting(made: Made) -> list[int]:
+    """Return the subscribers with a rejected row."""
+    table = pq.ParquetFile(made.rejecting).read()
+    assert table.schema == pa.schema([pa.field("subscriber", pa.int64(), nullable=False)])
+    return list(table["subscriber"].to_pylist())
+
+
+#: Who, seconds of the day, cell, home: what happens to whom, and whether a row counts as rejected.
+STORIES: dict[int, tuple[bool, list[tuple[float | None, int, str | None]]]] = {
+    1: (True, [(60, 1, "20601"), (120, 6, "20601")]),  # one row good, one at an unknown cell
+    2: (True, [(60, 1, "20601"), (60, 1, "20601")]),  # the same twice
+    3: (True, [(60, 5, "20601")]),  # nothing but a cell that is no more
+    4: (False, [(60, 1, "20601"), (-5, 1, "20601"), (86_400, 6, "20601")]),  # rows of other days
+    5: (False, [(60, 1, "20601"), (None, 1, "20601"), (None, 6, "20601")]),  # rows without a time
+    6: (False, [(60, 6, "20810")]),  # another network's
+    7: (True, [(60, 1, "xx")]),  # nobody knows whose
+    8: (False, [(60, 1, "20601"), (61, 1, "20601")]),  # all good
+    9: (True, [(60, 1, "20601"), (70, 3, "20601"), (80, 1, "20601")]),  # a ghost
+    10: (False, [(60, 1, "26201"), (60, 1, "26201")]),  # another network's, twice
+    11: (False, [(60, 3, "20810")]),  # across the border
+    12: (True, [(60, 1, "20601"), (60, 1, "26201"), (70, 1, "20601")]),  # own by one of its accepted rows
+    13: (False, [(60, 6, "26201"), (70, 1, "20601")]),  # the rejected row is another network's
+    14: (False, [(60, 1, "20699")]),  # out of scope if roamers are left out, and good else
+}
+
+
+def of_stories() -> pa.Table:
+    rows: list[tuple[int | None, float | None, int, str | None]] = [
+        (who, *row) for who, (_counts, found) in STORIES.items() for row in found
+    ]
+    rows += [(None, 60, 6, "20601"), (-3, 60, 6, "20601")]
+    begin = instant(ORDINARY_DAY, 0) // 1000
+    return pa.table(
+        {
+            "subscriber_id": pa.array([row[0] for row in rows], pa.int64()),
+            "timestamp_ms": pa.array(
+                [None if row[1] is None else begin + int(row[1] * 1000) for row in rows], pa.int64()
+            ),
+            "cell_id": [row[2] for row in rows],
+            "home": pa.array([row[3] for row in rows], pa.string()),
+        }
+    )
+
+
+@pytest.mark.parametrize("inbound", ["count", "exclude"])
+@pytest.mark.parametrize("given", [True, False], ids=["given", "made here"])
+def test_both_ways_tell_who_had_a_row_of_the_day_rejected(tmp_path: Path, given: bool, inbound: str) -> None:
+    pq.write_table(of_stories(), tmp_path / f"{ORDINARY_DAY}.parquet")
+    roamers = {"own": ["20601"], "inbound": inbound}
+    source = source_of(**{**MAPPING, "roamers": roamers, "pseudonyms": {"given": True} if given else {}})
+    one, other = both(tmp_path, source)
+    expected = [who for who, (counts, _rows) in STORIES.items() if counts]
+    if inbound == "exclude":
+        # Of 12, the row of the other network is out of scope, and no row is there twice.
+        expected.remove(12)
+    if not given:
+        mapper = Mapper(SECRET, "subscriber", "2026-10")
+        # What is no pseudonym is an identifier like any other.
+        expected = sorted(mapper([*expected, -3]).tolist())
+    assert rejecting(one) == rejecting(other) == expected
+    assert one.rejecting.read_bytes() == other.rejecting.read_bytes()
+
+
+def test_rows_that_are_not_asked_for_are_not_rejected(tmp_path: Path) -> None:
+    """Kinds 1 and 2 are declared, 2 does not count, and nobody declared 3."""
+    table = of_stories().slice(0, 3)
+    table = table.set_column(0, "subscriber_id", pa.array([1, 2, 3])).append_column("kind", pa.array("123"))
+    pq.write_table(table.set_column(2, "cell_id", pa.array([1, 1, 1])), tmp_path / f"{ORDINARY_DAY}.parquet")
+    source = source_of(
+        **{
+            **MAPPING,
+            "columns": {**COLUMNS, "kind": "kind"},
+            "kinds": {"data": ["1"], "call": ["2"], "count": ["data"]},
+            "pseudonyms": {"given": True},
+        }
+    )
+    assert [rejecting(made) for made in both(tmp_path, source)] == [[3], [3]]
 
 
 @pytest.mark.parametrize("ids", IDS, ids=lambda ids: ids.__name__)

@@ -182,6 +182,28 @@ def test_rejected_rows_are_kept_only_when_it_is_asked_for(home: Home) -> None:
     assert not path.exists()
 
 
+def test_who_had_a_row_rejected_is_part_of_the_day_and_built_again_where_it_is_not_there(home: Home) -> None:
+    rows = [(5, instant(DAY, 3600), 2), (6, instant(DAY, 60), 99), (6, instant(DAY, 80), 1), (7, None, 1)]
+    write_events(home, DAY, rows)
+    ingest(home, DAY)
+    path, presence = home.rejected / f"{DAY}.parquet", home.presence / f"{DAY}.parquet"
+    assert pq.ParquetFile(path).read().to_pydict() == {"subscriber": [6]}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    before = presence.stat().st_mtime_ns
+    ingest(home, DAY)
+    assert presence.stat().st_mtime_ns == before
+    # As a node is whose days were built before there was such a file.
+    path.unlink()
+    path.parent.rmdir()
+    ingest(home, DAY)
+    assert presence.stat().st_mtime_ns > before
+    assert pq.ParquetFile(path).read().num_rows == 1
+    write_events(home, DAY, rows[:1])
+    ingest(home, DAY)
+    assert pq.ParquetFile(path).read().num_rows == 0
+
+
 def test_persons_are_kept_as_long_as_they_are_asked_for(home: Home) -> None:
     events = home.root / "events" / f"{DAY}.parquet"
     table = pq.read_table(write_events(home, DAY, [(who, instant(DAY, 3600), 2) for who in (5, 6, 7)]))

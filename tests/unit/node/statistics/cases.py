@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -87,6 +87,8 @@ class World:
     weights: tuple[int, ...]
     #: Person by subscriber on each day, also of some who are not seen that day.
     persons: tuple[Mapping[int, int], ...] = ()
+    #: Who had a row rejected on each day, also of some who are not seen that day.
+    rejected: tuple[frozenset[int], ...] = ()
 
     def limits(self, day: date) -> tuple[int, int]:
         """Return first and last instant of a day, worked out without the node."""
@@ -94,7 +96,13 @@ class World:
 
     def first(self, days: int) -> World:
         """Return the first days of the world."""
-        return replace(self, dates=self.dates[:days], events=self.events[:days], persons=self.persons[:days])
+        return replace(
+            self,
+            dates=self.dates[:days],
+            events=self.events[:days],
+            persons=self.persons[:days],
+            rejected=self.rejected[:days],
+        )
 
     def without(self, subscriber: int, number: int | None = None) -> World:
         """Return the world in which somebody was not seen, on one of the days or at all."""
@@ -135,6 +143,8 @@ def events_on(day: date, most: int = 16) -> st.SearchStrategy[frozenset[Seen]]:
 #: Two subscribers may be one person, and a subscriber another one on another day.
 _persons = st.dictionaries(st.sampled_from(sorted(ORIGINS_OF)), st.sampled_from((0, 7, 2**40, 2**63 - 1)))
 
+_rejected = st.frozensets(st.sampled_from((*sorted(ORIGINS_OF), 0, 77)))
+
 
 @st.composite
 def worlds(draw: st.DrawFn, most: int = 16) -> World:
@@ -150,6 +160,7 @@ def worlds(draw: st.DrawFn, most: int = 16) -> World:
         tuple((draw(coordinate), draw(coordinate)) for _ in range(ZONES)),
         tuple(draw(st.integers(0, 2**20)) for _ in range(ZONES + 1)),
         tuple(draw(_persons) for _ in dates),
+        tuple(draw(_rejected) for _ in dates),
     )
 
 
@@ -201,6 +212,14 @@ PARAMETERS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     "activity": st.fixed_dictionaries({"night_hours": _nights, "edges": _edges(6)}),
     "union-sketch": st.fixed_dictionaries({"bins": st.integers(2, 5), "by_zone": st.just(False)})
     | st.fixed_dictionaries({"bins": st.integers(2, 5), "by_zone": st.just(True), "limit": _limit}),
+    "quality-indicators": st.fixed_dictionaries(
+        {
+            "min_hours": st.integers(0, 3),
+            "zones_limit": _limit,
+            "min_stay_minutes": _stay,
+            "flows_limit": _limit,
+        }
+    ),
 }
 
 
@@ -229,6 +248,7 @@ def reference(world: World, statistic: str, parameters: Mapping[str, Any]) -> di
         positions=world.positions,
         weights=world.weights,
         persons=world.persons,
+        rejected=world.rejected,
         period_key=PERIOD_KEY,
     )
     return {level: DEFINITIONS[statistic](case, level) for level in levels_of(statistic, parameters, ZONING)}
@@ -283,6 +303,9 @@ def inputs(load: Load, world: World, tables: Sequence[tuple[pa.Table, pa.Table]]
         ),
         weights=np.array(world.weights, dtype=np.int64),
         persons=[load(f"persons_{number}", of_persons(found)) for number, found in enumerate(world.persons)],
+        rejected=[
+            load(f"rejected_{number}", of_rejected(found)) for number, found in enumerate(world.rejected)
+        ],
         period_key=PERIOD_KEY,
     )
 
@@ -292,6 +315,11 @@ def of_persons(found: Mapping[int, int]) -> pa.Table:
     return pa.table(
         {"subscriber": pa.array(found.keys(), pa.int64()), "person": pa.array(found.values(), pa.int64())}
     )
+
+
+def of_rejected(found: Collection[int]) -> pa.Table:
+    """Return subscribers with a rejected row as an int64 column."""
+    return pa.table({"subscriber": pa.array(sorted(found), pa.int64())})
 
 
 def terms_for(
@@ -321,7 +349,11 @@ def vectors(given: Inputs, terms: Terms) -> dict[str, NDArray[np.int64]]:
     """Return the exact table of every level as the worker gets it."""
     days = (terms.last_day - terms.first_day).days + 1
     read = replace(
-        given, presence=given.presence[:days], visits=given.visits[:days], persons=given.persons[:days]
+        given,
+        presence=given.presence[:days],
+        visits=given.visits[:days],
+        persons=given.persons[:days],
+        rejected=given.rejected[:days],
     )
     exact = exact_vector(terms, read)
     keyset = keyset_of(

@@ -36,6 +36,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
     "gyration": {"night_hours": [0, 1, 2, 3], "edges": [0, 1, 1000, 10**6, 5 * 10**6, 10**7]},
     "activity": {"night_hours": [0, 1, 2, 3], "edges": [0, 2, 4, 8]},
     "union-sketch": {"bins": 5, "by_zone": True, "limit": 2},
+    "quality-indicators": {"min_hours": 1, "zones_limit": 2, "min_stay_minutes": 30, "flows_limit": 2},
 }
 _HOLDS = (60, 90, 120, 1440)
 _ORIGINS = ((0,), (262,), (208,), (0,), (0,))
@@ -60,6 +61,7 @@ def crowd(first: date, days: int, subscribers: int, seed: int) -> World:
         positions=tuple((int(x), int(y)) for x, y in rng.integers(-(10**7), 10**7, (ZONES, 2))),
         weights=tuple(rng.integers(0, 2**20 + 1, ZONES + 1).tolist()),
         persons=tuple(_persons(who.tolist(), rng) for _ in dates),
+        rejected=tuple(frozenset(who[rng.random(subscribers) < 0.2].tolist()) for _ in dates),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from node.statistics.golden import ZONING, Golden
-from quorate.contract.columns import LAYOUTS, labels_of, sketch_bins, specials_of
+from quorate.contract.columns import LAYOUTS, is_national, labels_of, sketch_bins, specials_of
+from quorate.contract.zoning import NATION
 
 
 def written_out(statistic: str, golden: Golden) -> str:
@@ -25,8 +26,10 @@ def _lines(statistic: str, golden: Golden) -> Iterator[str]:
     else:
         yield "columns: as the rows"
     width = max((10, *map(len, specials_of(statistic, golden.parameters, ZONING))))
-    for level in ZONING.levels:
-        names = [*ZONING.members(level), *specials_of(statistic, golden.parameters, ZONING)]
+    national = is_national(statistic, golden.parameters)
+    for level in (NATION,) if national else ZONING.levels:
+        areas = ["the country"] if national else ZONING.members(level)
+        names = [*areas, *specials_of(statistic, golden.parameters, ZONING)]
         for name, row in zip(names, golden.vector[level], strict=True):
             yield f"{level:8s}  {name:{width}s}  {_row(list(row))}"
 

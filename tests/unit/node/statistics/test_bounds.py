@@ -34,6 +34,7 @@ from tests.unit.node.statistics.cases import (
     PERIOD_KEY,
     examples,
     of_persons,
+    of_rejected,
     terms_for,
     vectors,
 )
@@ -134,6 +135,7 @@ class Days:
     presence: Sequence[tuple[Any, Any]]
     visits: Sequence[tuple[Any, Any]]
     persons: Sequence[tuple[Any, Any]]
+    rejected: Sequence[tuple[Any, Any]]
 
     def inputs(self, absent: Iterable[int] = ()) -> Inputs:
         """Return what statistics read when the adversary is not seen on some of the days."""
@@ -143,13 +145,14 @@ class Days:
             presence=[pair[number in gone] for number, pair in enumerate(self.presence)],
             visits=[pair[number in gone] for number, pair in enumerate(self.visits)],
             persons=[pair[number in gone] for number, pair in enumerate(self.persons)],
+            rejected=[pair[number in gone] for number, pair in enumerate(self.rejected)],
         )
 
 
 def days_of(
     load: Load, dates: Sequence[date], adversary: Adversary, *, hold: int, seed: int, weight: int
 ) -> Days:
-    tables: list[list[tuple[Any, Any]]] = [[], [], []]
+    tables: list[list[tuple[Any, Any]]] = [[], [], [], []]
     for number, local in enumerate(dates):
         rest, own, day = others(local, seed), adversary.events(local), Day.of(local, BRUSSELS)
         both = {name: np.concatenate([rest[name], own[name]]) for name in COLUMNS}
@@ -169,6 +172,13 @@ def days_of(
         gone = {who: person for who, person in known.items() if who != ADVERSARY}
         tables[2].append(
             (load(f"n_with_{number}", of_persons(known)), load(f"n_without_{number}", of_persons(gone)))
+        )
+        few = [who for who in range(1, 61) if (who + seed) % 11 == 0]
+        tables[3].append(
+            (
+                load(f"r_with_{number}", of_rejected([*few, ADVERSARY])),
+                load(f"r_without_{number}", of_rejected(few)),
+            )
         )
     rng = np.random.default_rng(seed)
     positions = {"zone": np.arange(ZONES), "x_m": rng.integers(-(10**7), 10**7, ZONES)}
@@ -249,6 +259,11 @@ def test_no_subscriber_of_many_moves_any_vector_by_more_than_is_declared(
         ("activity", {"night_hours": [0, 1], "edges": [0, 99_999]}, 1),
         ("weighted-presence", {"night_hours": [0, 1], "weight_maximum": 2**20, "silent_level": "zone"}, 25),
         ("union-sketch", {"bins": 64, "by_zone": True, "limit": 11}, 11),
+        (
+            "quality-indicators",
+            {"min_hours": 0, "zones_limit": 9, "min_stay_minutes": 0, "flows_limit": 9},
+            4,
+        ),
     ],
 )
 def test_a_busy_adversary_reaches_the_bound(

@@ -13,7 +13,14 @@ from tests.reference.statistics import STATISTICS as DEFINITIONS
 from tests.reference.statistics import Case
 from tests.support_engines import Load
 from tests.support_node import BRUSSELS, instant
-from tests.unit.node.statistics.cases import columns_of, of_persons, terms_for, vectors
+from tests.unit.node.statistics.cases import (
+    columns_of,
+    levels_of,
+    of_persons,
+    of_rejected,
+    terms_for,
+    vectors,
+)
 
 ROWS = tuple(
     Present(row.subscriber, row.origin, row.zone, sum(2**hour for hour in row.hours), row.events, 0, 0)
@@ -48,6 +55,7 @@ def test_the_node_makes_the_golden_vector(duckdb: Load, statistic: str) -> None:
         positions=pa.table({"zone": range(3), "x_m": x, "y_m": y}),
         weights=None if golden.weights is None else np.array(golden.weights, dtype=np.int64),
         persons=[duckdb("persons", of_persons(golden.persons))],
+        rejected=[duckdb("rejected", of_rejected(golden.rejected))],
         period_key=PERIOD_KEY,
     )
     found = vectors(given, terms_for(statistic, golden.parameters, [DAY], ZONING))
@@ -69,6 +77,8 @@ def test_the_definition_makes_the_golden_vector(statistic: str) -> None:
         positions=POSITIONS,
         weights=golden.weights or (),
         persons=(golden.persons,),
+        rejected=(golden.rejected,),
         period_key=PERIOD_KEY,
     )
-    assert {level: DEFINITIONS[statistic](case, level) for level in ZONING.levels} == golden.vector
+    levels = levels_of(statistic, golden.parameters, ZONING)
+    assert {level: DEFINITIONS[statistic](case, level) for level in levels} == golden.vector

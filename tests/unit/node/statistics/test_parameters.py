@@ -19,7 +19,7 @@ from tests.unit.node.statistics.cases import ZONES, World, columns_of, inputs, t
 
 DAY = date(2026, 10, 20)
 NIGHT = {"night_hours": [0, 1]}
-EMPTY = World((DAY,), (frozenset(),), 60, 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1), ({},))
+EMPTY = World((DAY,), (frozenset(),), 60, 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1), ({},), (frozenset(),))
 #: Parameters of each statistic that are right.
 RIGHT: dict[str, dict[str, Any]] = {
     "presence-by-hour": {},
@@ -35,6 +35,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "gyration": NIGHT | {"edges": [0, 5]},
     "activity": NIGHT | {"edges": [0, 5]},
     "union-sketch": {"bins": 3, "by_zone": True, "limit": 5},
+    "quality-indicators": {"min_hours": 0, "zones_limit": 5, "min_stay_minutes": 0, "flows_limit": 5},
 }
 #: Parameters that may be left out.
 OPTIONAL = {"silent_level"}
@@ -47,6 +48,8 @@ WRONG: dict[str, list[Any]] = {
     "weekdays": [[], [0], [8], [*range(1, 8), 1]],
     "min_hours": [-1, 25, "0"],
     "limit": [0, 2**20 + 1, "1", 1.5],
+    "zones_limit": [0, 2**20 + 1, "1"],
+    "flows_limit": [0, 2**20 + 1, 1.5],
     "min_stay_minutes": [-1, 1441, "30"],
     "weight_maximum": [0, 2**20 + 1, 1.5],
     "edges": [[], [1], [0, 0], [0, 2, 1], [0, "1"], [0, 10**8 + 1]],
@@ -100,12 +103,20 @@ def refusal(duckdb: Load, statistic: str, **changes: Any) -> QuorateError:
     return caught.value
 
 
-@pytest.mark.parametrize("statistic", ["flows", "stay-durations", "travelled-distances"])
+@pytest.mark.parametrize(
+    "statistic", ["flows", "stay-durations", "travelled-distances", "quality-indicators"]
+)
 def test_visits_that_are_not_there_are_not_taken_for_none(duckdb: Load, statistic: str) -> None:
     found = refusal(duckdb, statistic, visits=())
     assert isinstance(found, PrivacyProblem)
     assert found.what == f"{statistic} did not get the tables of its 1 day(s)"
     assert refusal(duckdb, statistic, presence=()).what == found.what
+
+
+def test_rejected_subscribers_that_are_not_there_are_not_taken_for_none(duckdb: Load) -> None:
+    found = refusal(duckdb, "quality-indicators", rejected=())
+    assert isinstance(found, PrivacyProblem)
+    assert found.what == "quality-indicators did not get the rejected subscribers of its 1 day(s)"
 
 
 def positions(**changes: list[int]) -> pa.Table:
