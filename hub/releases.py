@@ -155,18 +155,20 @@ def _end(own: Agreement, store: Store, release: ReleaseView, overdue: float) -> 
 
 
 def _tells_one_apart(store: Store, release_id: str, answers: Sequence[Answer]) -> bool:
-    """Return whether a revision would differ from what it corrects by the presence of one operator alone.
+    """Return whether a revision would differ from an earlier one by the presence of one operator alone.
 
     The difference of both would be that operator's own figures.
     """
-    corrected = corrected_by(answers[0].order.terms)
-    if not corrected or store.view(corrected).state != ESTIMATED:
-        return False
-    before = {answer.operator for answer in answers_of(store.contributions(corrected))}
-    apart = len(before ^ {answer.operator for answer in answers}) == 1
-    if apart:
-        log.warning("release %s is withheld: it differs from %s by one operator", release_id, corrected)
-    return apart
+    terms, operators = answers[0].order.terms, {answer.operator for answer in answers}
+    for revision in range(terms.revision):
+        earlier = name_of(terms.product, (terms.first_day, terms.last_day), revision)
+        if store.view(earlier).state != ESTIMATED:
+            continue
+        before = {answer.operator for answer in answers_of(store.contributions(earlier))}
+        if len(before ^ operators) == 1:
+            log.warning("release %s is withheld: it differs from %s by one operator", release_id, earlier)
+            return True
+    return False
 
 
 def _earlier(store: Store, product: str, days: tuple[date, date], revision: int | None) -> Sequence[Answer]:

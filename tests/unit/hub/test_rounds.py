@@ -346,7 +346,8 @@ def test_a_revision_that_differs_by_one_operator_is_withheld(store: Store) -> No
     assert anchors(0, OPERATORS) == ESTIMATED
     assert anchors(1, ("east", "north")) == INQUORATE, "the difference would be west's own figures"
     assert anchors(2, OPERATORS) == ESTIMATED, "the one before was not published"
-    assert anchors(3, OPERATORS) == ESTIMATED
+    assert anchors(3, ("east", "north")) == INQUORATE, "nor does one in between help"
+    assert anchors(4, OPERATORS) == ESTIMATED
 
 
 def test_too_few_operators_that_stand_for_somebody_end_the_second_round(store: Store) -> None:
