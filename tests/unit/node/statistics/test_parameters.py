@@ -38,6 +38,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "quality-indicators": {"min_hours": 0, "zones_limit": 5, "min_stay_minutes": 0, "flows_limit": 5},
 }
 #: Parameters that may be left out.
+#: Parameters that may be missing; the limit of a sketch has a test of its own.
 OPTIONAL = {"silent_level"}
 #: Values that each parameter does not take.
 WRONG: dict[str, list[Any]] = {
@@ -83,10 +84,17 @@ def test_a_parameter_out_of_bounds_is_refused_by_its_name(statistic: str, name: 
 def test_a_parameter_too_few_or_too_many_is_refused(statistic: str) -> None:
     with pytest.raises(UsageProblem, match="'more': Extra inputs are not permitted"):
         parameters_of("product", statistic, RIGHT[statistic] | {"more": 1})
-    for name in RIGHT[statistic].keys() - OPTIONAL:
+    optional = OPTIONAL | ({"limit"} if statistic == "union-sketch" else set())
+    for name in RIGHT[statistic].keys() - optional:
         fewer = {key: value for key, value in RIGHT[statistic].items() if key != name}
         with pytest.raises(UsageProblem, match=f"'{name}': Field required"):
             parameters_of("product", statistic, fewer)
+
+
+def test_a_sketch_by_zone_needs_its_limit_and_no_other_has_one() -> None:
+    for wrong in ({"bins": 3, "by_zone": True}, {"bins": 3, "by_zone": False, "limit": 5}):
+        with pytest.raises(UsageProblem, match="a sketch by zone has a limit, and no other has"):
+            parameters_of("product", "union-sketch", wrong)
 
 
 @pytest.mark.parametrize("statistic", sorted(STATISTICS))
