@@ -54,7 +54,13 @@ def test_a_release_is_followed_at_hub_and_node(net: Network) -> None:
     told = hub(net, "status")
     assert (told["network"], told["charter version"]) == ("demo", net.parties.charter.version)
     assert told["listens at"] == net.address
-    assert told["releases"] == {"collecting": 1, "estimated": 0, "inquorate": 0}
+    assert told["releases"] == {
+        "planned": 0,
+        "collecting": 1,
+        "estimated": 0,
+        "inquorate": 0,
+        "failed": 0,
+    }
     assert (told["tasks"]["committed"], told["tasks"]["offered"]) == (2, 1)
     seen = {line["operator"]: line["nodes"] for line in hub(net, "operators")}
     assert seen["mno3"] == []
