@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -93,7 +95,7 @@ def main(  # noqa: PLR0917 - options arrive as arguments
             charts.update({f"{name}-{which}": chart for which, chart in subject.charts(scores).items()})
     if not found:
         raise click.UsageError(f"no scenario has {' or '.join(wanted)} in its name")
-    table = "\n".join([_head(replications, subjects), *tables])
+    table = "\n".join([_head(), *tables])
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else table)
     if plots is not None:
         save(charts, plots, "")
@@ -106,13 +108,13 @@ def main(  # noqa: PLR0917 - options arrive as arguments
         (RESULTS / f"{stem}.md").write_text("\n".join([table, *pictures]), encoding="utf-8")
 
 
-def _head(replications: int, subjects: Sequence[str]) -> str:
-    chosen = "".join(f"--of {name} " for name in subjects)
+def _head() -> str:
+    given = " ".join(["python -m tests.statistical.evaluate", *map(shlex.quote, sys.argv[1:])])
     return "\n".join(
         [
             f"# How good estimates are, {datetime.now(UTC).date()}",
             "",
-            f"Command: `python -m tests.statistical.evaluate {chosen}--replications {replications} --write`.",
+            f"Command: `{given}`.",
             f"Machine: {machine()}.",
             "",
         ]
