@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from typing import Any
 
@@ -17,7 +17,7 @@ from hub.config import Agreement
 from hub.errors import Malformed, NotFound, require_name
 from hub.failures import Failures
 from hub.life import COLLECTING, ENDED, ESTIMATED, FAILED, INQUORATE, PLANNED
-from hub.opening import open_release
+from hub.opening import name_of, open_release
 from hub.quota import Lines
 from hub.releases import advance, go_on
 from hub.store import ReleaseView, Store
@@ -91,12 +91,25 @@ class Statistics(StatisticsServiceServicer):
         release_id = await asyncio.to_thread(
             open_release, self._own, self._store, request.product_id, days, request.revision
         )
-        if self._lines.take((caller.get().uri, release_id), time.monotonic()) is not None:
-            what, on = "requested a release", About(release_id=release_id)
-            await asyncio.to_thread(self._store.audit, caller.get().uri, what, release_id, on)
+        who = caller.get().uri
+        if self._lines.take((who, release_id), time.monotonic()) is not None:
+            for name, detail in self._opened(request, days, release_id):
+                on = About(release_id=name)
+                await asyncio.to_thread(self._store.audit, who, "requested a release", detail, on)
         self._bell.ring()
         self._bell.ring(ORDERS)
         return stat.RequestReleaseResponse(release_id=release_id)
+
+    def _opened(
+        self, request: stat.RequestReleaseRequest, days: tuple[date, date], release_id: str
+    ) -> Iterator[tuple[str, str]]:
+        """Yield every release that a request opens, with what the audit trail says of it."""
+        charter = self._own.charter
+        before = first_round_of(charter, charter.product(request.product_id))
+        if before is not None:
+            first_round = name_of(before.product_id, days, request.revision)
+            yield first_round, f"{first_round}, the first round of {release_id}"
+        yield release_id, release_id
 
     async def WatchRelease(
         self, request: stat.WatchReleaseRequest, context: Context

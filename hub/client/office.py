@@ -134,7 +134,11 @@ class Office:
         try:
             return call()
         except grpc.RpcError as error:
-            raise explained(error, self._address) from error
+            found = explained(error, self._address)
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                # Whoever asked can put it right: it is no refusal.
+                raise UsageProblem(found.what, means=found.means, todo=found.todo) from error
+            raise found from error
 
 
 @contextmanager

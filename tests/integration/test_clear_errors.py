@@ -261,6 +261,23 @@ def test_a_revision_of_what_was_never_asked_for(shared: Network, tmp_path: Path)
     assert not (tmp_path / "p.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("product", "day", "means"),
+    [("tourists", START, "tourists"), ("presence", "1999-01-01", "no budget outside")],
+    ids=["a product", "a day"],
+)
+def test_what_the_charter_does_not_have_is_put_right_by_who_asks(
+    shared: Network, tmp_path: Path, product: str, day: object, means: str
+) -> None:
+    if "hub" not in shared.running:
+        shared.start_hub()
+    office = ("--dir", shared.parties.office.root, "--hub", shared.address, "--out", tmp_path / "p.csv")
+    code, said = run("hub.client.cli", "request", product, "--from", day, *office)
+    assert code == ExitCode.CONFIGURATION
+    assert means in said
+    assert not (tmp_path / "p.csv").exists()
+
+
 def test_a_product_in_the_policy_that_the_charter_does_not_have(home: NodeHome) -> None:
     home.policy.write_text(home.policy.read_text().replace('"presence"', '"flows"'))
     pinned = Enrolment.read(home.enrolment)

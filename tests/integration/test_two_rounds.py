@@ -169,6 +169,13 @@ def test_an_operator_reads_its_own_factors_from_its_disk_and_from_the_hub(done: 
         assert as_json == {zone: float(factor) for zone, factor in rows}
 
 
+def test_the_trail_tells_who_asked_for_the_first_round(done: Done) -> None:
+    lines = done.net.hub_rows("SELECT release_id, who, detail FROM audit WHERE what = 'requested a release'")
+    asked = {release: (who, detail) for release, who, detail in lines}
+    assert asked.keys() == {FIRST, SECOND}
+    assert asked[FIRST] == (asked[SECOND][0], f"{FIRST}, the first round of {SECOND}")
+
+
 def test_factors_are_told_to_their_operator_alone(done: Done) -> None:
     assert len(set(done.from_hub.values())) == 3, (
         "who asks gets those of its certificate, and can name nobody else"
