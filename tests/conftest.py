@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.contextvars import clear_contextvars
 
+# Registers its profile before pytest looks for it.
+from tests import effort  # noqa: F401
 from tests.harness import Network, World, network, small_world
 
 

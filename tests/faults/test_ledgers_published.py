@@ -98,6 +98,7 @@ LIES = {
 }
 
 
+@pytest.mark.full
 def test_a_ledger_restored_with_its_witness_gets_its_charges_back_from_the_hub_and_the_node_goes_on(
     net: Network, tmp_path: Path
 ) -> None:

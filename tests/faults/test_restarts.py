@@ -21,7 +21,9 @@ def entries(net: Network, operator: str) -> int:
     return verify(net.home(operator).ledger)[0]
 
 
-@pytest.mark.parametrize("point", ["kill-after-commit", "kill-before-upload"])
+@pytest.mark.parametrize(
+    "point", ["kill-after-commit", pytest.param("kill-before-upload", marks=pytest.mark.full)]
+)
 def test_a_node_killed_between_commit_and_upload_sends_the_same_bytes_under_one_charge(
     net: Network, point: str
 ) -> None:

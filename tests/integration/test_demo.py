@@ -110,6 +110,7 @@ def test_no_process_is_left_behind(out: Path) -> None:
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(out) in " ".join(p.info["cmdline"] or ())]
 
 
+@pytest.mark.full
 def test_it_stops_cleanly_at_ctrl_c_and_runs_again(tmp_path: Path) -> None:
     country = write_small_country(tmp_path / "country")
     options = ("--country", country, "--scale", 0.1, "--days", 1, "--out", tmp_path / "out")

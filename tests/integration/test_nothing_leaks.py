@@ -87,6 +87,7 @@ def test_neither_rows_nor_subscribers_nor_exact_counts_reach_the_wire_or_the_hub
     assert findings(logs, known) == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("leak", "sent", "told"),
     [

@@ -17,6 +17,7 @@ from node.sources.reasons import Reason
 from node.sources.rejected import rejected_subscribers
 from node.sources.sequence import SequenceRules, sequenced
 from node.tables import PRESENCE, VISITS
+from tests.effort import tried
 from tests.unit.node.fast.days import (
     US,
     Scene,
@@ -31,7 +32,7 @@ from tests.unit.node.worlds import WORLDS
 
 
 @given(scene=scenes)
-@settings(WORLDS, max_examples=200)
+@settings(WORLDS, max_examples=tried(200))
 def test_equals_the_definitions_in_plain_python(
     scene: Scene, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -53,7 +54,7 @@ def test_equals_the_definitions_in_plain_python(
 
 
 @given(scene=scenes)
-@settings(WORLDS, max_examples=15)
+@settings(WORLDS, max_examples=tried(15))
 def test_equals_the_reference_on_duckdb(
     scene: Scene, db: Backend, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -23,6 +23,7 @@ SMALL = (
 )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("switch", ["NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT"])
 def test_no_kernel_reads_or_writes_outside_its_arrays(switch: str, tmp_path: Path) -> None:
     # Kept machine code is not compiled again with checks, so that this one has a cache of its own.

@@ -58,6 +58,14 @@ ROOT = Path(__file__).parents[4]
 COMPILED = sorted(name for name, entry in STATISTICS.items() if entry.compiled)
 WITH_VISITS = sorted(name for name in COMPILED if STATISTICS[name].visits)
 DAYS = (SHORT_DAY, ORDINARY_DAY, LONG_DAY)
+#: Each limit and each day once; the other pairs are `make test-full`'s.
+CROWDS = [
+    pytest.param(
+        limit, day, id=f"{limit}-{day}", marks=[] if DAYS.index(day) == 3 - limit else [pytest.mark.full]
+    )
+    for limit in (1, 2, 3)
+    for day in DAYS
+]
 Tables = tuple[pa.Table, pa.Table]
 
 
@@ -167,8 +175,7 @@ def test_a_pass_gives_what_plain_python_gives_at_every_level(
         assert by_pass(world, files, statistic, parameters) == reference(world, statistic, parameters)
 
 
-@pytest.mark.parametrize("day", DAYS, ids=str)
-@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize(("limit", "day"), CROWDS)
 def test_a_crowd_is_counted_as_by_the_expressions_and_by_plain_python(
     duckdb: Load, tmp_path: Path, day: date, limit: int
 ) -> None:
@@ -497,6 +504,7 @@ def test_a_change_of_a_pass_changes_the_digests(
     assert all(after[statistic] != before[statistic] for statistic in before)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("switch", ["NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT"])
 def test_no_pass_reads_or_writes_outside_its_arrays(switch: str, tmp_path: Path) -> None:
     # Kept machine code is not compiled again with checks, so that this one has a cache of its own.

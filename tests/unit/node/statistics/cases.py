@@ -22,6 +22,7 @@ from privacy.terms import LevelTerms, Terms
 from quorate.contract.columns import is_national
 from quorate.contract.keyset import keyset_of
 from quorate.contract.zoning import NATION, Zone, Zoning
+from tests.effort import tried
 from tests.reference import days as by_hand
 from tests.reference.days import Seen
 from tests.reference.statistics import STATISTICS as DEFINITIONS
@@ -65,7 +66,7 @@ PERIOD = frozenset(name for name, found in STATISTICS.items() if found.reads == 
 def examples(most: int) -> settings:
     """Return settings under which every run sees the same worlds, so that a failure is there for everybody."""
     return settings(
-        max_examples=most,
+        max_examples=tried(most),
         deadline=None,
         derandomize=True,
         database=None,
