@@ -8,6 +8,7 @@ from datetime import date
 
 from hub.config import Agreement
 from hub.errors import HubRefusal
+from hub.estimation.presence import FixedPoint
 from hub.estimation.question import Answer
 from hub.estimation.rounds import fixed_weights
 from hub.life import COLLECTING, INQUORATE, PLANNED, next_round
@@ -93,7 +94,7 @@ def answers_of(contributions: Iterable[tuple[bytes, bytes]]) -> list[Answer]:
     return [Answer(TaskOrder.from_bytes(order, "the stored order"), data) for order, data in contributions]
 
 
-def _weighted(own: Agreement, asked: Asked, given: Mapping[str, tuple[int, ...]]) -> list[NewTask]:
+def _weighted(own: Agreement, asked: Asked, given: Mapping[str, FixedPoint]) -> list[NewTask]:
     """Return one task for each operator that has weights; nobody sees another's."""
     tasks, days = [], (asked.first_day, asked.last_day)
     for operator, weights in given.items():
@@ -103,7 +104,7 @@ def _weighted(own: Agreement, asked: Asked, given: Mapping[str, tuple[int, ...]]
             asked.product,
             days,
             asked.revision,
-            weights=digest_of_weights(weights),
+            weights=digest_of_weights(weights.value),
         )
         tasks.append(_task(own, operator, terms, weights))
     return tasks
@@ -121,7 +122,7 @@ def corrected_by(terms: Terms) -> str:
     return name_of(terms.product, (terms.first_day, terms.last_day), terms.revision - 1)
 
 
-def _task(own: Agreement, operator: str, terms: Terms, weights: tuple[int, ...] | None = None) -> NewTask:
+def _task(own: Agreement, operator: str, terms: Terms, weights: FixedPoint | None = None) -> NewTask:
     order = TaskOrder(
         network=own.charter.network,
         operator=operator,
@@ -129,7 +130,8 @@ def _task(own: Agreement, operator: str, terms: Terms, weights: tuple[int, ...] 
         charter=own.charter_digest,
         algorithm=own.charter.product(terms.product).algorithm,
         terms=terms,
-        weights=weights,
+        weights=None if weights is None else weights.value,
+        weight_one=None if weights is None else weights.one,
     )
     payload = order.to_bytes()
     return NewTask(digest(payload), operator, payload)

@@ -20,7 +20,7 @@ from node.private import own_directory
 from node.uplink import Uplink
 from privacy.errors import Refused, UsageProblem
 from quorate.contract.identity import write_private
-from quorate.contract.order import WEIGHT_ONE, TaskOrder
+from quorate.contract.order import TaskOrder
 from quorate.contract.transport import open_channel
 
 #: Seconds for which an answer of the hub is waited for.
@@ -54,12 +54,12 @@ class Factors:
 
 def factors_in(order: TaskOrder, zones: Sequence[str]) -> Factors | None:
     """Return the factors that an order carries, None if it carries none."""
-    if order.weights is None:
+    if order.weights is None or order.weight_one is None:
         return None
     terms = order.terms
     release = f"{terms.product}-{terms.first_day}-{terms.last_day}-r{terms.revision}"
     # The last weight is that of subscribers without an anchor zone.
-    return Factors(release, zones, [weight / WEIGHT_ONE for weight in order.weights[: len(zones)]])
+    return Factors(release, zones, [weight / order.weight_one for weight in order.weights[: len(zones)]])
 
 
 def keep(directory: Path, found: Factors) -> None:

@@ -20,6 +20,7 @@ from deploy.demo.agreement import ASSUMED
 from hub.authority import found, sign
 from hub.chain import links_of
 from hub.config import Agreement, Home, Register
+from hub.estimation.presence import FixedPoint
 from hub.estimation.question import Answer, Earlier, Question
 from hub.objects import Objects
 from hub.pieces import Put
@@ -422,9 +423,7 @@ def question(
     return Question(own, answers, earlier)
 
 
-def order_for(
-    own: Agreement, operator: str, terms: Terms, weights: tuple[int, ...] | None = None
-) -> TaskOrder:
+def order_for(own: Agreement, operator: str, terms: Terms, weights: FixedPoint | None = None) -> TaskOrder:
     """Return the order that asks an operator for a release."""
     return TaskOrder(
         network=own.charter.network,
@@ -433,5 +432,6 @@ def order_for(
         charter=own.charter_digest,
         algorithm=own.charter.product(terms.product).algorithm,
         terms=terms,
-        weights=weights,
+        weights=weights and weights.value,
+        weight_one=weights and weights.one,
     )

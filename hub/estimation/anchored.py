@@ -17,7 +17,6 @@ from hub.estimation.question import Answer, Question, counted
 from hub.estimation.rounds import weights_of
 from privacy.errors import UsageProblem
 from quorate.contract.columns import silent_level_of
-from quorate.contract.order import WEIGHT_ONE
 from quorate.contract.rounds import first_round_of
 
 Values = NDArray[np.float64]
@@ -98,9 +97,10 @@ def _weights(question: Question) -> tuple[dict[str, Weights], list[str]]:
         )
     given, changed = {}, []
     for answer in question.answers:
-        sent = np.array((answer.order.weights or ())[:-1], dtype=np.float64) / WEIGHT_ONE
+        one = _parts(answer)
+        sent = np.array((answer.order.weights or ())[:-1], dtype=np.float64) / one
         found = made[answer.operator]
-        if not np.allclose(sent, found.value, atol=1 / WEIGHT_ONE):
+        if not np.allclose(sent, found.value, atol=1 / one):
             changed.append(answer.operator)
         given[answer.operator] = replace(found, value=sent)
     return given, [
@@ -126,13 +126,25 @@ def _warnings(found: Presence, given: Mapping[str, Weights]) -> list[str]:
     return told
 
 
+def _parts(answer: Answer) -> int:
+    """Return how many parts of a weight make a person."""
+    one = answer.order.weight_one
+    if one is None:
+        raise UsageProblem(
+            f"the order of {answer.operator} has no weights",
+            means="what its weighted answer stands for is not known",
+            todo="restore the hub's files, or ask for another revision",
+        )
+    return one
+
+
 def _weighted(question: Question, answer: Answer, weights: Weights) -> Weighted:
     """Return an operator's answer in persons."""
-    found = counted(question.own, answer)
+    found, one = counted(question.own, answer), _parts(answer)
     return Weighted(
-        present=found.zones / WEIGHT_ONE,
-        silent=found.specials / WEIGHT_ONE,
-        noise=float(np.mean(found.zone_variance)) / WEIGHT_ONE**2,
+        present=found.zones / one,
+        silent=found.specials / one,
+        noise=float(np.mean(found.zone_variance)) / one**2,
         weights=weights,
     )
 

@@ -199,9 +199,41 @@ def weights(owners: Values, anchors: Values, noise: Values, largest: float) -> W
     return Weights(given, np.sqrt(error), owners * (1.0 - given / wanted), owners)
 
 
-def in_fixed_point(value: Values, one: int) -> tuple[int, ...]:
-    """Return weights as whole numbers of 1/one person, then that of the unanchored, who stand for no zone: zero."""
-    return (*np.rint(value * one).astype(np.int64).tolist(), 0)
+@dataclass(frozen=True)
+class FixedPoint:
+    """Weights as whole numbers, the last one that of the unanchored, who stand for no zone: zero.
+
+    Attributes
+    ----------
+    one
+        So many make a person.
+    value
+        Of each zone, then zero.
+    """
+
+    one: int
+    value: tuple[int, ...]
+
+
+def in_fixed_point(value: Values, largest: int, one: int) -> FixedPoint:
+    """Return weights in the finest parts of a person in which none is above `largest`.
+
+    Noise is made for weights up to the largest, whatever they are. So the largest weight of an operator is made that
+    one, and the answer in persons has so much less noise: by three where no weight is above a third of it.
+
+    Parameters
+    ----------
+    value
+        Persons for each subscriber, float64 of shape (zones,), not above largest/one.
+    largest
+        No whole number is larger.
+    one
+        Fewest parts of a person.
+    """
+    highest = float(value.max(initial=0.0))
+    parts = max(int(largest / highest), one) if highest > 0 else one
+    found = np.minimum(np.rint(value * parts), largest).astype(np.int64)
+    return FixedPoint(parts, (*found.tolist(), 0))
 
 
 def national(answer: Answer, regions: NDArray[np.int64]) -> tuple[Values, Values]:
@@ -257,10 +289,11 @@ def averaged(
     found = [national(answer, regions) for answer in answers]
     each, silent = np.stack([one for one, _silent in found]), np.stack([one for _all, one in found])
     noise = np.stack([_noise(answer, one, owners) for answer, one in zip(answers, each, strict=True)])
-    share = _shares(noise)
+    chance = np.array([max(_mean_weight(answer, owners) - 1.0, 0.0) for answer in answers])[:, None, None]
+    share = _shares(noise + chance * np.maximum(each.mean(axis=0), 0.0))
     estimate = np.asarray((share[:, None, :] * each).sum(axis=0))
     people = np.maximum(estimate, 0.0)
-    by_weight = np.stack([np.maximum(_mean_weight(answer, owners) - 1.0, 0.0) * people for answer in answers])
+    by_weight = chance * people
     dispersion, spread = _learnt(each, noise, by_weight, people, relative)
     expected = noise + by_weight
     told = len(answers) > 1
@@ -287,9 +320,9 @@ def _noise(answer: Answer, found: Values, owners: Values) -> Values:
     return np.asarray(own + (at_home * sd) ** 2 + weights_.misplaced[:, None] ** 2 + nothing)
 
 
-def _shares(noise: Values) -> Values:
+def _shares(variance: Values) -> Values:
     """Return the weight of each operator by hour, by the inverse of its mean variance, shape (operators, hours)."""
-    inverse = 1.0 / noise.mean(axis=1)
+    inverse = 1.0 / variance.mean(axis=1)
     return np.asarray(inverse / inverse.sum(axis=0))
 
 

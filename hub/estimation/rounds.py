@@ -11,15 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hub.config import Agreement
-from hub.estimation.presence import Weights, in_fixed_point, weights
+from hub.estimation.presence import FixedPoint, Weights, in_fixed_point, weights
 from hub.estimation.question import Answer, counted
 from quorate.contract.charter import Product
 from quorate.contract.order import WEIGHT_ONE
 
 
-def fixed_weights(
-    own: Agreement, product: Product, anchors: Sequence[Answer]
-) -> Mapping[str, tuple[int, ...]]:
+def fixed_weights(own: Agreement, product: Product, anchors: Sequence[Answer]) -> Mapping[str, FixedPoint]:
     """Return the weights of every operator of the first round that stands for somebody, as its order carries them.
 
     One that was lost in its noise has none, and is not asked: it would pay for an answer that says nothing.
@@ -33,11 +31,12 @@ def fixed_weights(
     anchors
         Answers to the first round.
     """
+    largest = largest_weight(product)
     given = {
-        answer.operator: in_fixed_point(weights_of(own, product, answer).value, WEIGHT_ONE)
+        answer.operator: in_fixed_point(weights_of(own, product, answer).value, largest, WEIGHT_ONE)
         for answer in anchors
     }
-    return {operator: found for operator, found in given.items() if any(found)}
+    return {operator: found for operator, found in given.items() if any(found.value)}
 
 
 def weights_of(own: Agreement, product: Product, anchors: Answer) -> Weights:

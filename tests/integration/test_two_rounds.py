@@ -21,7 +21,7 @@ from node.enrolment import load
 from node.factors import read
 from privacy.errors import UsageProblem
 from quorate.contract.charter import Charter
-from quorate.contract.order import WEIGHT_ONE, TaskOrder, terms_of
+from quorate.contract.order import TaskOrder, terms_of
 from quorate.contract.transport import open_channel
 from quorate.v1 import federation_pb2 as fed
 from quorate.v1.federation_pb2_grpc import FederationServiceStub
@@ -122,7 +122,7 @@ def weights_at_the_hub(net: Network) -> dict[str, list[float]]:
         if release == SECOND
     }
     return {
-        operator: [weight / WEIGHT_ONE for weight in order.weights or ()]
+        operator: [weight / (order.weight_one or 0) for weight in order.weights or ()]
         for operator, order in orders.items()
     }
 

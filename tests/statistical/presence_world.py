@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.estimation.presence import Answer, Weights, weights
+from hub.estimation.presence import Answer, Weights, in_fixed_point, weights
+from quorate.contract.order import WEIGHT_ONE
 from tests.statistical.scenarios import belgium
 
 Values = NDArray[np.float64]
@@ -110,7 +111,10 @@ def _answered(
     chance: np.random.Generator,
 ) -> Seen:
     (commuters, others), (working, home) = everybody, heard
-    weight, sd = given.value, world.sigma * world.largest
+    largest = round(WEIGHT_ONE * world.largest)
+    weight = given.value
+    # Noise is made for the largest weight, in the parts of a person that the operator's order has.
+    sd = world.sigma * largest / in_fixed_point(weight, largest, WEIGHT_ONE).one
     night = commuters.sum(axis=1) + others
     present = np.stack([weight * night, weight @ working + weight * home], axis=1)
     silent = np.array([0.0, weight @ (night - working.sum(axis=1) - home)])[None, :]

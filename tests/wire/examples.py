@@ -104,6 +104,7 @@ def documents() -> dict[str, bytes]:
         algorithm=own.charter.product("weighted").algorithm,
         terms=terms,
         weights=weights,
+        weight_one=3,
     )
     entry = entry_for(terms, b"noised", sequence=2**53 - 1, previous="ab" * 32)
     raw, network = entry.to_bytes(), own.charter.network

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from privacy.errors import UsageProblem
 from privacy.levels import split
@@ -24,7 +24,7 @@ ENTRY_TYPE = "application/vnd.quorate.ledger-entry+json"
 #: Largest chunk of a contribution, in bytes.
 CHUNK = 1 << 20
 
-#: Weights are whole numbers of so many parts of a person.
+#: The charter's largest weight is in so many parts of a person; an order's weights are in as many or more.
 WEIGHT_ONE = 1000
 #: Stands for weights that are not known yet, where only costs and cells matter.
 NO_WEIGHTS = "0" * 64
@@ -35,8 +35,8 @@ Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 class TaskOrder(Document):
     """The hub's request to one node; the node rechecks every field against its own charter.
 
-    `weights` are those of a weighted statistic, in thousandths of a person: one of each zone, by which its
-    subscribers count, then that of the unanchored. Their digest is in the terms.
+    `weights` are those of a weighted statistic, in parts of a person, of which `weight_one` make one: one of each
+    zone, by which its subscribers count, then that of the unanchored. Their digest is in the terms.
     """
 
     network: Name
@@ -46,6 +46,13 @@ class TaskOrder(Document):
     algorithm: Digest
     terms: Terms
     weights: tuple[Annotated[int, Field(strict=True, ge=0, le=LARGEST_WEIGHT)], ...] | None = None
+    weight_one: Annotated[int, Field(strict=True, ge=1, le=LARGEST_WEIGHT)] | None = None
+
+    @model_validator(mode="after")
+    def _weighted(self) -> TaskOrder:
+        if (self.weights is None) != (self.weight_one is None):
+            raise ValueError("weights and the number of parts of a person go together")
+        return self
 
 
 def digest_of_weights(weights: Sequence[int]) -> Digest:

@@ -780,7 +780,7 @@ class FetchFactorsResponse(_message.Message):
     TASK_ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def task_order(self) -> Global___Envelope:
-        """The task order with its weights, in thousandths of a person. Signed by the hub."""
+        """The task order with its weights, in parts of a person. Signed by the hub."""
 
     def __init__(
         self,

@@ -52,6 +52,7 @@ def order(weights: tuple[int, ...] | None, told: str | None, product: str = "wei
         algorithm=OWN.charter.product(product).algorithm,
         terms=terms,
         weights=weights,
+        weight_one=None if weights is None else 1000,
     )
 
 

@@ -49,8 +49,10 @@ def asked(own: Agreement, silent: np.ndarray[Any, Any]) -> Question:
     anchored = np.rint(OWNERS * SHARE).astype(np.int64)
     first = Answer(order_for(own, "east", terms_in(own, "anchors", DAY)), encode(np.append(anchored, 0)))
     weights = fixed_weights(own, own.charter.product("weighted"), [first])["east"]
-    terms = terms_of(own.charter, own.zoning, "weighted", (DAY, DAY), 0, weights=digest_of_weights(weights))
-    weighed = anchored * np.array(weights[:5])
+    terms = terms_of(
+        own.charter, own.zoning, "weighted", (DAY, DAY), 0, weights=digest_of_weights(weights.value)
+    )
+    weighed = anchored * np.array(weights.value[:5])
     present = np.repeat(weighed[:, None], 24, axis=1)
     unheard = np.rint(weighed * silent).astype(np.int64)
     present[:, NOON] -= unheard
