@@ -20,6 +20,7 @@ from node.config import Home
 from node.engine import connect, read_one
 from node.enrolment import Agreement, secret_of
 from node.making import Made, Maker
+from node.presence.hold import Hold
 from node.sources.cleaning import Cleaner
 from node.sources.gate import drift, passed
 from node.sources.quality import indicators
@@ -124,7 +125,8 @@ def builder_of(home: Home, own: Agreement, scratch: Path) -> Builder:
     cleaner, engine = cleaner_of(home, own, scratch), own.config.engine
     with connect(engine, scratch) as db:
         versions = cleaner.register(db, own.zoning.codes)
-    hold = own.charter.presence.max_hold_minutes
+    rules = own.charter.presence
+    hold = Hold(rules.max_hold_minutes, rules.max_hold_back_minutes)
     return Builder(own, home, Maker(cleaner, versions, engine, hold, secret_of(home), scratch))
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from node.config import Engine
 from node.engine import connect, hash_key
 from node.presence.build import held, presence_of, visits_of
+from node.presence.hold import Hold
 from node.sources.cleaning import Cleaner, reading_of, stored
 from node.sources.daycells import DayCells
 from node.sources.quality import Noted, counts, noted
@@ -84,7 +85,7 @@ class Maker:
         The cell register.
     engine
         Limits of the engine.
-    hold_minutes
+    hold
         How long an event says where its subscriber is.
     secret
         The node's own secret, for the keys of ties.
@@ -95,7 +96,7 @@ class Maker:
     cleaner: Cleaner
     versions: list[Version]
     engine: Engine
-    hold_minutes: int
+    hold: Hold
     secret: bytes
     scratch: Path
 
@@ -124,7 +125,7 @@ class Maker:
             yield db, made
 
     def _by_expressions(self, db: Backend, day: date, rejected: bool) -> Made:
-        local, hold = self.cleaner.day(day), self.hold_minutes
+        local, hold = self.cleaner.day(day), self.hold
         cleaned = self.cleaner.clean(db, self.versions, day)
         when, aside = noted(cleaned.events, local), None
         if rejected:
@@ -152,7 +153,7 @@ class Maker:
         build = Build(
             day=self.cleaner.day(day),
             rules=self.cleaner.source.sequence,
-            hold_minutes=self.hold_minutes,
+            hold=self.hold,
             key=self._key(day),
             scratch=self.scratch,
             memory_limit=whole - reading,

@@ -119,7 +119,7 @@ def small_charter(**changes: Any) -> Charter:
             day=30_000_000, month=600_000_000, first_day=date(2026, 1, 1), last_day=date(2026, 12, 31)
         ),
         "sigma_grid_milli": 10,
-        "presence": PresenceRules(max_hold_minutes=120),
+        "presence": PresenceRules(max_hold_minutes=120, max_hold_back_minutes=0),
         "products": PRODUCTS[:2],
         "publication": publication(),
         "calibration": calibration(),

@@ -122,7 +122,7 @@ def charter_of(zoning: Zoning, **changes: Any) -> Charter:
             day=30_000_000, month=600_000_000, first_day=CHARTER_DAYS[0], last_day=CHARTER_DAYS[1]
         ),
         "sigma_grid_milli": 10,
-        "presence": PresenceRules(max_hold_minutes=120),
+        "presence": PresenceRules(max_hold_minutes=120, max_hold_back_minutes=0),
         "products": products_of(algorithms()),
         "publication": Publication(
             levels=("zone", "district"), min_operators=2, collect_seconds=60, dominance_percent=85

@@ -14,8 +14,9 @@ from hub.estimation.presence import Answer as Weighted
 from hub.estimation.presence import Presence, Weights, averaged
 from hub.estimation.published import Column, Figures, normal_interval, share_of
 from hub.estimation.question import Answer, Question, counted
-from hub.estimation.rounds import weights_of
+from hub.estimation.rounds import stood_for, weights_of
 from privacy.errors import UsageProblem
+from quorate.contract.charter import Charter
 from quorate.contract.columns import silent_level_of
 from quorate.contract.rounds import first_round_of
 
@@ -25,7 +26,7 @@ _CUT, _APART = 0.02, 3.0
 
 
 def anchored(question: Question) -> Estimated:
-    """Return estimates of persons by area and hour: phone owners by `hub.estimation.presence`, others at home.
+    """Return estimates of persons by area and hour: who moves by `hub.estimation.presence`, others at home.
 
     Raises
     ------
@@ -33,24 +34,30 @@ def anchored(question: Question) -> Estimated:
         If the answers to the first round are not there any more.
     """
     own, assumed = question.own, question.own.charter.calibration
-    owners, at_home = own.register.phone_owners, own.register.population - own.register.phone_owners
+    moving = stood_for(own)
     given, changed = _weights(question)
     answers = [_weighted(question, answer, given[answer.operator]) for answer in question.answers]
     regions = regions_of(question)
     relative, silent = assumed.model_cv_permille / 1000, assumed.silent_sd_permille / 1000
     delay, delay_sd = assumed.delay_minutes / 60, assumed.delay_sd_minutes / 60
-    hold = own.charter.presence.max_hold_minutes / 60 if delay > 0 else 0.0
-    found = brought_forward(averaged(answers, regions, owners, relative), delay, delay_sd, hold)
-    columns = columns_of(question)
+    found = brought_forward(
+        averaged(answers, regions, moving, relative),
+        delay,
+        delay_sd,
+        _reach(own.charter) if delay or delay_sd else 0.0,
+    )
+    columns, others_sd = columns_of(question), assumed.others_moving_sd_permille / 1000
     return Estimated(
         [
-            _figures(question, (level, areas, membership), found.of(membership), (at_home, silent), columns)
+            _figures(question, (level, areas, membership), found.of(membership), (silent, others_sd), columns)
             for level, areas, membership in levels_of(question)
         ],
         "anchored weighting: national estimates of the operators, averaged",
         {
             "model_cv of a single operator": relative,
             "silent_sd": silent,
+            "persons without a phone who move": assumed.others_moving_permille / 1000,
+            "persons without a phone who move, sd": others_sd,
             "delay in hours": round(delay, 3),
             "delay_sd in hours": round(delay_sd, 3),
         },
@@ -75,6 +82,11 @@ def regions_of(question: Question) -> NDArray[np.int64]:
     for place, zones in enumerate(members.values()):
         found[zones] = place
     return found
+
+
+def _reach(charter: Charter) -> float:
+    """Return the hours of which one event can say where somebody is."""
+    return (charter.presence.max_hold_minutes + charter.presence.max_hold_back_minutes) / 60
 
 
 def _rounded(value: float) -> float | None:
@@ -153,12 +165,16 @@ def _figures(
     question: Question,
     place: tuple[str, list[str], Values],
     found: Presence,
-    known: tuple[Values, float],
+    assumed: tuple[float, float],
     columns: list[Column],
 ) -> Figures:
-    (level, areas, membership), (at_home, silent) = place, known
-    estimate = found.estimate + (membership @ at_home)[:, None]
-    variance = found.variance(silent)
+    (level, areas, membership), (silent, others_sd) = place, assumed
+    register, moving = question.own.register, stood_for(question.own)
+    estimate = found.estimate + (membership @ (register.population - moving))[:, None]
+    # How much more would be elsewhere if more of those without a phone moved.
+    without = float((register.population - register.phone_owners).sum() / max(moving.sum(), 1.0))
+    more = without * (found.estimate - (membership @ moving)[:, None])
+    variance = found.variance(silent) + (others_sd * more) ** 2
     shape, std_error = estimate.shape, np.sqrt(variance)
     return Figures(
         level=level,

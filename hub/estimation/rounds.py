@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hub.config import Agreement
 from hub.estimation.presence import FixedPoint, Weights, in_fixed_point, weights
 from hub.estimation.question import Answer, counted
 from quorate.contract.charter import Product
 from quorate.contract.order import WEIGHT_ONE
+
+Values = NDArray[np.float64]
 
 
 def fixed_weights(own: Agreement, product: Product, anchors: Sequence[Answer]) -> Mapping[str, FixedPoint]:
@@ -41,9 +44,15 @@ def fixed_weights(own: Agreement, product: Product, anchors: Sequence[Answer]) -
 
 def weights_of(own: Agreement, product: Product, anchors: Answer) -> Weights:
     """Return one operator's weights by its answer to the first round; the same answer gives the same weights."""
-    found, owners = counted(own, anchors), own.register.phone_owners
+    found, owners = counted(own, anchors), stood_for(own)
     noise = np.broadcast_to(found.zone_variance, owners.shape)
     return weights(owners, found.zones[:, 0], noise, largest_weight(product) / WEIGHT_ONE)
+
+
+def stood_for(own: Agreement) -> Values:
+    """Return persons by zone for whom subscribers stand: phone owners, and who has no phone and moves like them."""
+    register, part = own.register, own.charter.calibration.others_moving_permille / 1000
+    return np.asarray(register.phone_owners + part * (register.population - register.phone_owners))
 
 
 def largest_weight(product: Product) -> int:

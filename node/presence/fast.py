@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from node.presence import output
 from node.presence.buckets import Buckets
+from node.presence.hold import Hold
 from node.presence.output import PRESENCE_TABLE, VISITS_TABLE, Part
 from node.presence.plan import Plan, Pseudonyms, Tally
 from node.presence.rejected import Rejected
@@ -110,7 +111,7 @@ def build_day(  # noqa: PLR0917 - the interface that the node's engine agreed on
     batches: Iterable[pa.RecordBatch],
     day: Day,
     rules: SequenceRules,
-    hold_minutes: int,
+    hold: Hold,
     key: int,
     scratch: Path,
     memory_limit: int,
@@ -122,7 +123,7 @@ def build_day(  # noqa: PLR0917 - the interface that the node's engine agreed on
     ----------
     batches
         Judged rows in any order, int64 columns subscriber, t_us, cell, zone, x_m, y_m, origin, reason.
-    day, rules, hold_minutes, key, scratch, memory_limit, pseudonyms
+    day, rules, hold, key, scratch, memory_limit, pseudonyms
         As of `Build`.
 
     Returns
@@ -140,4 +141,4 @@ def build_day(  # noqa: PLR0917 - the interface that the node's engine agreed on
     OSError
         If the disk is full.
     """
-    return Build(day, rules, hold_minutes, key, scratch, memory_limit, pseudonyms).tables(batches)
+    return Build(day, rules, hold, key, scratch, memory_limit, pseudonyms).tables(batches)

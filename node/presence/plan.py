@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from node.presence.hold import Hold
 from node.presence.kernel import Integers, Words
 from node.sources.events import LONGEST_US, Day
 from node.sources.reasons import Reason
@@ -19,7 +20,6 @@ from privacy.errors import UsageProblem
 Pseudonyms = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 _US = 1_000_000
-_LONGEST_HOLD = 25 * 60
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Plan:
         The local day.
     rules
         Limits of the rules over a subscriber's ordered rows.
-    hold_minutes
+    hold
         How long an event says where its subscriber is.
     key
         31-bit key of the tie-breaking hash.
@@ -52,7 +52,7 @@ class Plan:
 
     day: Day
     rules: SequenceRules
-    hold_minutes: int
+    hold: Hold
     key: int
     scratch: Path
     memory_limit: int
@@ -76,7 +76,7 @@ class Plan:
             raise UsageProblem(
                 "a local day has more than 25 hours", todo="correct the time zone of the charter"
             )
-        if not 1 <= self.hold_minutes <= _LONGEST_HOLD or not 0 <= self.key < 2**31:
+        if not self.hold.usable or not 0 <= self.key < 2**31:
             raise UsageProblem(
                 "the hold of an event or the key of ties is out of range",
                 todo="use a charter of this version",

@@ -88,7 +88,7 @@ def _write_presence(notes: Integers, found: int, slot_of: Integers, presence: In
 
 
 @compiled
-def walk(  # noqa: C901, PLR0917 - one loop over the events, so that each is read once
+def walk(  # noqa: PLR0915, PLR0917 - one loop over the events, so that each is read once
     subscribers: Integers,
     values: Integers,
     begins: Integers,
@@ -100,6 +100,7 @@ def walk(  # noqa: C901, PLR0917 - one loop over the events, so that each is rea
     zones: int,
     length_us: int,
     hold_us: int,
+    back_us: int,
     key: int,
     presence: Integers,
     visits: Integers,
@@ -118,8 +119,8 @@ def walk(  # noqa: C901, PLR0917 - one loop over the events, so that each is rea
         int32 of shape (cells,): zone of each cell, below `zones`.
     zones
         Number of zones.
-    length_us, hold_us
-        Length of the local day, and how long an event holds.
+    length_us, hold_us, back_us
+        Length of the local day, and how long an event holds after and before it.
     key
         31-bit key of the tie-breaking hash.
     presence, visits
@@ -141,6 +142,7 @@ def walk(  # noqa: C901, PLR0917 - one loop over the events, so that each is rea
     for one in range(count):
         subscriber, found, at, end = subscribers[one], 0, begins[one], ends[one]
         clock[_HOUR], clock[_THERE] = 0, 0
+        opens = max((values[at] >> CELL_BITS) - back_us, 0) if at < end else 0
         while at < end:
             zone = zone_of[values[at] & CELL_MASK]
             slot = slot_of[zone]
@@ -151,7 +153,7 @@ def walk(  # noqa: C901, PLR0917 - one loop over the events, so that each is rea
                 if lowest[one] != highest[one]:
                     notes[_ORIGIN, slot] = event_origins[at]
                 found += 1
-            first, begun, inside = at, values[at] >> CELL_BITS, True
+            first, begun, inside = at, opens, True
             since, time, stop = begun, begun, begun
             while inside:
                 time = values[at] >> CELL_BITS
@@ -161,12 +163,14 @@ def walk(  # noqa: C901, PLR0917 - one loop over the events, so that each is rea
                 if inside:
                     following = values[at] >> CELL_BITS
                     inside = zone_of[values[at] & CELL_MASK] == zone
-                    if following <= stop:
-                        # What is held without a gap adds up; most events end here.
-                        stop = following
-                    elif inside:
+                    # The nearer event holds, but no event before it reaches back.
+                    middle, reach = time + (following - time) // 2, time + hold_us
+                    stop = min(reach, max(middle, following - back_us))
+                    opens = max(following - back_us, min(middle, reach))
+                    # What is held without a gap adds up; most events end here.
+                    if inside and opens > stop:
                         _dwell(notes, clock, slot, since // _SECOND, stop // _SECOND, subscriber, key)
-                        since = following
+                        since = opens
             _dwell(notes, clock, slot, since // _SECOND, stop // _SECOND, subscriber, key)
             origin = lowest[one]
             if lowest[one] != highest[one]:

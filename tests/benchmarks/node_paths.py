@@ -17,6 +17,7 @@ import duckdb
 from node.config import Engine
 from node.engine import connect
 from node.making import Maker
+from node.presence.hold import Hold
 from node.sources.cleaning import Cleaner
 from node.sources.mapping import Source
 from node.sources.reading import Place
@@ -117,7 +118,7 @@ def by_maker(job: Job, build: Literal["auto", "expressions"], memory: str, *, gi
     engine = Engine(memory_limit=memory, threads=THREADS, build=build)
     with connect(engine, scratch) as db:
         versions = cleaner.register(db, ZONING.codes)
-    maker = Maker(cleaner, versions, engine, HOLD_MINUTES, SECRET, scratch)
+    maker = Maker(cleaner, versions, engine, Hold(HOLD_MINUTES), SECRET, scratch)
     with maker.made(DAY.local, rejected=False) as (_db, made):
         made.presence.replace(job.presence)
         made.visits.replace(job.visits)

@@ -14,6 +14,7 @@ from node.engines import spark as engine
 from node.presence import build
 from node.presence import spark as fast
 from node.presence.fast import Build
+from node.presence.hold import Hold
 from node.sources.events import clean
 from node.sources.sequence import SequenceRules, sequenced
 from tests.benchmarks.node_sql import GHOST_SECONDS, HOLD_MINUTES, KEY, MAX_SPEED
@@ -160,12 +161,12 @@ def spark_ibis(day: World, presence: Path, visits: Path, scratch: Path) -> dict[
         backend = ibis.pyspark.connect(session)
         rows.createOrReplaceTempView("rows")
         events = clean(sequenced(backend.table("rows"), RULES))
-        held = session.sql(backend.compile(build.held(events, DAY, HOLD_MINUTES)))
+        held = session.sql(backend.compile(build.held(events, DAY, Hold(HOLD_MINUTES))))
         _kept(session, held, scratch / "spark-events").createOrReplaceTempView("held")
         kept = backend.table("held")
         for table, path in (
             (build.visits_of(kept), visits),
-            (build.presence_of(kept, DAY, HOLD_MINUTES, KEY), presence),
+            (build.presence_of(kept, DAY, Hold(HOLD_MINUTES), KEY), presence),
         ):
             shutil.rmtree(path, ignore_errors=True)
             table.to_parquet_dir(str(path))
@@ -175,7 +176,7 @@ def spark_ibis(day: World, presence: Path, visits: Path, scratch: Path) -> dict[
 def spark_fast(day: World, presence: Path, visits: Path, scratch: Path) -> dict[str, Work]:
     """The fast path in the tasks, both tables written in one pass."""
     found: dict[str, Work] = {}
-    plan = Build(DAY, RULES, HOLD_MINUTES, KEY, scratch, TASK_MEMORY)
+    plan = Build(DAY, RULES, Hold(HOLD_MINUTES), KEY, scratch, TASK_MEMORY)
     with _spark(day, scratch, found) as (_session, rows):
         both = fast.mapped(rows, plan, 16)
         both.write.mode("overwrite").parquet(str(presence))

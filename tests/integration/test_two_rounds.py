@@ -148,9 +148,11 @@ def test_two_operators_stand_for_all_persons_although_the_third_refused(done: Do
     report = json.loads(done.table.schema.metadata[b"quality"])
     assert report["operators"] == {"answered": list(WILLING), "missing": [UNWILLING]}
     assert report["method"].startswith("anchored weighting")
-    # 49 and 15 minutes of the demo's charter.
-    assert report["assumptions"]["delay in hours"] == pytest.approx(49 / 60, abs=0.001)
-    assert report["assumptions"]["delay_sd in hours"] == 0.25
+    # Of the demo's charter: no delay, known to ten minutes, and .15 ± .05.
+    assert report["assumptions"]["delay in hours"] == 0.0
+    assert report["assumptions"]["delay_sd in hours"] == pytest.approx(1 / 6, abs=0.001)
+    assert report["assumptions"]["persons without a phone who move"] == 0.15
+    assert report["assumptions"]["persons without a phone who move, sd"] == 0.05
 
 
 def test_an_operator_reads_its_own_factors_from_its_disk_and_from_the_hub(done: Done, world: World) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from itertools import pairwise
+from typing import NamedTuple, Protocol
 
 HOUR_S = 3600
 #: Subscriber and elapsed hour → dominant zone.
@@ -24,6 +26,16 @@ class Seen(NamedTuple):
     cell: int
     zone: int
     origin: int = 0
+
+
+class Hold(Protocol):
+    """Most minutes of which an event says something, after it and before it."""
+
+    @property
+    def after(self) -> int: ...
+
+    @property
+    def before(self) -> int: ...
 
 
 class Present(NamedTuple):
@@ -69,19 +81,44 @@ def largest(amounts: Mapping[int, int], subscriber: int, key: int) -> int:
     return max(amounts, key=lambda zone: (amounts[zone], tie(subscriber, zone, key) // 4, zone))
 
 
-def dominant(events: Iterable[Seen], day: tuple[int, int], hold_minutes: int, key: int) -> Dominant:
+def said(own: Sequence[Seen], day: tuple[int, int], hold: Hold) -> list[tuple[int, int]]:
+    """Return the first and the last instant of which each event of a subscriber, in order, says something.
+
+    Between two events the nearer one says it, the later one at the same distance; but not beyond its own hold.
+    """
+    after, before = hold.after * 60 * 10**6, hold.before * 60 * 10**6
+    begins, ends = [max(own[0].t_us - before, day[0])], []
+    for earlier, later in pairwise(event.t_us for event in own):
+
+        def of_earlier(instant: int, earlier: int = earlier, later: int = later) -> bool:
+            reached = later - instant <= before
+            nearer = 2 * (instant + 1 - earlier) <= later - earlier
+            return instant - earlier < after and (nearer or not reached)
+
+        def of_nobody(instant: int, earlier: int = earlier, later: int = later) -> bool:
+            return instant - earlier >= after and later - instant > before
+
+        span = range(earlier, later)
+        ends.append(earlier + bisect_left(span, True, key=lambda instant: not of_earlier(instant)))
+        begins.append(
+            ends[-1] + bisect_left(span[ends[-1] - earlier :], True, key=lambda one: not of_nobody(one))
+        )
+    return list(zip(begins, [*ends, min(own[-1].t_us + after, day[1])], strict=True))
+
+
+def dominant(events: Iterable[Seen], day: tuple[int, int], hold: Hold, key: int) -> Dominant:
     """Return the dominant zones of a day, given as its first and last instant in microseconds.
 
-    Every event paints the seconds that it holds, in order of time and cell, over what was painted before.
+    Every event paints the seconds of which it says something.
     """
     start_us, end_us = day
     length = (end_us - start_us) // 10**6
     painted: dict[int, list[int | None]] = {}
-    for event in sorted(events, key=lambda one: (one.t_us, one.cell)):
-        seconds = painted.setdefault(event.subscriber, [None] * length)
-        first = (event.t_us - start_us) // 10**6
-        last = min(first + hold_minutes * 60, length)
-        seconds[first:last] = [event.zone] * (last - first)
+    for subscriber, own in by_subscriber(events).items():
+        seconds = painted.setdefault(subscriber, [None] * length)
+        for event, (begin, end) in zip(own, said(own, day, hold), strict=True):
+            first, last = (begin - start_us) // 10**6, (end - start_us) // 10**6
+            seconds[first:last] = [event.zone] * (last - first)
     found = {}
     for subscriber, seconds in painted.items():
         for hour in range(-(-length // HOUR_S)):
@@ -99,10 +136,10 @@ def masks(found: Dominant) -> dict[tuple[int, int], int]:
     return dict(rows)
 
 
-def presence(events: Iterable[Seen], day: tuple[int, int], hold_minutes: int, key: int) -> list[Present]:
+def presence(events: Iterable[Seen], day: tuple[int, int], hold: Hold, key: int) -> list[Present]:
     """Return the rows of presence, by subscriber and zone."""
     events = list(events)
-    hours = masks(dominant(events, day, hold_minutes, key))
+    hours = masks(dominant(events, day, hold, key))
     rows = []
     for subscriber, zone in sorted({(event.subscriber, event.zone) for event in events} | set(hours)):
         there = [event for event in events if (event.subscriber, event.zone) == (subscriber, zone)]
@@ -113,26 +150,29 @@ def presence(events: Iterable[Seen], day: tuple[int, int], hold_minutes: int, ke
     return rows
 
 
-def visits(events: Iterable[Seen], day: tuple[int, int], hold_minutes: int) -> list[Visit]:
+def visits(events: Iterable[Seen], day: tuple[int, int], hold: Hold) -> list[Visit]:
     """Return the rows of visits, by subscriber and time."""
-    hold_us, end_of_day = hold_minutes * 60 * 10**6, day[1]
-    by_subscriber: dict[int, list[Seen]] = {}
-    for event in sorted(events, key=lambda one: (one.t_us, one.cell)):
-        by_subscriber.setdefault(event.subscriber, []).append(event)
     rows = []
-    for subscriber, own in sorted(by_subscriber.items()):
-        runs: list[list[Seen]] = []
-        for event in own:
-            if runs and runs[-1][0].zone == event.zone:
-                runs[-1].append(event)
+    for subscriber, own in sorted(by_subscriber(events).items()):
+        runs: list[list[tuple[Seen, tuple[int, int]]]] = []
+        for event, limits in zip(own, said(own, day, hold), strict=True):
+            if runs and runs[-1][0][0].zone == event.zone:
+                runs[-1].append((event, limits))
             else:
-                runs.append([event])
+                runs.append([(event, limits)])
         for seq, run in enumerate(runs):
-            after = runs[seq + 1][0].t_us if seq + 1 < len(runs) else end_of_day
-            end = min(after, run[-1].t_us + hold_us, end_of_day)
-            origin = min(event.origin for event in run)
-            rows.append(Visit(subscriber, origin, seq, run[0].zone, run[0].t_us, end, len(run)))
+            begin, end = run[0][1][0], run[-1][1][1]
+            origin = min(event.origin for event, _limits in run)
+            rows.append(Visit(subscriber, origin, seq, run[0][0].zone, begin, end, len(run)))
     return rows
+
+
+def by_subscriber(events: Iterable[Seen]) -> dict[int, list[Seen]]:
+    """Return the events of every subscriber, by time and cell."""
+    found: dict[int, list[Seen]] = {}
+    for event in sorted(events, key=lambda one: (one.t_us, one.cell)):
+        found.setdefault(event.subscriber, []).append(event)
+    return found
 
 
 def presence_counts(found: Dominant, zones: int, hours: int) -> list[int]:

@@ -90,9 +90,12 @@ class Product(Document):
 
 
 class PresenceRules(Document):
-    """How long an event says where a subscriber is: until the next one, at most so many minutes."""
+    """How long an event says where a subscriber is, where it is the nearest one: at most so many minutes after it and
+    before it. Without any before it, it is until the next one.
+    """
 
     max_hold_minutes: int = Field(strict=True, ge=1, le=24 * 60)
+    max_hold_back_minutes: int = Field(strict=True, ge=0, le=24 * 60)
 
 
 class Publication(Document):
@@ -130,9 +133,12 @@ class Calibration(Document):
         counts only when an operator is missing.
     silent_sd_permille
         Standard deviation, in thousandths, of what silent phones are assigned: they may be elsewhere than others.
+    others_moving_permille, others_moving_sd_permille
+        Part of the persons without a phone who move like those with one, and its standard deviation, in thousandths;
+        the others are at home.
     delay_minutes, delay_sd_minutes
-        Mean age of the event that says where a phone is, and how well that is known, in minutes; zero if phones make
-        an event whenever they move.
+        Mean age of the event that says where a phone is, and how well that is known, in minutes; zero if as many are
+        ahead of it as behind, or if phones make an event whenever they move.
     coverage_drift_zone_permille, coverage_drift_nation_permille
         κ: standard deviation of the drift of coverage (logarithm) between the date of the register and now, of a
         zone and of the country, in thousandths. Mobile data cannot tell it.
@@ -153,6 +159,8 @@ class Calibration(Document):
     model_cv_permille: int = Field(strict=True, ge=0, le=1_000)
     share_sd_permille: int = Field(strict=True, ge=0, le=5_000)
     silent_sd_permille: int = Field(strict=True, ge=0, le=2_000)
+    others_moving_permille: int = Field(strict=True, ge=0, le=1_000)
+    others_moving_sd_permille: int = Field(strict=True, ge=0, le=500)
     delay_minutes: int = Field(strict=True, ge=0, le=24 * 60)
     delay_sd_minutes: int = Field(strict=True, ge=0, le=24 * 60)
     coverage_drift_zone_permille: int = Field(strict=True, ge=0, le=1_000)

@@ -161,10 +161,13 @@ def test_after_the_first_round_every_operator_is_asked_with_weights_of_its_own(s
     assert {order.terms.product for order in orders.values()} == {"weighted"}
     for operator, order in orders.items():
         assert order.weights is not None
-        # Each of its subscribers stands for 1/share persons; σ of the anchors is 10 beside 25,000 and more.
+        # Each of its subscribers stands for 1/share phone owners, and for those without a phone who move like them; σ
+        # of the anchors is 10 beside 25,000 and more.
+        part = OWN.charter.calibration.others_moving_permille / 1000
+        wanted = (np.array(OWNERS) + part * (np.array(PERSONS) - OWNERS)) / OWNERS / SHARES[operator]
         assert order.weight_one is not None
         factors = np.array(order.weights[:5]) / order.weight_one
-        assert factors == pytest.approx([1 / SHARES[operator]] * 5, rel=0.002)
+        assert factors == pytest.approx(wanted, rel=0.003)
         # The largest weight is the agreed one: so the noise in persons is the least.
         assert 9_990 < max(order.weights) <= 10_000
         assert order.weights[5] == 0, "who has no anchor stands for no zone"

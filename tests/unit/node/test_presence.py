@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from ibis.backends.duckdb import Backend
 
+from node.presence.hold import Hold
 from node.tables import PRESENCE
 from tests.reference.days import Present, Seen, masks, presence, tie
 from tests.support_node import LONG_DAY, SHORT_DAY, instant
@@ -26,7 +27,7 @@ def rows_of(found: pa.Table) -> Rows:
 def of_one(day: date, hold: int, *visits: tuple[float, int]) -> World:
     """Return the world of one subscriber who is at (seconds since midnight, zone)."""
     events = frozenset(Seen(7, instant(day, seconds), zone + 1, zone) for seconds, zone in visits)
-    return World(day, events, hold, key=1)
+    return World(day, events, Hold(hold), key=1)
 
 
 def hours_by_zone(db: Backend, world: World) -> dict[int, list[int]]:
@@ -118,7 +119,7 @@ def test_equal_dwells_are_decided_by_the_keyed_hash_alone(db: Backend, key: int)
         for subscriber in range(1, 21)
         for seconds, zone in visits
     )
-    rows = rows_of(built(db, World(ORDINARY_DAY, events, 30, key)))
+    rows = rows_of(built(db, World(ORDINARY_DAY, events, Hold(30), key)))
     for subscriber in range(1, 21):
         winner = max((0, 1), key=lambda zone: tie(subscriber, zone, key) >> 2)
         assert rows[subscriber, winner] == 0b11

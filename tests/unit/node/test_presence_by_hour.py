@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 from numpy.typing import NDArray
 
+from node.presence.hold import Hold
 from node.statistics import presence_by_hour
 from privacy.errors import PrivacyProblem
 from privacy.statistics import PRESENCE_BY_HOUR, declare
@@ -62,7 +63,7 @@ def test_the_events_of_one_subscriber_move_it_by_what_is_declared(db: Backend, w
 
 def test_somebody_seen_once_is_unobserved_in_the_other_hours(db: Backend) -> None:
     event = Seen(9, instant(ORDINARY_DAY, 12 * 3600), 1, 0)
-    vector = through_the_node(db, World(ORDINARY_DAY, frozenset({event}), 60, 1)).reshape(ZONES + 1, 24)
+    vector = through_the_node(db, World(ORDINARY_DAY, frozenset({event}), Hold(60), 1)).reshape(ZONES + 1, 24)
     assert vector[0].tolist() == [0] * 12 + [1] + [0] * 11
     assert vector[ZONES].tolist() == [1] * 12 + [0] + [1] * 11
     assert vector[1:ZONES].sum() == 0

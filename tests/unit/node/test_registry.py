@@ -10,6 +10,7 @@ import pytest
 from ibis.backends.duckdb import Backend
 from pydantic import ValidationError
 
+from node.presence.hold import Hold
 from node.statistics.registry import STATISTICS, Inputs, algorithms, exact_vector
 from privacy.errors import UsageProblem
 from privacy.terms import Terms
@@ -32,7 +33,7 @@ def test_each_statistic_gets_the_elapsed_hours_and_the_nights_of_its_day(db: Bac
         for subscriber in range(1, 21)
         for hour in range(HOURS[day])
     )
-    world = World(day, frozenset(visits), 60, 17)
+    world = World(day, frozenset(visits), Hold(60), 17)
     presence_of_day = db.create_table("presence", built(db, world), temp=True, overwrite=True)
     inputs = Inputs([presence_of_day], zoning_of(ZONES), BRUSSELS, 17)
     presence = exact_vector(terms("presence", day), inputs)

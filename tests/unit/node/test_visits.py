@@ -8,6 +8,7 @@ import pytest
 from ibis.backends.duckdb import Backend
 
 from node.presence.build import visits
+from node.presence.hold import Hold
 from node.sources.events import Day
 from node.tables import VISITS
 from tests.reference.days import Seen
@@ -29,7 +30,7 @@ def found(
         for place, (hour, cell) in enumerate(seen)
     ][::-1]
     events = loaded(db, "events", {name: [getattr(row, name) for row in rows] for name in Seen._fields})
-    table = visits(events, Day.of(day, BRUSSELS), hold).to_pyarrow()
+    table = visits(events, Day.of(day, BRUSSELS), Hold(hold)).to_pyarrow()
     assert table.column_names == list(VISITS)
     assert table["seq"].to_pylist() == list(range(table.num_rows))
     start = instant(day, 0)

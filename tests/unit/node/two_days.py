@@ -10,6 +10,7 @@ import numpy as np
 from node.config import Home
 from node.enrolment import load
 from node.jobs import Answer, BuildJob, ReleaseJob
+from node.presence.hold import Hold
 from node.worker import build
 from privacy.terms import Terms
 from tests.reference.days import Dominant, Seen, dominant, key_of
@@ -19,7 +20,7 @@ from tests.unit.node.worlds import ZONE_OF
 DAYS = (LONG_DAY - timedelta(days=1), LONG_DAY)
 LENGTH = {DAYS[0]: 24, DAYS[1]: 25}
 #: What the charter says.
-HOLD = 120
+HOLD = Hold(120)
 
 
 def visits(day: date) -> list[Event]:

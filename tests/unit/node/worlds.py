@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ibis.backends.duckdb import Backend
 
 from node.presence.build import presence
+from node.presence.hold import Hold
 from node.sources.events import Day
 from tests.reference.days import Dominant, Seen, dominant, masks
 from tests.support_node import BRUSSELS, LONG_DAY, SHORT_DAY, instant
@@ -34,7 +35,8 @@ ZONE_OF = {1: 0, 2: 1, 3: 2, 4: 2}
 HOURS = {ORDINARY_DAY: 24, SHORT_DAY: 23, LONG_DAY: 25}
 SUBSCRIBERS = (1, 2, 2**31 + 1, 2**63 - 1)
 keys = st.integers(0, 2**31 - 1)
-holds = st.sampled_from((1, 15, 30, 59, 60, 61, 90, 120, 1440)) | st.integers(1, 1440)
+minutes = st.sampled_from((1, 15, 30, 59, 60, 61, 90, 120, 1440)) | st.integers(1, 1440)
+holds = st.builds(Hold, minutes, st.just(0) | minutes)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class World:
 
     day: date
     events: frozenset[Seen]
-    hold: int
+    hold: Hold
     key: int
 
     @property

@@ -30,21 +30,23 @@ from tests.support_hub import (
 
 OWNERS = np.array([800_000.0, 500_000, 1_100_000, 600_000, 100_000])
 SHARE = 0.4
+AT_HOME = "delay_minutes", "delay_sd_minutes", "others_moving_permille", "others_moving_sd_permille"
 NOON = 12
 
 
-def agreement(**parameters: Any) -> Agreement:
+def agreement(*, others: tuple[int, int] = (0, 0), **parameters: Any) -> Agreement:
     anchors, weighted = PRODUCTS[2:]
     changed = weighted.model_copy(update={"parameters": {**weighted.parameters, **parameters}})
     # Nobody moves here, and nothing is seen late.
-    at_once = calibration().model_copy(update={"delay_minutes": 0, "delay_sd_minutes": 0})
+    told = dict.fromkeys(AT_HOME[:2], 0) | dict(zip(AT_HOME[2:], others, strict=True))
+    at_once = calibration().model_copy(update=told)
     own = small_agreement(products=(anchors, changed), calibration=at_once)
     return replace(own, register=Register(OWNERS / 0.8, OWNERS))
 
 
-def asked(own: Agreement, silent: np.ndarray[Any, Any]) -> Question:
+def asked(own: Agreement, silent: np.ndarray[Any, Any], away: float = 0.0) -> Question:
     """Return a weighted release of one operator whose subscribers stay at home; a part of each zone's are silent at
-    noon.
+    noon, and a part of the first zone's are in the last one then.
     """
     anchored = np.rint(OWNERS * SHARE).astype(np.int64)
     first = Answer(order_for(own, "east", terms_in(own, "anchors", DAY)), encode(np.append(anchored, 0)))
@@ -56,6 +58,8 @@ def asked(own: Agreement, silent: np.ndarray[Any, Any]) -> Question:
     present = np.repeat(weighed[:, None], 24, axis=1)
     unheard = np.rint(weighed * silent).astype(np.int64)
     present[:, NOON] -= unheard
+    there = round(away * weighed[0])
+    present[[0, -1], NOON] += -there, there
     keyset = keyset_for(own.charter, own.zoning, terms)
     specials = np.zeros((len(keyset.specials), 24), np.int64)
     regions = regions_of(
@@ -153,3 +157,18 @@ def test_a_region_within_its_noise_has_the_part_of_silent_phones_that_the_countr
     )
     found, _assigned = national(answer, np.array([0, 1]))
     assert found.ravel() == pytest.approx([100_000, 200], rel=0.002)
+
+
+def test_some_of_those_without_a_phone_move_like_those_with_one() -> None:
+    own, nobody = agreement(others=(200, 100)), np.zeros(5)
+    persons, owners = own.register.population[0], own.register.phone_owners[0]
+    question = asked(own, nobody, away=0.5)
+    rows = [row for row in estimate(question).to_pylist() if "T12:" in row["time_period"]][:5]
+    gone = persons - rows[0]["estimate"]
+    assert gone == pytest.approx(0.5 * (owners + 0.2 * (persons - owners)), rel=0.01)
+    assert sum(row["estimate"] for row in rows) == pytest.approx(own.register.population.sum(), rel=0.01)
+    # How many move is known to a tenth of those without a phone, which is 25 for each 100 owners.
+    certain = estimate(asked(agreement(others=(200, 0)), nobody, away=0.5)).to_pylist()
+    (sure,) = [row for row in certain if "T12:" in row["time_period"]][:1]
+    more = rows[0]["std_error"] ** 2 - sure["std_error"] ** 2
+    assert more**0.5 == pytest.approx(0.1 * 0.5 * (persons - owners), rel=0.15)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from node.presence.fast import Built, build_day
+from node.presence.hold import Hold
 from node.sources.events import Day
 from node.sources.reasons import Reason
 from node.sources.sequence import SequenceRules
@@ -43,7 +44,7 @@ class Scene:
     day: date
     rows: tuple[Row, ...]
     rules: SequenceRules
-    hold: int
+    hold: Hold
     key: int
 
     @property

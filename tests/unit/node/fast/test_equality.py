@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from ibis.backends.duckdb import Backend
 
 from node.presence import build as reference
+from node.presence.hold import Hold
 from node.sources.events import clean
 from node.sources.reasons import Reason
 from node.sources.rejected import rejected_subscribers
@@ -75,7 +76,7 @@ def same(ours: pa.Table, theirs: pa.Table) -> bool:
 
 
 def test_a_day_without_rows_is_two_empty_tables(tmp_path: Path) -> None:
-    built = build(Scene(date(2026, 10, 20), (), SequenceRules(), 60, 1), tmp_path)
+    built = build(Scene(date(2026, 10, 20), (), SequenceRules(), Hold(60), 1), tmp_path)
     assert built.presence.column_names == list(PRESENCE)
     assert built.visits.column_names == list(VISITS)
     assert built.presence.num_rows == built.visits.num_rows == 0

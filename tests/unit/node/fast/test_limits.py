@@ -16,6 +16,7 @@ import pytest
 
 from node.presence import buckets
 from node.presence.fast import Build, Built
+from node.presence.hold import Hold
 from node.presence.kernel import Integers
 from node.presence.rows import batches_of
 from node.presence.spill import Extent, Spill
@@ -55,7 +56,7 @@ def crowd(rows: int = ROWS, people: int = 5_000, seed: int = 1) -> pa.Table:
 def plan(scratch: Path, **changes: object) -> Build:
     """Return how the crowd is built."""
     rules = SequenceRules(ghost_seconds=120, max_speed=300)
-    return replace(Build(DAY, rules, 90, 12345, scratch, 200_000_000), **changes)  # type: ignore[arg-type]
+    return replace(Build(DAY, rules, Hold(90), 12345, scratch, 200_000_000), **changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +227,7 @@ def test_a_null_is_refused_unless_the_row_is_rejected(tmp_path: Path) -> None:
 def test_days_and_holds_out_of_range_are_refused(tmp_path: Path) -> None:
     for changes in (
         {"day": replace(DAY, end_us=DAY.start_us + 26 * 3600 * 10**6)},
-        {"hold_minutes": 0},
+        {"hold": Hold(0)},
         {"key": 2**31},
     ):
         with pytest.raises(UsageProblem):

@@ -14,6 +14,7 @@ import pytest
 
 from node.config import Engine
 from node.making import Made, Maker
+from node.presence.hold import Hold
 from node.sources.cleaning import Cleaner
 from node.sources.mapping import Source
 from node.sources.pseudonyms import Mapper
@@ -93,7 +94,7 @@ def maker(root: Path, source: Source, build: str, memory: str = "300MB") -> Make
     scratch.mkdir(exist_ok=True)
     engine = Engine(memory_limit=memory, threads=2, build=build)
     cleaner = Cleaner(source, Place(root, scratch), BRUSSELS, SECRET)
-    return Maker(cleaner, register(CELLS, source), engine, 120, SECRET, scratch)
+    return Maker(cleaner, register(CELLS, source), engine, Hold(120, 45), SECRET, scratch)
 
 
 def both(root: Path, source: Source, day: Any = ORDINARY_DAY, memory: str = "300MB") -> list[Made]:

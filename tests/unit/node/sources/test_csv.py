@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from node.cli import commands
 from node.config import Home
 from node.enrolment import load
+from node.presence.hold import Hold
 from node.sources import reading
 from node.sources.reading import Place
 from node.sources.reasons import Reason
@@ -112,7 +113,7 @@ def test_a_messy_delivery_becomes_presence_of_its_good_rows(home: Home) -> None:
     own, tie = load(home), key_of(key, f"presence|{ORDINARY_DAY}")
     found = pq.ParquetFile(home.presence / f"{ORDINARY_DAY}.parquet").read().to_pylist()
     hold = own.charter.presence.max_hold_minutes
-    expected = masks(World(ORDINARY_DAY, seen, hold, tie).dominant)
+    expected = masks(World(ORDINARY_DAY, seen, Hold(hold), tie).dominant)
     assert {
         (row["subscriber"], row["zone"]): row["hours_mask"] for row in found if row["hours_mask"]
     } == expected

@@ -15,6 +15,7 @@ from ibis.backends.duckdb import Backend
 from node.cli import commands
 from node.config import Home
 from node.enrolment import load
+from node.presence.hold import Hold
 from node.sources.reasons import Reason
 from privacy.errors import DataProblem, DataUnavailable, ExitCode, QuorateError, UsageProblem
 from tests.reference.days import Seen, key_of, masks
@@ -111,7 +112,7 @@ def test_a_table_becomes_presence(home: Home) -> None:
         for who, since, cell in SEEN
     )
     found = pq.ParquetFile(home.presence / f"{ORDINARY_DAY}.parquet").read().to_pylist()
-    expected = masks(World(ORDINARY_DAY, seen, hold, tie).dominant)
+    expected = masks(World(ORDINARY_DAY, seen, Hold(hold), tie).dominant)
     assert {
         (row["subscriber"], row["zone"]): row["hours_mask"] for row in found if row["hours_mask"]
     } == expected

@@ -21,6 +21,7 @@ from ibis.expr.types import Table
 from node.cli import commands
 from node.config import Home
 from node.presence.build import presence
+from node.presence.hold import Hold
 from node.sources.events import Day
 from node.sources.gate import drift, limits, passed
 from node.sources.quality import counted, counts, indicators, noted
@@ -58,7 +59,7 @@ def test_a_reason_of_other_code_is_a_defect(db: Backend) -> None:
 
 def of_events(events: Table, day: Day, found: dict[str, int]) -> dict[str, Any]:
     """Return the indicators of clean events at seven cells."""
-    return indicators(presence(events, day, 120, 1), noted(events, day), 7, found)
+    return indicators(presence(events, day, Hold(120), 1), noted(events, day), 7, found)
 
 
 @pytest.mark.parametrize("day", [ORDINARY_DAY, SHORT_DAY, LONG_DAY])

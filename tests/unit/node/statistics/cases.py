@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from node.presence.build import presence, visits
+from node.presence.hold import Hold
 from node.sources.events import Day
 from node.statistics.registry import Inputs, exact_vector
 from node.tables import PRESENCE, VISITS
@@ -81,7 +82,7 @@ class World:
 
     dates: tuple[date, ...]
     events: tuple[frozenset[Seen], ...]
-    hold: int
+    hold: Hold
     key: int
     sampling_key: int
     positions: tuple[tuple[int, int], ...]
@@ -144,6 +145,7 @@ def events_on(day: date, most: int = 16) -> st.SearchStrategy[frozenset[Seen]]:
 #: Two subscribers may be one person, and a subscriber another one on another day.
 _persons = st.dictionaries(st.sampled_from(sorted(ORIGINS_OF)), st.sampled_from((0, 7, 2**40, 2**63 - 1)))
 
+_minutes = st.sampled_from((1, 30, 60, 61, 120, 300, 1440))
 _rejected = st.frozensets(st.sampled_from((*sorted(ORIGINS_OF), 0, 77)))
 
 
@@ -155,7 +157,7 @@ def worlds(draw: st.DrawFn, most: int = 16) -> World:
     return World(
         dates,
         tuple(draw(events_on(day, most)) for day in dates),
-        draw(st.sampled_from((1, 30, 60, 61, 120, 300, 1440))),
+        Hold(draw(_minutes), draw(st.just(0) | _minutes)),
         draw(st.integers(0, 2**31 - 1)),
         draw(st.integers(0, 2**31 - 1)),
         tuple((draw(coordinate), draw(coordinate)) for _ in range(ZONES)),

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from node.presence.hold import Hold
 from tests.reference.days import Seen
 from tests.support_node import instant
 from tests.unit.node.statistics.cases import ZONE_OF, ZONES, World
@@ -51,7 +52,7 @@ def crowd(first: date, days: int, subscribers: int, seed: int) -> World:
     rng = np.random.default_rng(seed)
     who = rng.integers(0, 2**63, subscribers, dtype=np.int64)
     dates = tuple(first + timedelta(days=number) for number in range(days))
-    keys, hold = rng.integers(0, 2**31, 2).tolist(), int(rng.choice(_HOLDS))
+    keys, hold = rng.integers(0, 2**31, 2).tolist(), Hold(*rng.choice(_HOLDS, 2).tolist())
     return World(
         dates=dates,
         events=tuple(frozenset(_events(day, who.tolist(), rng)) for day in dates),

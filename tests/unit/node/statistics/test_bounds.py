@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from node.presence.build import presence, visits
+from node.presence.hold import Hold
 from node.sources.events import Day
 from node.statistics.registry import STATISTICS, Inputs
 from privacy.sensitivity import Declaration
@@ -150,7 +151,7 @@ class Days:
 
 
 def days_of(
-    load: Load, dates: Sequence[date], adversary: Adversary, *, hold: int, seed: int, weight: int
+    load: Load, dates: Sequence[date], adversary: Adversary, *, hold: Hold, seed: int, weight: int
 ) -> Days:
     tables: list[list[tuple[Any, Any]]] = [[], [], [], []]
     for number, local in enumerate(dates):
@@ -229,7 +230,7 @@ def test_no_subscriber_moves_any_vector_by_more_than_is_declared(
 ) -> None:
     first = data.draw(st.sampled_from(STARTS))
     dates = [first + timedelta(days=number) for number in range(data.draw(st.integers(1, 3)))]
-    hold = data.draw(st.sampled_from((1, 60, 120, 1440)))
+    hold = Hold(data.draw(st.sampled_from((1, 60, 120, 1440))), data.draw(st.sampled_from((0, 60, 1440))))
     days = days_of(duckdb, dates, adversary, hold=hold, seed=seed, weight=2**20)
     for statistic in sorted(STATISTICS):
         held(days, dates, statistic, data.draw(PARAMETERS[statistic]))
@@ -243,7 +244,7 @@ def test_no_subscriber_of_many_moves_any_vector_by_more_than_is_declared(
 ) -> None:
     first = data.draw(st.sampled_from(STARTS))
     dates = [first + timedelta(days=number) for number in range(data.draw(st.integers(1, 4)))]
-    hold = data.draw(st.sampled_from((1, 60, 120, 1440)))
+    hold = Hold(data.draw(st.sampled_from((1, 60, 120, 1440))), data.draw(st.sampled_from((0, 60, 1440))))
     days = days_of(duckdb, dates, adversary, hold=hold, seed=seed, weight=data.draw(st.integers(0, 2**20)))
     for statistic in sorted(STATISTICS):
         held(days, dates, statistic, data.draw(PARAMETERS[statistic]))
@@ -273,7 +274,7 @@ def test_a_busy_adversary_reaches_the_bound(
     busy = Adversary("anywhere", 4000, tuple(range(25)), (0,), seed=3)
     dates = [date(2026, 10, 25)]
     terms = terms_for(statistic, parameters, dates, ZONING)
-    days = days_of(duckdb, dates, busy, hold=60, seed=3, weight=2**20)
+    days = days_of(duckdb, dates, busy, hold=Hold(60), seed=3, weight=2**20)
     zones = moved(vectors(days.inputs(), terms), days.inputs([0]), terms)[0]
     assert np.count_nonzero(zones) == cells == terms.bounds.cells_by_period
     assert zones.max() == terms.bounds.cell_maximum

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from node.presence.hold import Hold
 from tests.reference.days import Seen
 from tests.support_engines import Load
 from tests.support_node import instant
@@ -28,7 +29,7 @@ def bins(
     """Return the row of zone A: what one subscriber, seen at (hour, zone) with a hold of an hour, adds to it."""
     events = frozenset(Seen(7, instant(DAY, hour * 3600), zone + 1, zone) for hour, zone in seen)
     places = tuple((positions or {}).get(zone, (0, 0)) for zone in range(ZONES))
-    world = World((DAY,), (events,), 60, 1, 2, places, (1,) * (ZONES + 1))
+    world = World((DAY,), (events,), Hold(60), 1, 2, places, (1,) * (ZONES + 1))
     found = vectors(inputs(duckdb, world), terms_for(statistic, NIGHT | parameters, [DAY]))
     return [int(count) for count in found["zone"][0]]
 
@@ -119,7 +120,7 @@ def test_an_own_subscriber_without_an_hour_of_its_own_is_unanchored_in_the_first
     start = instant(DAY, 0)
     events = frozenset({Seen(7, start, 1, 0, 0), Seen(7, start, 2, 1, 262)})
     world = World(
-        (DAY,), (events,), 60, 1, 2, ((0, 0), (9000, 0), (0, 0), (0, 0), (0, 0)), (1,) * (ZONES + 1)
+        (DAY,), (events,), Hold(60), 1, 2, ((0, 0), (9000, 0), (0, 0), (0, 0), (0, 0)), (1,) * (ZONES + 1)
     )
     found = vectors(inputs(duckdb, world), terms_for(statistic, NIGHT | parameters, [DAY]))
     assert found["zone"].tolist() == [[0, 0]] * ZONES + [[1, 0]]
@@ -129,7 +130,7 @@ def test_a_roamer_with_two_origins_is_one_visitor_of_the_smaller(duckdb: Load) -
     """At night in A as a German, by day in B as French."""
     start = instant(DAY, 0)
     events = frozenset({Seen(7, start, 1, 0, 262), Seen(7, start + 12 * 3600 * 10**6, 2, 1, 208)})
-    world = World((DAY,), (events,), 60, 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1))
+    world = World((DAY,), (events,), Hold(60), 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1))
     parameters = NIGHT | {"countries": {"DE": [262], "FR": [208]}}
     found = vectors(inputs(duckdb, world), terms_for("visitors", parameters, [DAY]))
     assert found["zone"].tolist() == [[0, 1, 0], *[[0, 0, 0]] * ZONES]

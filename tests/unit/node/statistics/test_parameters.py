@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from node.presence.hold import Hold
 from node.statistics.registry import STATISTICS, exact_vector, parameters_of
 from privacy.errors import PrivacyProblem, QuorateError, UsageProblem
 from tests.reference.days import Present
@@ -19,7 +20,9 @@ from tests.unit.node.statistics.cases import ZONES, World, columns_of, inputs, t
 
 DAY = date(2026, 10, 20)
 NIGHT = {"night_hours": [0, 1]}
-EMPTY = World((DAY,), (frozenset(),), 60, 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1), ({},), (frozenset(),))
+EMPTY = World(
+    (DAY,), (frozenset(),), Hold(60), 1, 2, ((0, 0),) * ZONES, (1,) * (ZONES + 1), ({},), (frozenset(),)
+)
 #: Parameters of each statistic that are right.
 RIGHT: dict[str, dict[str, Any]] = {
     "presence-by-hour": {},

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from node.presence.hold import Hold
 from node.statistics.registry import exact_vector
 from privacy.errors import DataUnavailable, PrivacyProblem
 from privacy.statistics import UNION_SKETCH, declare
@@ -76,7 +77,9 @@ def case_of(world: World_, parameters: Mapping[str, object], roamers: frozenset[
 
 def of_node(load: Load, case: Case, level: str) -> Table:
     """Return the node's table of a level."""
-    world = World(DATES, (frozenset(), frozenset()), 60, case.key, case.sampling_key, ((0, 0),) * 5, (1,) * 6)
+    world = World(
+        DATES, (frozenset(), frozenset()), Hold(60), case.key, case.sampling_key, ((0, 0),) * 5, (1,) * 6
+    )
     given = replace(
         inputs(load, world),
         presence=[
@@ -221,7 +224,7 @@ def test_the_node_counts_some_of_these_worlds_as_the_definition_does(duckdb: Loa
 
 
 def test_a_sketch_without_key_or_persons_is_not_made_and_the_key_is_shown_nowhere(duckdb: Load) -> None:
-    world = World(DATES, (frozenset(), frozenset()), 60, 1, 2, ((0, 0),) * 5, (1,) * 6, ({}, {}))
+    world = World(DATES, (frozenset(), frozenset()), Hold(60), 1, 2, ((0, 0),) * 5, (1,) * 6, ({}, {}))
     given, terms = inputs(duckdb, world), terms_for(UNION_SKETCH, NATIONAL, DATES)
     with pytest.raises(DataUnavailable, match="no key of this product and period"):
         exact_vector(terms, replace(given, period_key=None))
