@@ -29,7 +29,7 @@ def test_a_hub_restored_from_before_the_contributions_gets_the_same_bytes_again(
     for operator in OPERATORS:
         net.start_node(operator)
     with net.office() as office:
-        office.wait(release, 60, lambda _seen: None)
+        office.wait(release, 120, lambda _seen: None)
     before = {kept.operator: (kept.result_sha256, kept.receipt) for kept in contributions_of(net)}
     assert set(before) == set(OPERATORS)
     for name in ["hub", *(OPERATORS if killed else ())]:

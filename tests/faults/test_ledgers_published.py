@@ -60,11 +60,11 @@ def test_a_restored_ledger_is_not_used_even_if_its_witness_was_restored_with_it(
         net.start_node(operator)
     home, backup = net.home("mno1"), tmp_path / "backup"
     with net.office() as office:
-        office.wait(office.request("residents", START, START), 60, lambda _seen: None)
+        office.wait(office.request("residents", START, START), 120, lambda _seen: None)
         stop(net, "mno1")
         copy(home.root, backup)
         net.start_node("mno1")
-        office.wait(office.request("presence", START, START), 60, lambda _seen: None)
+        office.wait(office.request("presence", START, START), 120, lambda _seen: None)
     stop(net, "mno1")
     assert len(published(net, "mno1")) == 2
     copy(backup, home.root)
@@ -107,11 +107,11 @@ def test_a_ledger_restored_with_its_witness_gets_its_charges_back_from_the_hub_a
         net.start_node(operator)
     home, backup = net.home("mno1"), tmp_path / "backup"
     with net.office() as office:
-        office.wait(office.request("residents", START, START), 60, lambda _seen: None)
+        office.wait(office.request("residents", START, START), 120, lambda _seen: None)
         stop(net, "mno1")
         copy(home.root, backup)
         net.start_node("mno1")
-        office.wait(office.request("presence", START, START), 60, lambda _seen: None)
+        office.wait(office.request("presence", START, START), 120, lambda _seen: None)
     stop(net, "mno1")
     whole, left = verify(home.ledger), quorate_node(home, "status")[1]["budget_left"]
     sent = net.contributions()
@@ -139,8 +139,8 @@ def test_a_ledger_restored_with_its_witness_gets_its_charges_back_from_the_hub_a
     node = net.start_node("mno1")
     with net.office() as office:
         sunday = START + timedelta(days=1)
-        office.wait(office.request("presence", sunday, sunday), 60, lambda _seen: None)
-        office.wait(office.request("presence", START, START), 60, lambda _seen: None)
+        office.wait(office.request("presence", sunday, sunday), 120, lambda _seen: None)
+        office.wait(office.request("presence", START, START), 120, lambda _seen: None)
     assert node.poll() is None, net.log("mno1")
     assert verify(home.ledger)[0] == 3
     assert net.contributions().items() >= sent.items(), "what was accepted stays as it was"
@@ -169,7 +169,7 @@ def test_every_entry_receipt_and_head_is_at_both_sides_under_both_signatures(net
     for operator in net.parties.nodes:
         net.start_node(operator)
     with net.office() as office:
-        office.wait(office.request("presence", START, START), 60, lambda _seen: None)
+        office.wait(office.request("presence", START, START), 120, lambda _seen: None)
     contributions = net.contributions()
     store = store_of(net.parties.hub, migrate=False)
     for operator in net.parties.nodes:
@@ -206,5 +206,5 @@ def test_an_order_is_taken_over_from_a_node_that_was_killed_at_work(net: Network
         store.close()
         assert states["mno3"] == "leased"
         net.start_node("mno3")
-        office.wait(release, 60, lambda _seen: None)
+        office.wait(release, 120, lambda _seen: None)
     assert len(net.contributions()) == 3

@@ -37,7 +37,7 @@ def test_a_node_killed_between_commit_and_upload_sends_the_same_bytes_under_one_
         (committed,) = net.ledger_results("mno3")
         assert (release, "mno3") not in net.contributions()
         net.start_node("mno3")
-        office.wait(release, 60, lambda _seen: None)
+        office.wait(release, 120, lambda _seen: None)
     assert net.contributions()[release, "mno3"] == committed
     assert net.ledger_results("mno3") == [committed]
     assert entries(net, "mno3") == 1
@@ -54,7 +54,7 @@ def test_a_node_killed_before_its_commit_has_charged_and_sent_nothing(net: Netwo
         assert entries(net, "mno3") == 0
         assert (release, "mno3") not in net.contributions()
         net.start_node("mno3")
-        office.wait(release, 60, lambda _seen: None)
+        office.wait(release, 120, lambda _seen: None)
     assert entries(net, "mno3") == 1
     assert net.ledger_results("mno3") == [net.contributions()[release, "mno3"]]
 
@@ -65,7 +65,7 @@ def test_a_node_killed_before_it_kept_its_receipt_gets_the_same_one_at_its_next_
     net.start_node("mno2")
     faulty = net.start_faulty_node("mno3", "kill-before-receipt")
     with net.office() as office:
-        office.wait(office.request("presence", *PERIOD), 60, lambda _seen: None)
+        office.wait(office.request("presence", *PERIOD), 120, lambda _seen: None)
     assert faulty.wait(60) == -9, net.log("mno3")
     (theirs,) = (kept for kept in contributions_of(net) if kept.operator == "mno3")
     own = net.home("mno3").receipts / f"{theirs.order}.json"
@@ -89,7 +89,7 @@ def test_a_hub_killed_in_the_middle_and_restarted_completes_the_release(net: Net
     net.start_node("mno3")
     net.start_hub()
     with net.office() as office:
-        office.wait(release, 60, lambda _seen: None)
+        office.wait(release, 120, lambda _seen: None)
         table = office.estimates(release)
     assert set(table.column("operators").to_pylist()) == {3}
     after = net.contributions()
@@ -103,13 +103,13 @@ def test_asking_again_returns_the_same_release_and_charges_nothing(net: Network)
         net.start_node(operator)
     with net.office() as office:
         first = office.request("presence", *PERIOD)
-        office.wait(first, 60, lambda _seen: None)
+        office.wait(first, 120, lambda _seen: None)
         bytes_before = net.contributions()
         assert office.request("presence", *PERIOD) == first
-        office.wait(first, 60, lambda _seen: None)
+        office.wait(first, 120, lambda _seen: None)
         revised = office.request("presence", *PERIOD, revision=1)
         with pytest.raises(BudgetExhausted, match="cannot bear release presence"):
-            office.wait(revised, 60, lambda _seen: None)
+            office.wait(revised, 120, lambda _seen: None)
     assert net.contributions() == bytes_before
     assert [entries(net, operator) for operator in net.parties.nodes] == [1, 1, 1]
 

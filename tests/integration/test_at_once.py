@@ -47,7 +47,7 @@ def test_two_orders_are_worked_at_at_once_with_one_charge_and_one_receipt_each(n
     with net.office() as office:
         releases = [office.request("presence", day, day) for day in (START, NEXT_DAY)]
         for release in releases:
-            office.wait(release, 60, lambda _seen: None)
+            office.wait(release, 120, lambda _seen: None)
     said = net.log("mno1")
     first_delivered = said.index("delivered presence")
     assert said[:first_delivered].count("order for presence") == 2, (

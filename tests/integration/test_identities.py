@@ -162,7 +162,7 @@ def test_the_same_contribution_gets_the_same_receipt_and_another_one_is_refused(
         served.start_node(operator)
     with served.office() as office:
         release = office.request("presence", START, START)
-        office.wait(release, 60, lambda _seen: None)
+        office.wait(release, 120, lambda _seen: None)
     (kept,) = served.home("mno1").receipts.glob("*.json")
     order_digest = bytes.fromhex(kept.stem)
     data = served.contributions()[release, "mno1"]

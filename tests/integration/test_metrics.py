@@ -105,7 +105,7 @@ def test_how_long_nodes_compute_cannot_be_told_from_durations(net: Network) -> N
         net.start_node(operator)
     with net.office() as office:
         release = office.request("presence", START, START)
-        office.wait(release, 60, lambda _seen: None)
+        office.wait(release, 120, lambda _seen: None)
         office.estimates(release)
     found = Scrape(port)
     timed = {labels[0] for name, labels in found.values if name == "quorate_hub_call_seconds_count"}
@@ -134,7 +134,7 @@ def test_a_node_tells_its_operator_these_metrics_and_no_others(net: Network) -> 
     for operator in net.parties.nodes:
         net.start_node(operator)
     with net.office() as office:
-        office.wait(office.request("presence", START, START), 60, lambda _seen: None)
+        office.wait(office.request("presence", START, START), 120, lambda _seen: None)
     found = Scrape(port)
     assert found.labels == NODE
     assert found.values["quorate_node_ledger_entries", ()] == 1

@@ -195,7 +195,7 @@ def test_a_node_that_stops_while_it_computes_charges_nothing_and_answers_after_t
         assert verify(net.home("mno1").ledger)[0] == 0
         assert (release, "mno1") not in net.contributions()
         net.start_node("mno1")
-        asking.wait(release, 60, lambda _seen: None)
+        asking.wait(release, 120, lambda _seen: None)
     assert verify(net.home("mno1").ledger)[0] == 1
 
 
