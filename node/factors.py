@@ -48,7 +48,7 @@ class Factors:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("zone", "factor"))
-        writer.writerows((code, f"{value:.3f}") for code, value in zip(self.zones, self.value, strict=True))
+        writer.writerows((code, f"{value:.4f}") for code, value in zip(self.zones, self.value, strict=True))
         return text.getvalue()
 
 
