@@ -44,7 +44,7 @@ def test_kept_factors_are_a_private_table_that_never_changes(tmp_path: Path) -> 
     keep(home.factors, Factors(RELEASE, ["A", "B"], [2.5, 0.0004]))
     keep(home.factors, Factors(RELEASE, ["A", "B"], [9.0, 9.0]))
     assert kept(home) == [RELEASE]
-    assert read(home, RELEASE) == "zone,factor\nA,2.500\nB,0.000\n"
+    assert read(home, RELEASE) == "zone,factor\nA,2.5000\nB,0.0004\n"
     path = home.factors / f"{RELEASE}.csv"
     assert (stat.S_IMODE(home.factors.stat().st_mode), stat.S_IMODE(path.stat().st_mode)) == (0o700, 0o600)
     assert [entry.name for entry in home.factors.iterdir()] == [path.name]
@@ -67,7 +67,7 @@ def test_the_command_lists_prints_and_gives_json(tmp_path: Path) -> None:
     keep(tmp_path / "factors", Factors(RELEASE, ["A", "B"], [2.5, 1.25]))
     assert run() == f"{RELEASE}\n"
     assert json.loads(run("--json")) == [RELEASE]
-    assert run(RELEASE) == "zone,factor\nA,2.500\nB,1.250\n"
+    assert run(RELEASE) == "zone,factor\nA,2.5000\nB,1.2500\n"
     assert json.loads(run(RELEASE, "--json")) == {"A": 2.5, "B": 1.25}
 
 
