@@ -4,7 +4,7 @@
   third refused although its weights had gone out; and what the hub's estimator says of one operator's stored answer
   alone, which a hub does not publish;
 - *anchored, silent as simulated*: the same answers with a charter that declares what the simulation does, that phones
-  are silent wherever they are (`silent_sd` 0). The demo's charter reserves a quarter of what is assigned to silent
+  are silent wherever they are (`silent_sd` 0). The demo's charter reserves 3 % of what is assigned to silent
   phones, because nobody knows where they are; without the reserve the rest of the interval is put to the test;
 - *zone of presence*: counts of presence by hour, each scaled by the residents of the zone in which it is over the
   zone's count by night. Phones are silent more often by night, so every hour is scaled to the national population
@@ -240,7 +240,7 @@ A weekday of the second date; by day is from {DAYTIME.start} to {DAYTIME.stop} o
 truth. Of three operators, and of each two, the anchored estimates are what an office gets: the third refused
 after its weights had gone out. Those of one operator are the estimator's; no hub publishes them. *Silent as
 simulated*: the same answers if the charter declared that phones are silent wherever they are. The demo's
-charter reserves a quarter of what silent phones are assigned, and so the published intervals are wide. *Zone of
+charter reserves 3 % of what silent phones are assigned, and so the published intervals are wide. *Zone of
 presence*: counts by hour, scaled by the residents of the zone in which they are over its count by night, and
 every hour once more to the national population, because more phones are silent by night; *unscaled* without
 that. *One ratio*: what the hub says of presence by hour. *Register*: everybody at home.
