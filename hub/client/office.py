@@ -136,8 +136,8 @@ class Office:
         except grpc.RpcError as error:
             found = explained(error, self._address)
             if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                # Whoever asked can put it right: it is no refusal.
-                raise UsageProblem(found.what, means=found.means, todo=found.todo) from error
+                what = f"the hub at {self._address} cannot be asked that: {error.details()}"
+                raise UsageProblem(what, means=found.means, todo=found.todo) from error
             raise found from error
 
 

@@ -16,7 +16,6 @@ from hub.estimation.published import Column, Figures, normal_interval, share_of
 from hub.estimation.question import Answer, Question, counted
 from hub.estimation.rounds import stood_for, weights_of
 from privacy.errors import UsageProblem
-from quorate.contract.charter import Charter
 from quorate.contract.columns import silent_level_of
 from quorate.contract.rounds import first_round_of
 
@@ -40,12 +39,10 @@ def anchored(question: Question) -> Estimated:
     regions = regions_of(question)
     relative, silent = assumed.model_cv_permille / 1000, assumed.silent_sd_permille / 1000
     delay, delay_sd = assumed.delay_minutes / 60, assumed.delay_sd_minutes / 60
-    found = brought_forward(
-        averaged(answers, regions, moving, relative),
-        delay,
-        delay_sd,
-        _reach(own.charter) if delay or delay_sd else 0.0,
-    )
+    back, after = own.charter.presence.max_hold_back_minutes / 60, own.charter.presence.max_hold_minutes / 60
+    # Without any of these, phones make an event whenever they move, and nothing is blunted.
+    reach = after + back if delay or delay_sd or back else 0.0
+    found = brought_forward(averaged(answers, regions, moving, relative), delay, delay_sd, reach)
     columns, others_sd = columns_of(question), assumed.others_moving_sd_permille / 1000
     return Estimated(
         [
@@ -84,11 +81,6 @@ def regions_of(question: Question) -> NDArray[np.int64]:
     return found
 
 
-def _reach(charter: Charter) -> float:
-    """Return the hours of which one event can say where somebody is."""
-    return (charter.presence.max_hold_minutes + charter.presence.max_hold_back_minutes) / 60
-
-
 def _rounded(value: float) -> float | None:
     return round(float(value), 2) if np.isfinite(value) else None
 
@@ -125,7 +117,7 @@ def _warnings(found: Presence, given: Mapping[str, Weights]) -> list[str]:
     """Say where the agreed largest weight cuts too much, and where operators contradict each other."""
     # Whose weights are cut, and by how much, would tell its share of the market.
     told = [
-        "the agreed largest weight is too small for an operator: nobody stands for some of the phone owners"
+        "the agreed largest weight is too small for an operator: nobody stands for some of those who move"
         for _name, weights in given.items()
         if weights.standing < 1 - _CUT
     ][:1]

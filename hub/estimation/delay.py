@@ -1,16 +1,18 @@
-r"""Presence is seen late: an event says where a phone is until the next one, so what is seen at t is from t − A.
+r"""Presence is seen late or early: an event says where a phone is while it is the nearest one.
 
-A is the age of the event that holds, between zero and the charter's hold. If people move independently of their
-events, the presence that is seen is an average over A of the presence that was, P_seen(t) = E[P(t − A)], and to first
-order
+What is seen at t is from t − A, A the age of the event that holds: between zero and the charter's hold, or
+negative where an event holds before it too. If people move independently of their events, the presence that is
+seen is an average over A of the presence that was, P_seen(t) = E[P(t − A)], and to first order
 
     P_seen(t) = P(t − d),    d = E[A],    so    P̂(t) = P_seen(t + d)
 
-between two hours by linear interpolation. With events at a rate of λ and a hold H the mean age over the time in which
-an event holds is d = 1/λ − H/(e^{λH} − 1); operators can measure it in their own data. Phones that make an event
-whenever they move are seen at once, d = 0. It is declared, with its standard deviation: mobile data do not tell where
-somebody was between two events. The spread of A blunts a peak by ½·Var(A)·P″ more, Var(A) ≤ H²/12: that is not given
-back, because twice the noise would come with it, but it is in the variance.
+between two hours by linear interpolation. Where holds reach equally far both ways, d = 0. Where an event holds
+until the next one alone, with events at a rate of λ and a hold H, the mean age over the time in which an event
+holds is d = 1/λ − H/(e^{λH} − 1); operators can measure it in their own data. Phones that make an event
+whenever they move are seen at once, d = 0. It is declared, with its standard deviation: mobile data do not tell
+where somebody was between two events. The spread of A blunts a peak by ½·Var(A)·P″ more, Var(A) about (H +
+B)²/12 at most with a hold of B before events: that is not given back, because twice the noise would come with
+it, but it is in the variance.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def brought_forward(found: Presence, delay: float, sd: float, hold: float = 0.0)
     delay, sd
         Mean of the delay and its standard deviation, in hours.
     hold
-        How long an event holds at most, in hours.
+        Hours of which one event can say where somebody is, before and after it together.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def brought_forward(found: Presence, delay: float, sd: float, hold: float = 0.0)
         sampling=found.sampling @ later,
         assigned=found.assigned @ later,
         relative=found.relative @ later,
-        moving=sd * (found.estimate @ _slopes(found.estimate.shape[1], delay)),
+        moving=sd * np.stack([found.estimate @ slopes for slopes in _slopes(found.estimate.shape[1], delay)]),
         blunted=hold**2 / 24.0 * _bend(found.estimate),
     )
 
@@ -78,13 +80,26 @@ def _weights(hours: int, delay: float) -> Values:
     return weights
 
 
-def _slopes(hours: int, delay: float) -> Values:
-    """Return the change by hour at the same places, as of `_weights`; none beyond the last hour."""
-    before, after, _part = _between(hours, delay)
-    slopes = np.zeros((hours, hours))
-    np.add.at(slopes, (before, np.arange(hours)), -1.0)
-    np.add.at(slopes, (after, np.arange(hours)), 1.0)
-    return slopes
+def _slopes(hours: int, delay: float) -> tuple[Values, Values]:
+    """Return the change by hour at the same places, as of `_weights`: after them, and before them.
+
+    They differ only where such a place is an hour. After the last hour the change is that before it, and before the
+    first one that after it; beyond the last hour there is none.
+    """
+    wanted = np.arange(hours) + delay
+    later = np.floor(wanted).astype(np.int64)
+    earlier = np.ceil(wanted).astype(np.int64) - 1
+    return _change(hours, np.where(wanted == hours - 1, later - 1, later)), _change(
+        hours, np.maximum(earlier, 0)
+    )
+
+
+def _change(hours: int, since: NDArray[np.int64]) -> Values:
+    """Return the change from some hours to the ones after them; none where there is no hour after."""
+    change, there = np.zeros((hours, hours)), np.flatnonzero((since >= 0) & (since + 1 < hours))
+    np.add.at(change, (since[there], there), -1.0)
+    np.add.at(change, (since[there] + 1, there), 1.0)
+    return change
 
 
 def _between(hours: int, delay: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:

@@ -3,7 +3,7 @@ r"""Presence by hour, in which everybody counts with the weight of their anchor 
 The night zones of a date (anchors) say how many subscribers y_ka of operator k live in zone a. The hub gives
 operator k alone the weights
 
-    w_ka = O_a / ŷ_ka,      O = phone owners,  ŷ_ka = O_a·exp(θ̂_ka),
+    w_ka = O_a / ŷ_ka,      O = who moves,  ŷ_ka = O_a·exp(θ̂_ka),
 
 with θ̂ the empirical best linear unbiased prediction of log(y/O) around the operator's mean, so that the noise of
 small zones is smoothed; weights above the agreed maximum are cut. The operator's answer to the second round,
@@ -15,15 +15,19 @@ then, is an estimate of all phone owners by itself:
 s_k the part of the owners for whom weights that were not cut leave somebody to stand; by how much zones differ in
 that is in the variance.
 
+Who moves are phone owners, and a declared part of those without a phone (`hub.estimation.rounds.stood_for`); all of
+them are called owners here.
+
 Answers are averaged, each operator with one weight by hour (so that sums stay sums). With two or more of them their
 disagreement tells how much more than its noise an answer varies, φ_h·w̄·P + c_h²·P² by hour: the sampling of
-subscribers, and operators whose subscribers behave otherwise. Persons without a phone are added where they live.
+subscribers, and operators whose subscribers behave otherwise. The other persons are added where they live.
 
 Calibration of weights by strata: Deville and Särndal 1992, JASA 87, 376-382.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -32,10 +36,13 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from hub.estimation.blup import Areas, fit, predict
+from privacy.sensitivity import LARGEST_WEIGHT
 
 Values = NDArray[np.float64]
 #: A count below so many standard deviations of its noise says nothing about the operator's share.
 GATE = 5.0
+#: What tells an operator's weights is rounded to powers of this.
+_STEP = 2**0.5
 #: Fewest cells of an hour from which the disagreement of operators is learnt.
 _FEWEST = 20
 
@@ -118,8 +125,8 @@ class Presence:
         Root of the mean square of standardised differences between operators, by hour; 1 if they differ by what noise
         and sampling alone explain. Not a number where only one answered.
     moving
-        What one standard deviation of the delay with which phones are seen would change, signed, shape (zones, hours)
-        (`hub.estimation.delay`).
+        What one standard deviation of the delay with which phones are seen would change, signed, shape (2, zones,
+        hours): if it is longer, and if it is shorter (`hub.estimation.delay`).
     blunted
         By how much peaks are seen too low because that delay varies, signed, shape (zones, hours).
     """
@@ -142,7 +149,9 @@ class Presence:
             Standard deviation of what was assigned, as a part of it.
         """
         model = (self.relative * self.estimate) ** 2 + (silent * self.assigned) ** 2
-        return np.asarray(self.noise + self.sampling + model + self.moving**2 + self.blunted**2)
+        return np.asarray(
+            self.noise + self.sampling + model + (self.moving**2).mean(axis=0) + self.blunted**2
+        )
 
     def of(self, membership: Values) -> Presence:
         """Return the presence of areas that are sums of zones.
@@ -218,8 +227,9 @@ class FixedPoint:
 def in_fixed_point(value: Values, largest: int, one: int) -> FixedPoint:
     """Return weights in the finest parts of a person in which none is above `largest`.
 
-    Noise is made for weights up to the largest, whatever they are. So the largest weight of an operator is made that
-    one, and the answer in persons has so much less noise: by three where no weight is above a third of it.
+    Noise is made for weights up to the largest, whatever they are. So the largest weight of an operator is made
+    nearly that one, and the answer in persons has so much less noise. How many parts make a person shows in
+    published standard errors, so it is one of few: `one` times a power of √2.
 
     Parameters
     ----------
@@ -231,9 +241,16 @@ def in_fixed_point(value: Values, largest: int, one: int) -> FixedPoint:
         Fewest parts of a person.
     """
     highest = float(value.max(initial=0.0))
-    parts = max(int(largest / highest), one) if highest > 0 else one
+    steps = _steps(largest / (one * highest)) if highest > 0 else 0
+    # A hair above, so that a whole number of steps is one whatever logarithms say.
+    parts = min(round(one * _STEP ** max(math.floor(steps + 1e-9), 0)), LARGEST_WEIGHT)
     found = np.minimum(np.rint(value * parts), largest).astype(np.int64)
     return FixedPoint(parts, (*found.tolist(), 0))
+
+
+def _steps(value: float) -> float:
+    """Return which power of √2 a number is."""
+    return math.log(value, _STEP)
 
 
 def national(answer: Answer, regions: NDArray[np.int64]) -> tuple[Values, Values]:
@@ -289,8 +306,11 @@ def averaged(
     found = [national(answer, regions) for answer in answers]
     each, silent = np.stack([one for one, _silent in found]), np.stack([one for _all, one in found])
     noise = np.stack([_noise(answer, one, owners) for answer, one in zip(answers, each, strict=True)])
-    chance = np.array([max(_mean_weight(answer, owners) - 1.0, 0.0) for answer in answers])[:, None, None]
-    share = _shares(noise + chance * np.maximum(each.mean(axis=0), 0.0))
+    mean_weights = [max(_mean_weight(answer, owners), 1.0) for answer in answers]
+    chance = np.array(mean_weights)[:, None, None] - 1.0
+    # Parts in the average show in standard errors, also of cells in which nobody is: they know weights roughly.
+    roughly = np.array([_STEP ** round(_steps(weight)) for weight in mean_weights])[:, None, None] - 1.0
+    share = _shares(noise + roughly * np.maximum(each.mean(axis=0), 0.0))
     estimate = np.asarray((share[:, None, :] * each).sum(axis=0))
     people = np.maximum(estimate, 0.0)
     by_weight = chance * people
@@ -304,7 +324,7 @@ def averaged(
         assigned=(share[:, None, :] * silent).sum(axis=0),
         relative=spread * np.sqrt((share**2).sum(axis=0)),
         disagreement=_disagreement(each, expected) if told else np.full(each.shape[2], np.nan),
-        moving=np.zeros_like(estimate),
+        moving=np.zeros((2, *estimate.shape)),
         blunted=np.zeros_like(estimate),
     )
 

@@ -1,10 +1,10 @@
 """Stay durations: how long the longest stay outside the anchor zone was, as a histogram by anchor zone.
 
 The anchor is the night zone of the same local date, as of `anchors_by_day`. Of each subscriber the longest
-visit to a zone other than the anchor counts, in whole minutes from its first event until its last event
-ends to hold; silences inside a visit belong to it. Somebody who is seen in the anchor only has 0 minutes;
-for the unanchored every zone is another. Only own subscribers count. Bounds: one bin of one anchor zone, so
-one cell of at most 1.
+visit to a zone other than the anchor counts, in whole minutes from when its first event begins
+to hold until its last one ends to; silences inside a visit belong to it. Somebody who is seen in the anchor
+only has 0 minutes; for the unanchored every zone is another. Only own subscribers count. Bounds: one bin of
+one anchor zone, so one cell of at most 1.
 Reference: Hariharan and Toyama 2004, "Project Lachesis: parsing and modeling location histories", GIScience
 2004, LNCS 3234, 106-124 (stays).
 """

@@ -97,6 +97,12 @@ class PresenceRules(Document):
     max_hold_minutes: int = Field(strict=True, ge=1, le=24 * 60)
     max_hold_back_minutes: int = Field(strict=True, ge=0, le=24 * 60)
 
+    @model_validator(mode="after")
+    def _not_further_back(self) -> PresenceRules:
+        if self.max_hold_back_minutes > self.max_hold_minutes:
+            raise ValueError("an event holds no further before it than after it")
+        return self
+
 
 class Publication(Document):
     """When a release may be combined.

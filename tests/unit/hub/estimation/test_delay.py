@@ -22,7 +22,7 @@ def seen(estimate: list[list[float]], noise: float = 4.0, sampling: float = 9.0)
         assigned=values / 10,
         relative=np.zeros(values.shape[1]),
         disagreement=np.ones(values.shape[1]),
-        moving=np.zeros(values.shape),
+        moving=np.zeros((2, *values.shape)),
         blunted=np.zeros(values.shape),
     )
 
@@ -43,14 +43,22 @@ def test_a_delay_of_three_quarters_of_an_hour_takes_three_quarters_of_the_next_h
     assert found.noise.tolist() == [[2.5, 2.5, 4.0]]
     assert found.sampling.tolist() == [[9.0, 9.0, 9.0]]
     # Half an hour of a change of 100 and of 200 by hour.
-    assert found.moving.tolist() == [[50.0, 100.0, 0.0]]
+    assert found.moving.tolist() == 2 * [[[50.0, 100.0, 0.0]]]
     assert found.variance(0.0).tolist() == [[2.5 + 9 + 2500, 2.5 + 9 + 10_000, 13.0]]
 
 
 def test_a_delay_of_more_than_an_hour_reaches_over_it() -> None:
     found = brought_forward(seen([[0.0, 10.0, 30.0, 70.0]]), 1.5, 1.0)
     assert found.estimate.tolist() == [[20.0, 50.0, 70.0, 70.0]]
-    assert found.moving.tolist() == [[20.0, 40.0, 0.0, 0.0]]
+    assert found.moving.tolist() == 2 * [[[20.0, 40.0, 0.0, 0.0]]]
+
+
+def test_a_delay_of_none_that_is_not_quite_known_may_be_either_way() -> None:
+    found = brought_forward(seen([[0.0, 0.0, 60.0, 60.0, 0.0, 12.0]]), 0.0, 0.5)
+    # Half an hour more: the next change counts; less: the one before it; at the ends the only one there is.
+    assert found.moving.tolist() == [[[0.0, 30.0, 0.0, -30.0, 6.0, 6.0]], [[0.0, 0.0, 30.0, 0.0, -30.0, 6.0]]]
+    known = found.noise + found.sampling
+    assert (found.variance(0.0) - known).tolist() == [[0.0, 450.0, 450.0, 450.0, 468.0, 36.0]]
 
 
 @given(st.floats(0.0, 3.0), st.integers(23, 25))
@@ -67,7 +75,7 @@ def test_who_goes_somewhere_comes_from_elsewhere(delay: float, here: list[float]
     there = [1e6 - persons for persons in here]
     found = brought_forward(seen([here, there]), delay, 1.0)
     assert found.estimate.sum(axis=0) == pytest.approx(np.full(HOURS, 1e6))
-    assert found.of(np.ones((1, 2))).moving == pytest.approx(np.zeros((1, HOURS)), abs=1e-6)
+    assert found.of(np.ones((1, 2))).moving == pytest.approx(np.zeros((2, 1, HOURS)), abs=1e-6)
 
 
 @pytest.mark.parametrize(("delay", "sd"), [(-0.1, 0.0), (0.5, -1.0)])
