@@ -10,7 +10,7 @@ from tests.faults.chaos import POSTGRESQL, SQLITE, Plan, fight
 
 
 @pytest.mark.full
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize(
     ("database", "hubs"),
     [(SQLITE, 1), (POSTGRESQL, 1), (POSTGRESQL, 3)],
