@@ -59,6 +59,7 @@ def test_a_node_killed_before_its_commit_has_charged_and_sent_nothing(net: Netwo
     assert net.ledger_results("mno3") == [net.contributions()[release, "mno3"]]
 
 
+@pytest.mark.full
 def test_a_node_killed_before_it_kept_its_receipt_gets_the_same_one_at_its_next_start(net: Network) -> None:
     net.start_hub()
     net.start_node("mno1")
@@ -97,6 +98,7 @@ def test_a_hub_killed_in_the_middle_and_restarted_completes_the_release(net: Net
     assert [entries(net, operator) for operator in net.parties.nodes] == [1, 1, 1]
 
 
+@pytest.mark.full
 def test_asking_again_returns_the_same_release_and_charges_nothing(net: Network) -> None:
     net.start_hub()
     for operator in net.parties.nodes:
@@ -114,6 +116,7 @@ def test_asking_again_returns_the_same_release_and_charges_nothing(net: Network)
     assert [entries(net, operator) for operator in net.parties.nodes] == [1, 1, 1]
 
 
+@pytest.mark.full
 def test_one_refusal_does_not_fail_a_release_that_stays_quorate(world: World, tmp_path: Path) -> None:
     def two_suffice(charter: Charter) -> Charter:
         return charter.model_copy(

@@ -60,6 +60,7 @@ def test_two_orders_are_worked_at_at_once_with_one_charge_and_one_receipt_each(n
     assert "Traceback" not in said
 
 
+@pytest.mark.full
 def test_a_computation_whose_lease_is_lost_is_given_up_and_charges_nothing(net: Network) -> None:
     config = net.parties.hub.config
     config.write_text("lease_seconds = 1\n", encoding="utf-8")

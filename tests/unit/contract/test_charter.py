@@ -102,7 +102,10 @@ def test_a_charter_survives_its_own_bytes() -> None:
         (lambda c: c["presence"].update(max_hold_back_minutes=-1), "presence.max_hold_back_minutes"),
         (lambda c: c["presence"].pop("max_hold_back_minutes"), "presence.max_hold_back_minutes"),
         (lambda c: c["presence"].update(max_hold_back_minutes=121), "no further before it than after it"),
-        (lambda c: c["calibration"].update(others_moving_permille=1001), "calibration.others_moving_permille"),
+        (
+            lambda c: c["calibration"].update(others_moving_permille=1001),
+            "calibration.others_moving_permille",
+        ),
         (lambda c: c["budgets"].update(day=0), "budgets.day"),
         (lambda c: c["budgets"].update(day=-1), "budgets.day"),
         (lambda c: c["budgets"].update(month=0.5), "budgets.month"),

@@ -70,6 +70,7 @@ def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     pytest.fail("the server does not answer")
 
 
+@pytest.mark.full
 def test_a_table_of_a_cluster_is_built_like_a_file(cluster: str, tmp_path: Path) -> None:
     child = [sys.executable, "-m", "tests.unit.node.sources.connect_child", cluster, str(tmp_path)]
     found = subprocess.run(child, capture_output=True, text=True, timeout=300)

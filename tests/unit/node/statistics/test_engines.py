@@ -48,7 +48,13 @@ def equal(engine: Load, duckdb: Load, world: World, days: int) -> None:
         )
 
 
-@pytest.mark.parametrize("first", [date(2026, 3, 29), date(2026, 10, 25), date(2028, 2, 29)])
+@pytest.mark.parametrize(
+    "first",
+    [
+        date(2026, 3, 29),
+        *(pytest.param(day, marks=pytest.mark.full) for day in (date(2026, 10, 25), date(2028, 2, 29))),
+    ],
+)
 def test_a_crowd_on_duckdb_is_what_plain_python_says(duckdb: Load, first: date) -> None:
     """Crowds are worlds like others, and make every statistic say something."""
     world = crowd(first, 2, 60, seed=first.toordinal())
@@ -70,6 +76,7 @@ def test_postgresql_makes_the_same(server: Load, duckdb: Load, first: date) -> N
     equal(server, duckdb, crowd(first, 2, 300, seed=4), days=2)
 
 
+@pytest.mark.full
 @of_spark
 def test_spark_makes_the_same(cluster: Load, duckdb: Load) -> None:
     equal(cluster, duckdb, crowd(date(2026, 10, 25), 2, 300, seed=5), days=1)
