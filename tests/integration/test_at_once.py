@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import psutil
+import pytest
 from sqlalchemy import create_engine, text
 
 from hub.database import sqlite_at
