@@ -54,6 +54,10 @@ def refusal(order: TaskOrder, **changes: Any) -> Refusal:
     return caught.value
 
 
+#: Fields of which an order has both or none.
+TOGETHER = {("weights",), ("weight_one",)}
+
+
 def leaves(value: Any, at: Path = ()) -> Iterator[Path]:
     """Yield the path of everything in a document that is not a list or an object with something in it."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -64,7 +68,7 @@ def leaves(value: Any, at: Path = ()) -> Iterator[Path]:
 def others(value: Any) -> list[Any]:
     """Return other values of the same kind."""
     if isinstance(value, bool) or value is None:
-        return ["0" * 64, [1], [1, 1, 1, 1]]
+        return ["0" * 64, [1], [1, 1, 1, 1], 1, 1000]
     if isinstance(value, int):
         return [value + 1, value - 1, value * 1000]
     if isinstance(value, dict):
@@ -82,6 +86,9 @@ def mutants(order: TaskOrder, path: Path) -> list[TaskOrder]:
     for value in others(at(json.loads(order.to_bytes()), path)):
         document = json.loads(order.to_bytes())
         at(document, path[:-1])[path[-1]] = value
+        if path in TOGETHER:
+            # One of them alone is no order.
+            document |= {"weights": [1, 1, 1, 1], "weight_one": 1} | {path[-1]: value}
         if document == json.loads(order.to_bytes()):
             continue
         try:
