@@ -17,8 +17,8 @@ from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
-import opendp.prelude as dp
 from numpy.typing import NDArray
+from opendp.combinators import make_pureDP_to_zCDP
 from opendp.mod import OpenDPException
 
 from privacy.errors import PrivacyProblem, UsageProblem
@@ -115,7 +115,7 @@ def mapped_loss(declaration: Declaration, noise: Distribution) -> int:
         if noise.kind == "gaussian":
             rho = measurement.map(_root_up(declaration.period_squared))
         else:
-            converted: Any = dp.c.make_pureDP_to_zCDP(measurement)
+            converted: Any = make_pureDP_to_zCDP(measurement)
             rho = converted.map(declaration.period_absolute)
     except OpenDPException as error:
         raise UsageProblem(f"OpenDP has no loss for noise of scale {float(noise.scale):g}") from error

@@ -23,13 +23,17 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import opendp.prelude as dp
 from numpy.typing import NDArray
+from opendp.domains import atom_domain, vector_domain
+from opendp.measurements import make_noisy_max
+from opendp.measures import zero_concentrated_divergence
+from opendp.metrics import linf_distance
+from opendp.mod import enable_features
 
 from privacy.errors import PrivacyProblem, UsageProblem
 from privacy.units import LARGEST, NANO
 
-dp.enable_features("contrib")
+enable_features("contrib")
 
 PERMILLE = 1000
 #: Of the noise on scores; the smallest loss asks for far less.
@@ -180,8 +184,8 @@ def _differences(cells: NDArray[np.int64], choice: Choice) -> NDArray[np.int64]:
 @lru_cache(maxsize=16)
 def _mechanism(scale: int) -> Any:
     """Return OpenDP's noisy maximum over int64 scores."""
-    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
-    return dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale=float(scale))
+    space = vector_domain(atom_domain(T="i64")), linf_distance(T="i64")
+    return make_noisy_max(*space, zero_concentrated_divergence(), scale=float(scale))
 
 
 def _require_column(cells: NDArray[np.int64]) -> None:

@@ -16,10 +16,14 @@ from itertools import pairwise
 from threading import Lock
 from typing import Any
 
+# Module by module: OpenDP's prelude also loads what is made for data frames and model fitting.
 import numpy as np
-import opendp.prelude as dp
 from numpy.typing import NDArray
-from opendp.mod import GLOBAL_FEATURES
+from opendp.domains import atom_domain, user_domain, vector_domain
+from opendp.measurements import make_gaussian, make_laplace, make_user_measurement
+from opendp.measures import max_divergence, zero_concentrated_divergence
+from opendp.metrics import l1_distance, l2_distance, user_distance
+from opendp.mod import GLOBAL_FEATURES, disable_features, enable_features
 
 from privacy.errors import PrivacyProblem, UsageProblem
 from privacy.sampler.exact import Distribution
@@ -31,7 +35,7 @@ CHUNK = 1 << 16
 THREADS = 2
 #: Chunks of one release: their streams stay inside the counter of the cipher.
 MOST_CHUNKS = 1 << 64
-dp.enable_features("contrib")
+enable_features("contrib")
 _VOUCHED = "honest-but-curious"
 #: OpenDP's features are those of the whole process, so that only one thread at a time may switch them.
 _SWITCHING = Lock()
@@ -117,10 +121,10 @@ def table_measurement(distribution: Distribution) -> Any:
     """
     gaussian = distribution.kind == "gaussian"
     with _vouching():
-        return dp.m.make_user_measurement(
-            dp.user_domain("Int64Vector", _is_vector),
-            dp.user_distance("L2Distance" if gaussian else "L1Distance"),
-            dp.zero_concentrated_divergence() if gaussian else dp.max_divergence(),
+        return make_user_measurement(
+            user_domain("Int64Vector", _is_vector),
+            user_distance("L2Distance" if gaussian else "L1Distance"),
+            zero_concentrated_divergence() if gaussian else max_divergence(),
             lambda exact: Drawing(distribution).add_all(_required(exact)),
             opendp_measurement(distribution).map,
             TO="ExtrinsicObject",
@@ -130,13 +134,13 @@ def table_measurement(distribution: Distribution) -> Any:
 @lru_cache(maxsize=16)
 def opendp_measurement(distribution: Distribution) -> Any:
     """Return OpenDP's own measurement of the same distribution, over vectors of i64."""
-    domain, scale = dp.vector_domain(dp.atom_domain(T="i64")), float(distribution.scale)
+    domain, scale = vector_domain(atom_domain(T="i64")), float(distribution.scale)
     if Fraction(scale) > distribution.scale:
         # The map must be that of at most the noise that is drawn.
         scale = float(np.nextafter(scale, 0.0))
     if distribution.kind == "gaussian":
-        return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=scale)
-    return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=scale)
+        return make_gaussian(domain, l2_distance(T=float), scale=scale)
+    return make_laplace(domain, l1_distance(T="i64"), scale=scale)
 
 
 def _is_vector(value: object) -> bool:
@@ -154,10 +158,10 @@ def _required(value: NDArray[np.int64]) -> NDArray[np.int64]:
 def _vouching() -> Iterator[None]:
     with _SWITCHING:
         before = _VOUCHED in GLOBAL_FEATURES
-        dp.enable_features(_VOUCHED)
+        enable_features(_VOUCHED)
         try:
             yield
         finally:
             # What the application had switched on stays on.
             if not before:
-                dp.disable_features(_VOUCHED)
+                disable_features(_VOUCHED)
