@@ -25,12 +25,15 @@ from deploy.demo.agreement import charter_of, zoning_of
 from deploy.demo.country import Country, load_country
 from deploy.demo.parties import Parties, set_up
 from deploy.demo.simulation import Settings, Simulation, simulate
+from hub.client.office import Home as OfficeHome
 from hub.client.office import Office, connect
 from hub.config import Home as HubHome
 from hub.config import load_config
 from hub.database import sqlite_at
 from hub.objects import Objects
 from node.config import Home as NodeHome
+from node.daemon import ingest
+from node.enrolment import load
 from node.statistics.registry import algorithms
 from quorate.contract.charter import Charter, Keys
 from tests.small_country import write_small_country
@@ -188,6 +191,27 @@ class Network:
                     "SELECT bytes FROM entry JOIN result USING (release_id) ORDER BY sequence"
                 )
             ]
+
+
+def prepared(world: World, root: Path) -> Parties:
+    """Set up a network that `copied` makes others of; the nodes have built presence of every day."""
+    with network(world, root) as made:
+        for home in made.parties.nodes.values():
+            ingest(home, load(home), lambda _phase: None)
+        return made.parties
+
+
+@contextmanager
+def copied(parties: Parties, root: Path) -> Iterator[Network]:
+    """Copy a network that nobody has started: the same keys, certificates and days, and everything else its own."""
+    shutil.copytree(parties.hub.root.parent, root, dirs_exist_ok=True)
+    nodes = {operator: NodeHome(root / "nodes" / operator) for operator in parties.nodes}
+    own = Parties(parties.charter, parties.zoning, HubHome(root / "hub"), nodes, OfficeHome(root / "office"))
+    found = Network(own, root)
+    try:
+        yield found
+    finally:
+        found.stop()
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def test_a_node_killed_between_commit_and_upload_sends_the_same_bytes_under_one_
     assert entries(net, "mno3") == 1
 
 
+@pytest.mark.full
 def test_a_node_killed_before_its_commit_has_charged_and_sent_nothing(net: Network) -> None:
     net.start_hub()
     net.start_node("mno1")

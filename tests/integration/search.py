@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from quorate.v1 import federation_pb2 as pb
 
 #: This many consecutive exact counts, most of them not zero, are a part of an exact vector.
 RUN, NONZERO = 8, 6
+#: No run is shorter than this in any form.
+HEAD = 8
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Secrets:
     Attributes
     ----------
     numbers
-        Subscribers and event times, as unsigned 64-bit integers: large enough that chance finds none.
+        Subscribers and event times in order, as unsigned 64-bit integers: large enough that chance finds none.
     vectors
         Exact vectors.
     """
@@ -53,13 +56,16 @@ def secrets_of(
 
 def findings(pieces: Iterable[bytes], secrets: Secrets) -> list[str]:
     """Return what was found in any of the pieces: as integers of any width and order, varints, or digits."""
+    runs = _heads_of(secrets.vectors)
+    heads = np.array(sorted(runs), dtype="<u8")
     found: list[str] = []
     for piece in pieces:
         found += [
-            f"number as {form}" for form, values in _numbers(piece) if np.isin(values, secrets.numbers).any()
+            f"number as {form}" for form, values in _numbers(piece) if _among(values, secrets.numbers).any()
         ]
-        for number, vector in enumerate(secrets.vectors):
-            found += [f"counts of vector {number} as {form}" for form in _forms_of(vector, piece)]
+        windows = _windows(piece)
+        for head in np.unique(windows[_among(windows, heads)]):
+            found += [f"counts of {told}" for told, pattern in runs[int(head)] if pattern in piece]
     return found
 
 
@@ -82,17 +88,39 @@ def _varints(piece: bytes) -> Iterator[int]:
             yield value
 
 
-def _forms_of(vector: NDArray[np.int64], piece: bytes) -> Iterator[str]:
+def _among(values: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Say which values are among those that are known, which are in order: a piece is small, and they are many."""
+    places = np.minimum(np.searchsorted(known, values), known.size - 1)
+    return known[places] == values if known.size else np.zeros(values.size, dtype=bool)
+
+
+def _windows(piece: bytes) -> NDArray[np.uint64]:
+    """Return every eight consecutive bytes as one number."""
+    shifts = range(min(HEAD, max(0, len(piece) - HEAD + 1)))
+    parts = [np.frombuffer(piece, "<u8", (len(piece) - shift) // HEAD, shift) for shift in shifts]
+    return np.concatenate(parts) if parts else np.array([], dtype="<u8")
+
+
+def _heads_of(vectors: Sequence[NDArray[np.int64]]) -> dict[int, list[tuple[str, bytes]]]:
+    """Return every pattern to look for and what it is, by its first bytes: a piece without them is soon done with."""
+    found: dict[int, list[tuple[str, bytes]]] = defaultdict(list)
+    for number, vector in enumerate(vectors):
+        for form, pattern in _forms_of(vector):
+            found[int.from_bytes(pattern[:HEAD], "little")].append((f"vector {number} as {form}", pattern))
+    return found
+
+
+def _forms_of(vector: NDArray[np.int64]) -> Iterator[tuple[str, bytes]]:
+    """Yield every run of a vector in every form; none is shorter than its head."""
     for start in range(max(0, len(vector) - RUN + 1)):
         run = vector[start : start + RUN]
         if np.count_nonzero(run) < NONZERO:
             continue
-        forms = {
-            kind: run.astype(kind).tobytes() for kind in ("<i8", ">i8", "<i4", ">i4", "<i2", ">i2", "<f8")
-        }
+        for kind in ("<i8", ">i8", "<i4", ">i4", "<i2", ">i2", "<f8"):
+            yield kind, run.astype(kind).tobytes()
         text = [str(value).encode() for value in run]
-        forms |= {f"text {mark!r}": mark.encode().join(text) for mark in (",", ", ", " ", "\n", ";")}
-        yield from (form for form, pattern in forms.items() if pattern in piece)
+        for mark in (",", ", ", " ", "\n", ";"):
+            yield f"text {mark!r}", mark.encode().join(text)
 
 
 def decoded(messages: Iterable[bytes]) -> Iterator[bytes]:

@@ -87,6 +87,19 @@ def test_neither_rows_nor_subscribers_nor_exact_counts_reach_the_wire_or_the_hub
     assert findings(logs, known) == []
 
 
+@pytest.mark.parametrize("shift", range(9))
+def test_a_run_of_counts_is_found_in_every_form_wherever_it_begins(shift: int) -> None:
+    vector = np.array([0, 7, 1200, 3, 0, 41, 5, 9, 77, 2, 300], dtype=np.int64)
+    known = Secrets(np.array([], dtype=np.uint64), [vector])
+    for number in range(len(vector) - 7):
+        run = vector[number : number + 8]
+        forms = [run.astype(kind).tobytes() for kind in ("<i8", ">i8", "<i4", ">i4", "<i2", ">i2", "<f8")]
+        forms += [mark.join(map(str, run)).encode() for mark in (",", ", ", " ", "\n", ";")]
+        for form in forms:
+            assert findings([b"x" * shift + form + b"y"], known), form
+            assert findings([b"x" * shift + form[:-1]], known) == [], "a part of a run is no run"
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("leak", "sent", "told"),

@@ -33,6 +33,7 @@ from node.worker import release
 from privacy.errors import PrivacyProblem, UsageProblem
 from privacy.statistics import STATISTICS as DECLARED
 from privacy.terms import Terms
+from tests.effort import by_turns
 from tests.support_engines import Load
 from tests.support_node import LONG_DAY, SHORT_DAY, Network, order_of
 from tests.unit.node.fast.days import US
@@ -296,9 +297,10 @@ def _cut_twice(table: pa.Table) -> int:
     return int(np.flatnonzero(subscribers[1:] == subscribers[:-1])[3])
 
 
-@pytest.mark.parametrize("rows", [2, 1000])
-@pytest.mark.parametrize("statistic", COMPILED)
-@pytest.mark.parametrize("order", ["ends swapped", "shuffled", "within a subscriber"])
+@pytest.mark.parametrize(
+    ("statistic", "order", "rows"),
+    by_turns(2, COMPILED, ["ends swapped", "shuffled", "within a subscriber"], [2, 1000]),
+)
 def test_files_in_another_order_are_left_to_the_expressions(
     duckdb: Load, tmp_path: Path, statistic: str, order: str, rows: int
 ) -> None:
@@ -342,8 +344,10 @@ def test_visits_that_end_before_they_begin_are_left_to_the_expressions(
     assert both_ways(duckdb, world, tables, stored(tmp_path, tables), statistic)[1] == 1
 
 
-@pytest.mark.parametrize("statistic", COMPILED)
-@pytest.mark.parametrize("defect", ["null", "narrow", "missing", "negative", "no file", "broken"])
+@pytest.mark.parametrize(
+    ("statistic", "defect"),
+    by_turns(2, COMPILED, ["null", "narrow", "missing", "negative", "no file", "broken"]),
+)
 def test_files_that_do_not_fit_are_left_to_the_expressions(
     duckdb: Load, tmp_path: Path, statistic: str, defect: str
 ) -> None:
@@ -405,9 +409,9 @@ def test_impossible_numbers_of_events_are_left_to_the_expressions(
     assert both_ways(duckdb, world, tables, stored(tmp_path, tables), "activity")[1] == 1
 
 
-@pytest.mark.parametrize("rows", [1, 1000])
-@pytest.mark.parametrize("zone", [-1, ZONES, -(2**63)])
-@pytest.mark.parametrize("statistic", COMPILED)
+@pytest.mark.parametrize(
+    ("statistic", "zone", "rows"), by_turns(2, COMPILED, [-1, ZONES, -(2**63)], [1, 1000])
+)
 def test_an_own_row_in_a_zone_that_the_zoning_does_not_have_ends_the_statistic(
     tmp_path: Path, statistic: str, zone: int, rows: int
 ) -> None:
