@@ -30,7 +30,7 @@ from privacy.statistics import (
 from quorate.contract.canonical import first_problem, read_bytes
 from quorate.contract.charter import Charter
 from quorate.contract.identity import load_signing_key
-from quorate.contract.listener import PLACE
+from quorate.contract.place import PLACE
 from quorate.contract.rounds import first_round_of
 from quorate.contract.signing import public_key
 from quorate.contract.zoning import Zoning

@@ -21,7 +21,7 @@ def period_keys(root: Path, as_json: bool) -> None:
     a digest differs, operators hold different keys: the union of that period is wrong, and nothing was revealed.
     """
     from node.enrolment import load
-    from node.period_keys import every_pinned
+    from node.pinned_keys import every_pinned
 
     home = Home(root)
     load(home)

@@ -14,7 +14,7 @@ from privacy.errors import UsageProblem
 from privacy.terms import Name
 from privacy.units import NanoRho
 from quorate.contract.canonical import first_problem, read_bytes
-from quorate.contract.listener import PLACE
+from quorate.contract.place import PLACE
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

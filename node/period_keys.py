@@ -18,21 +18,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from node.config import Home
-from node.enrolment import Agreement, load
-from node.own_keys import exchange_key_of
-from node.private import keep_first, own_directory
+from node.enrolment import Agreement
+from node.pinned_keys import fitting, held_for, pin, scope_of
 from node.uplink import Uplink
-from privacy.errors import DataUnavailable, PeriodKeyProblem, SignatureProblem, UsageProblem
+from privacy.errors import PeriodKeyProblem
 from privacy.statistics import UNION_SKETCH
 from privacy.terms import Terms
-from quorate.contract.canonical import read_bytes
-from quorate.contract.period_key import PERIOD_KEY_TYPE, KeyScope, PeriodKey, new_package, read_package
-from quorate.contract.signing import from_json, signed, to_json
+from quorate.contract.period_key import PERIOD_KEY_TYPE, KeyScope, new_package
+from quorate.contract.signing import signed
 from quorate.v1 import federation_pb2 as pb
 
 log = logging.getLogger("quorate.node")
@@ -74,10 +71,10 @@ class PeriodKeys:
         if terms.statistic != UNION_SKETCH:
             return
         scope = scope_of(self.own, terms)
-        held = _held(self.home, scope)
+        held = held_for(self.home, scope)
         counts = self._asked(scope) if held is None else self._confirmed(scope, held)
-        package = _fitting(self.home, self.own, scope, counts)
-        pinned = _fitting(self.home, self.own, scope, _pin(self.home, scope, counts))
+        package = fitting(self.home, self.own, scope, counts)
+        pinned = fitting(self.home, self.own, scope, pin(self.home, scope, counts))
         if pinned != package:
             raise PeriodKeyProblem(
                 f"the hub gives another period key of {scope.named()}, made by {package.maker}, "
@@ -98,106 +95,9 @@ class PeriodKeys:
 
     def _confirmed(self, scope: KeyScope, held: pb.Envelope) -> pb.Envelope:
         """Return the package that counts by the hub; the pinned one if the hub has none any more."""
-        if _fitting(self.home, self.own, scope, held).maker == self.own.operator:
+        if fitting(self.home, self.own, scope, held).maker == self.own.operator:
             return self.uplink.put_period_key(held)
         found = self.uplink.period_key(scope.product, (scope.first_day, scope.last_day))
         if found is None:
             log.warning("the hub has no period key of %s any more; the pinned one is used", scope.named())
         return held if found is None else found
-
-
-def key_of(home: Home, terms: Terms) -> bytes:
-    """Return the period key that is pinned for a release, 32 bytes.
-
-    Raises
-    ------
-    DataUnavailable
-        If there is none: the daemon gets it before the job.
-    PeriodKeyProblem
-        If what is pinned is not what it must be.
-    UsageProblem
-        If the node is not enrolled, or its exchange key cannot be read.
-    """
-    own = load(home)
-    scope = scope_of(own, terms)
-    held = _held(home, scope)
-    if held is None:
-        raise DataUnavailable(
-            f"the period key of {scope.named()} is not here",
-            todo="have the daemon answer the order; it gets the key from the hub",
-        )
-    return _opened(home, own, read_package(held, own.charter, scope))
-
-
-def scope_of(own: Agreement, terms: Terms) -> KeyScope:
-    """Return what the period key of a release is for."""
-    return KeyScope(
-        network=own.charter.network,
-        charter=own.charter_digest,
-        product=terms.product,
-        first_day=terms.first_day,
-        last_day=terms.last_day,
-    )
-
-
-def every_pinned(home: Home) -> list[PeriodKey]:
-    """Return every package that is pinned, by product, period and charter.
-
-    Raises
-    ------
-    PeriodKeyProblem
-        If a file is none.
-    """
-    packages = [_parsed(path) for path in home.period_keys.glob("*.json")]
-    return sorted(packages, key=lambda one: (one.product, one.first_day, one.last_day, one.charter))
-
-
-def _fitting(home: Home, own: Agreement, scope: KeyScope, statement: pb.Envelope) -> PeriodKey:
-    """Return a package if all of it fits, the key that is in it among that (PeriodKeyProblem)."""
-    package = read_package(statement, own.charter, scope)
-    _opened(home, own, package)
-    return package
-
-
-def _opened(home: Home, own: Agreement, package: PeriodKey) -> bytes:
-    return package.key_for(own.operator, exchange_key_of(home))
-
-
-def _path(home: Home, scope: KeyScope) -> Path:
-    return home.period_keys / f"{scope.product}_{scope.first_day}_{scope.last_day}_{scope.charter}.json"
-
-
-def _held(home: Home, scope: KeyScope) -> pb.Envelope | None:
-    """Return the package that is pinned, as it is on the disk, or None."""
-    path = _path(home, scope)
-    return _statement(path) if path.exists() else None
-
-
-def _pin(home: Home, scope: KeyScope, statement: pb.Envelope) -> pb.Envelope:
-    """Pin a package unless there is one; return the one that is pinned then."""
-    own_directory(home.period_keys)
-    path = _path(home, scope)
-    keep_first(path, to_json(statement))
-    return _statement(path)
-
-
-def _statement(path: Path) -> pb.Envelope:
-    try:
-        return from_json(read_bytes(path), str(path))
-    except SignatureProblem as error:
-        raise _damaged(path) from error
-
-
-def _parsed(path: Path) -> PeriodKey:
-    try:
-        return PeriodKey.from_wire(_statement(path).payload, str(path))
-    except UsageProblem as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> PeriodKeyProblem:
-    return PeriodKeyProblem(
-        f"{path} is not a package with a period key",
-        means="it was changed since it was pinned",
-        todo="restore it from its backup; or move it away, and compare the next one with the other operators",
-    )

@@ -20,7 +20,7 @@ from node.config import Home
 from node.engine import connect, hash_key, read_one
 from node.enrolment import Agreement, load, secret_of
 from node.jobs import JOB, Answer, BuildJob, ReleaseJob
-from node.period_keys import key_of
+from node.pinned_keys import key_of
 from node.private import own_directory
 from node.scratch import scratch_in
 from node.sources.persons import require_persons

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from node.config import Home
 from node.enrolment import keeper_of, load
-from node.period_keys import PeriodKeys, key_of
+from node.period_keys import PeriodKeys
+from node.pinned_keys import key_of
 from node.renewal import renewed_channel
 from node.uplink import Uplink
 from quorate.contract.order import terms_of

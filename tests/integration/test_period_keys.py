@@ -19,7 +19,8 @@ from hub.authority import sign
 from hub.config import Home as HubHome
 from node.config import Home
 from node.enrolment import enrol, initialise, keeper_of, load
-from node.period_keys import PeriodKeys, every_pinned, key_of
+from node.period_keys import PeriodKeys
+from node.pinned_keys import every_pinned, key_of
 from node.uplink import Uplink
 from privacy.errors import PeriodKeyProblem, Refused
 from privacy.terms import Terms

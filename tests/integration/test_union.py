@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deploy.demo.agreement import NETWORK
 from node.enrolment import enrol, load
-from node.period_keys import every_pinned, key_of
+from node.pinned_keys import every_pinned, key_of
 from node.statistics.registry import algorithms
 from privacy.statistics import UNION_SKETCH
 from privacy.terms import Level

@@ -7,9 +7,7 @@ import re
 from prometheus_client import CollectorRegistry, start_http_server
 
 from privacy.errors import ResourceProblem, UsageProblem
-
-#: host:port, or nothing.
-PLACE = r"^$|^[^\s:]+:[0-9]{1,5}$"
+from quorate.contract.place import PLACE
 
 
 def tell_metrics(address: str, registry: CollectorRegistry) -> int | None:

@@ -19,7 +19,8 @@ from node.cli import commands
 from node.config import Home
 from node.daemon import open_ledger
 from node.enrolment import Agreement, enrol, load
-from node.period_keys import PeriodKeys, every_pinned, key_of, scope_of
+from node.period_keys import PeriodKeys
+from node.pinned_keys import every_pinned, key_of, scope_of
 from node.release.policy import Refusal
 from node.release.releasing import Releasing
 from node.statistics.registry import algorithms

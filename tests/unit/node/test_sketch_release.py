@@ -14,7 +14,7 @@ import pytest
 
 from node.config import Home
 from node.enrolment import load
-from node.period_keys import scope_of
+from node.pinned_keys import scope_of
 from node.sources.persons import require_persons
 from node.statistics.registry import algorithms
 from node.worker import release

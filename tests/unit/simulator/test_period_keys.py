@@ -8,7 +8,7 @@ import pytest
 
 from hub.life import COMMITTED, REFUSED
 from node.config import Home
-from node.period_keys import every_pinned
+from node.pinned_keys import every_pinned
 from quorate.contract.period_key import PeriodKey
 from tests.keys import exchange_for
 from tests.simulator import holds
