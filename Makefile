@@ -18,14 +18,14 @@ check: .venv/dev.done     ## everything of `make test` that runs no code of ours
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy -n 2
 	$(BIN)/python deploy/stubs.py --check
 	$(BIN)/buf lint
 	for old in tests/wire/v*/descriptors.binpb; do $(BIN)/buf breaking --against $$old || exit 1; done
 
 test-full: .venv/dev.done ## long statistical, fault and fuzz suites
 	$(BIN)/python -m pytest -m full --hypothesis-profile thorough --timeout 3600 $(ARGS)
-	$(BIN)/python -m pytest --hypothesis-profile thorough $(ARGS) tests/unit/node/fast tests/unit/node/statistics
+	$(BIN)/python -m pytest --hypothesis-profile thorough $(ARGS) tests/unit/node/fast tests/unit/node/statistics tests/unit/privacy
 
 bench: .venv/dev.done     ## measurements, as ratios against a peer or a limit of the same run
 	$(BIN)/python -m tests.benchmarks $(ARGS)

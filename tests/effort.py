@@ -15,7 +15,16 @@ settings.register_profile(THOROUGH)
 
 def tried(most: int) -> int:
     """Return how many examples of `most` are tried in this run; worlds are the first ones of the same sequence."""
-    return most if settings.get_current_profile_name() == THOROUGH else -(-most // 3)
+    return most if _thorough() else -(-most // 3)
+
+
+def stride() -> int:
+    """Return how far apart the steps are at which a crash is tried; in `make test-full` it is every one."""
+    return 1 if _thorough() else 2
+
+
+def _thorough() -> bool:
+    return settings.get_current_profile_name() == THOROUGH
 
 
 def by_turns(every: int, *axes: Sequence[Any]) -> list[Any]:

@@ -146,7 +146,7 @@ def test_a_revocation_holds_at_every_hub_of_the_database_also_for_calls_that_wai
     ):
         assert outcome(there, HEARTBEAT, streams=False) is Code.OK
         waiting = FederationServiceStub(here).AcquireTask.future(
-            fed.AcquireTaskRequest(wait_seconds=15), timeout=60
+            fed.AcquireTaskRequest(wait_seconds=6), timeout=60
         )
         hub.command("revoke", "west/0", "--why", "a stolen key")
         assert outcome(there, HEARTBEAT, streams=False) is Code.UNAUTHENTICATED
@@ -228,7 +228,7 @@ def _serial(home: NodeHome) -> str:
 def test_the_hub_renews_its_own_certificate_without_a_restart(tmp_path: Path) -> None:
     home = write_hub_home(tmp_path / "hub")
     west = party(tmp_path / "west", home, WEST)
-    let_live(home, 20.0)
+    let_live(home, 12.0)
     first = renew_own(home)
     with serving(home) as hub:
 

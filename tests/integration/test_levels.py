@@ -137,18 +137,16 @@ def test_the_office_is_told_the_noise_of_every_level(released: tuple[Network, di
     assert "discrete-laplace noise of scale 15.82 in each district cell of each operator" in text
 
 
-def test_every_ledger_holds_and_its_card_says_the_noise_of_every_level(
+def test_every_ledger_holds_and_cards_say_the_noise_of_every_level(
     released: tuple[Network, dict[str, pa.Table]], tmp_path: Path
 ) -> None:
     net, _tables = released
     for operator in net.parties.nodes:
         home = net.home(operator).root
         assert run("node", "ledger", "verify", "--dir", home).startswith("ok: 2 entries")
-        cards = [
-            json.loads(run("node", "ledger", "card", number, "--json", "--dir", home)) for number in (1, 2)
-        ]
-        found = {card["release"]["product"]: card["noise"] for card in cards}
-        for product, (_days, mechanism) in PRODUCTS.items():
-            assert found[product]["mechanism"] == mechanism
-            assert [level["name"] for level in found[product]["levels"]] == [ZONE, "district"]
-            assert {level["sampler"] for level in found[product]["levels"]} == {"opendp"}
+    cards = [json.loads(run("node", "ledger", "card", number, "--json", "--dir", home)) for number in (1, 2)]
+    found = {card["release"]["product"]: card["noise"] for card in cards}
+    for product, (_days, mechanism) in PRODUCTS.items():
+        assert found[product]["mechanism"] == mechanism
+        assert [level["name"] for level in found[product]["levels"]] == [ZONE, "district"]
+        assert {level["sampler"] for level in found[product]["levels"]} == {"opendp"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -54,6 +55,12 @@ def dominant_in(rows: list[dict[str, int]]) -> dict[tuple[int, int], int]:
 def home(network: Network, tmp_path: Path) -> Home:
     """The node before anything is built."""
     return laid_out(network, tmp_path / "node")
+
+
+def test_the_worker_loads_no_code_that_reaches_the_hub() -> None:
+    text = "import sys, node.worker; print(sorted({'grpc', 'node.uplink', 'prometheus_client'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_presence_is_the_references_with_ties_by_the_nodes_own_secret(built: Home) -> None:

@@ -35,6 +35,7 @@ from privacy.ledger.forfeit import record_of
 from privacy.ledger.keeper import statement
 from privacy.ledger.summary import summary
 from privacy.ledger.witness_file import Line
+from tests.effort import stride
 from tests.unit.privacy.builders import BUDGETS, IDENTITY, UNIT, presence, request_for, residents, run, tamper
 from tests.unit.privacy.crashes import dies_before
 
@@ -316,7 +317,7 @@ def test_a_crash_at_any_step_leaves_a_frozen_ledger_or_one_without_the_budgets(
     for damaged in (None, b"nothing that holds\n"):
         step = 0
         while True:
-            step += 1
+            step += stride()
             put_back(tmp_path / "backup", path)
             keeper.witness.unlink(missing_ok=True)
             if damaged:

@@ -32,6 +32,7 @@ from privacy.ledger.anchor import SignedAnchor
 from privacy.ledger.keeper import anchor_statement
 from privacy.ledger.pruning import Pruned
 from privacy.ledger.summary import summary
+from tests.effort import stride
 from tests.unit.privacy.builders import (
     BUDGETS,
     IDENTITY,
@@ -400,7 +401,7 @@ def test_a_crash_at_any_step_leaves_a_ledger_that_opens_and_that_pruning_complet
     shutil.copy(keeper.witness, first)
     step, seen = 0, set()
     while True:
-        step += 1
+        step += stride()
         put_back(start, path)
         shutil.copy(first, keeper.witness)
         died = dies_before(step, lambda: pruned(path, keeper))
@@ -577,7 +578,7 @@ def test_a_crash_at_any_step_of_a_restoration_leaves_a_frozen_or_a_whole_ledger(
     head = verify(path)
     step = 0
     while True:
-        step += 1
+        step += stride()
         put_back(backup, path)
         died = dies_before(step, lambda: restore(path, IDENTITY, keeper))
         with suppress(LedgerProblem), closing(Ledger(path, IDENTITY, BUDGETS, keeper=keeper)) as ledger:

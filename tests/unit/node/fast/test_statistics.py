@@ -193,7 +193,9 @@ def test_a_crowd_is_counted_as_by_the_expressions_and_by_plain_python(
         assert sum(map(any, found["zone"])) > 1, statistic
 
 
-@pytest.mark.parametrize("day", DAYS, ids=str)
+@pytest.mark.parametrize(
+    "day", [DAYS[2], *(pytest.param(day, marks=pytest.mark.full) for day in DAYS[:2])], ids=str
+)
 def test_a_large_crowd_is_counted_as_by_the_expressions(duckdb: Load, tmp_path: Path, day: date) -> None:
     world = crowd(day, 1, 20_000, seed=9)
     tables = built(duckdb, world)
@@ -299,7 +301,7 @@ def _cut_twice(table: pa.Table) -> int:
 
 @pytest.mark.parametrize(
     ("statistic", "order", "rows"),
-    by_turns(2, COMPILED, ["ends swapped", "shuffled", "within a subscriber"], [2, 1000]),
+    by_turns(3, COMPILED, ["ends swapped", "shuffled", "within a subscriber"], [2, 1000]),
 )
 def test_files_in_another_order_are_left_to_the_expressions(
     duckdb: Load, tmp_path: Path, statistic: str, order: str, rows: int
@@ -346,7 +348,7 @@ def test_visits_that_end_before_they_begin_are_left_to_the_expressions(
 
 @pytest.mark.parametrize(
     ("statistic", "defect"),
-    by_turns(2, COMPILED, ["null", "narrow", "missing", "negative", "no file", "broken"]),
+    by_turns(3, COMPILED, ["null", "narrow", "missing", "negative", "no file", "broken"]),
 )
 def test_files_that_do_not_fit_are_left_to_the_expressions(
     duckdb: Load, tmp_path: Path, statistic: str, defect: str
