@@ -12,7 +12,7 @@ from hub.estimation.delay import brought_forward
 from hub.estimation.estimated import Estimated, alone, columns_of, levels_of
 from hub.estimation.presence import Answer as Weighted
 from hub.estimation.presence import Presence, Weights, averaged
-from hub.estimation.published import Column, Figures, normal_interval, share_of
+from hub.estimation.published import Column, Figures, held_against, normal_interval, share_of
 from hub.estimation.question import Answer, Question, counted
 from hub.estimation.rounds import stood_for, weights_of
 from privacy.errors import UsageProblem
@@ -175,7 +175,7 @@ def _figures(
         estimate=estimate,
         std_error=std_error,
         interval=normal_interval(estimate, std_error),
-        size=np.broadcast_to((membership @ question.own.register.population)[:, None], shape),
+        size=held_against(membership @ register.population, estimate),
         gamma=np.ones(shape),
         noise_share=share_of(found.noise, variance),
         imputed=np.zeros(shape, dtype=bool),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,8 +11,9 @@ from hub.estimation.calibrate import calibrate
 from hub.estimation.combine import Combined
 from hub.estimation.estimated import Estimated, columns_of, flags_of, levels_of
 from hub.estimation.owners import owners_of
-from hub.estimation.published import Figures, normal_interval, share_of
+from hub.estimation.published import Figures, held_against, normal_interval, share_of
 from hub.estimation.question import Question
+from privacy.statistics import PRESENCE_BY_HOUR
 
 Values = NDArray[np.float64]
 
@@ -20,6 +23,7 @@ def by_ratio(question: Question) -> Estimated:
     own, combined, columns = question.own, question.combined(), columns_of(question)
     figures, assumed = [], own.charter.calibration
     owners = owners_of(question, combined)
+    heard = np.stack([one.heard for one in question.each()])
     for level, areas, membership in levels_of(question):
         members = [np.flatnonzero(row).tolist() for row in membership]
         found = calibrate(
@@ -29,6 +33,7 @@ def by_ratio(question: Question) -> Estimated:
             assumed,
             len(own.charter.operators),
             (owners.total, owners.sd),
+            heard.sum(axis=0),
         )
         shape = found.estimate.shape
         figures.append(
@@ -39,7 +44,7 @@ def by_ratio(question: Question) -> Estimated:
                 estimate=found.estimate,
                 std_error=found.std_error,
                 interval=normal_interval(found.estimate, found.std_error),
-                size=np.broadcast_to((membership @ own.register.population)[:, None], shape),
+                size=_size(question, membership @ own.register.population, found.estimate),
                 gamma=np.ones(shape),
                 noise_share=share_of(found.noise, found.std_error**2),
                 imputed=np.zeros(shape, dtype=bool),
@@ -60,8 +65,27 @@ def by_ratio(question: Question) -> Estimated:
             "phone owners by": owners.source,
             "part of the counted subscribers in no zone": _part_in_no_zone(combined),
         },
-        owners.warnings,
+        [*owners.warnings, *_unheard(question.operators, heard)],
     )
+
+
+def _size(question: Question, registered: Values, estimate: Values) -> Values:
+    """Return the persons whom errors are held against: where nobody is registered people may be, but not live."""
+    if question.terms.statistic == PRESENCE_BY_HOUR:
+        return held_against(registered, estimate)
+    return np.broadcast_to(registered[:, None], estimate.shape)
+
+
+def _unheard(operators: Sequence[str], heard: NDArray[np.bool_]) -> list[str]:
+    """Return a warning for each operator without a signal in some hours; `heard` has the shape (operators, hours)."""
+    hours = heard.shape[1]
+    where = "in the release" if hours == 1 else "in {} of {} hours"
+    return [
+        f"{operator} has no signal above its noise {where.format(int(lacking), hours)}: it is missing there, and the "
+        "figures stand on the others"
+        for operator, lacking in zip(operators, hours - heard.sum(axis=1), strict=True)
+        if lacking
+    ]
 
 
 def _part_in_no_zone(combined: Combined) -> float:

@@ -80,6 +80,7 @@ def calibrate(  # noqa: PLR0917 - what is calibrated, to what, under which assum
     assumed: Calibration,
     operators: int,
     total: tuple[float, float] | None = None,
+    answered: NDArray[np.int64] | None = None,
 ) -> Estimates:
     """Return estimates of persons for areas.
 
@@ -97,6 +98,9 @@ def calibrate(  # noqa: PLR0917 - what is calibrated, to what, under which assum
         Number of operators in the charter.
     total
         Phone owners of the country and the standard deviation of their number; None for those of the register.
+    answered
+        How many of the operators in the sum have a signal in each hour, shape (hours,); None for all of them. One
+        that has none is missing in that hour.
 
     Notes
     -----
@@ -105,8 +109,7 @@ def calibrate(  # noqa: PLR0917 - what is calibrated, to what, under which assum
     """
     membership = membership_of(members, combined.zones.shape[0])
     noise_area, noise_common, noise_total = combined.noise_of(membership)
-    summed = combined.zones.sum(axis=0)
-    usable = summed > 5.0 * np.sqrt(noise_total)
+    summed, usable = combined.zones.sum(axis=0), combined.heard
     persons, doubt = total or (float(register.phone_owners.sum()), 0.0)
     ratio = persons / np.where(usable, summed, 1.0)
     counted = membership @ combined.zones
@@ -116,7 +119,8 @@ def calibrate(  # noqa: PLR0917 - what is calibrated, to what, under which assum
     noise = ratio**2 * (noise_area[:, None] - 2.0 * share * noise_common[:, None] + share**2 * noise_total)
     sampling = assumed.owner_dispersion_permille / 1000.0 * np.maximum(owners, 0.0)
     relative = (assumed.model_cv_permille / 1000.0) ** 2
-    drift = share_drift(combined.operators, operators, assumed.share_sd_permille / 1000.0)
+    of_hour = np.full(summed.size, combined.operators) if answered is None else np.maximum(answered, 1)
+    drift = np.array([share_drift(int(n), operators, assumed.share_sd_permille / 1000.0) for n in of_hour])
     common = drift + (doubt / persons) ** 2 if persons > 0 else drift
     variance = np.maximum(noise, 0.0) + sampling + relative * (owners + offset) ** 2 + common * owners**2
     std_error = np.where(usable, np.sqrt(variance), np.inf)

@@ -24,6 +24,8 @@ from quorate.contract.keyset import Keyset
 from quorate.contract.zoning import ZONE, Zoning
 
 Values = NDArray[np.float64]
+#: A sum below so many standard deviations of its noise says nothing.
+GATE = 5.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class Combined:
     specials: Values
     covariance: Values | float
     operators: int
+
+    @property
+    def heard(self) -> NDArray[np.bool_]:
+        """Whether the sum of all zones stands out of its noise, by hour, shape (hours,)."""
+        _areas, _common, noise = self.noise_of(np.ones((1, self.zones.shape[0])))
+        return np.asarray(self.zones.sum(axis=0) > GATE * np.sqrt(noise))
 
     @property
     def zone_variance(self) -> Values:

@@ -18,7 +18,7 @@ from hub.estimation.drift import Drift
 from hub.estimation.estimated import Estimated, Fact, columns_of, flags_of, levels_of
 from hub.estimation.figures import Residents, Total
 from hub.estimation.period import Period
-from hub.estimation.published import Figures, Interval
+from hub.estimation.published import Figures, Interval, held_against
 from hub.estimation.question import Answer, Question, counted
 from hub.estimation.residents import residents
 from privacy.errors import UsageProblem
@@ -193,7 +193,6 @@ def _figures(question: Question, place: tuple[str, Sequence[str], Values], found
     level, areas, membership = place
     (lower_80, upper_80), (lower_95, upper_95) = found.interval(0.80), found.interval(0.95)
     column = (slice(None), None)
-    registered = membership @ question.own.register.population
     error = np.hypot(found.sd * found.estimate, found.beside)
     return Figures(
         level=level,
@@ -202,8 +201,7 @@ def _figures(question: Question, place: tuple[str, Sequence[str], Values], found
         estimate=found.estimate[column],
         std_error=error[column],
         interval=Interval(lower_80[column], upper_80[column], lower_95[column], upper_95[column]),
-        # A zone in which nobody was registered is held against its estimate alone.
-        size=np.where(registered > 0, registered, found.estimate)[column],
+        size=held_against(membership @ question.own.register.population, found.estimate[column]),
         gamma=found.gamma[column],
         noise_share=found.noise_share[column],
         imputed=found.imputed[column],

@@ -175,6 +175,17 @@ class Presence:
         )
 
 
+def stands_out(owners: Values, anchors: Values, noise: Values) -> NDArray[np.bool_]:
+    """Return in which zones an operator's anchors tell a weight: they are above their noise, and there are owners.
+
+    Parameters
+    ----------
+    owners, anchors, noise
+        As for `weights`, shape (zones,).
+    """
+    return (anchors > GATE * np.sqrt(noise)) & (owners > 0) & (anchors > 0)
+
+
 def weights(owners: Values, anchors: Values, noise: Values, largest: float) -> Weights:
     """Return the weights of one operator.
 
@@ -192,7 +203,7 @@ def weights(owners: Values, anchors: Values, noise: Values, largest: float) -> W
     The subscribers were counted, not sampled, so only noise is smoothed. An operator with no zone above its noise has
     no weights: all are zero, and it stands for nobody.
     """
-    told = (anchors > GATE * np.sqrt(noise)) & (owners > 0) & (anchors > 0)
+    told = stands_out(owners, anchors, noise)
     if not told.any():
         return Weights(np.zeros_like(owners), np.full_like(owners, np.inf), owners.copy(), owners)
     logarithm, spread = np.full_like(owners, np.nan), np.full_like(owners, np.inf)

@@ -84,6 +84,19 @@ class Figures:
     floored: Mask | None = None
 
 
+def held_against(registered: Values, estimate: Values) -> Values:
+    """Return the persons whom errors are held against: those registered, or the estimate where nobody is registered.
+
+    Parameters
+    ----------
+    registered
+        Persons by the register, float64 of shape (areas,).
+    estimate
+        Persons, shape (areas, columns).
+    """
+    return np.where(registered[:, None] > 0, registered[:, None], estimate)
+
+
 def normal_interval(estimate: Values, std_error: Values) -> Interval:
     """Return intervals of an estimate with a normal error."""
     return Interval(

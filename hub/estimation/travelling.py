@@ -13,6 +13,7 @@ from hub.estimation.flow_weights import Weights, by_presence, nationally
 from hub.estimation.flows import Kept, flows
 from hub.estimation.od import commuting
 from hub.estimation.od_table import Assumed, Counted, Known, Table
+from hub.estimation.presence import stands_out
 from hub.estimation.published import Column, Figures, normal_interval, share_of
 from hub.estimation.question import Question
 from privacy.statistics import ANCHORS_BY_DAY, RESIDENTS
@@ -96,15 +97,19 @@ def _weights(question: Question) -> tuple[Weights, list[str]]:
             if len(same) == len(question.answers):
                 period = period_of(own, same)
                 counts, noise = period.of(period.present)
+                if not stands_out(own.register.phone_owners, counts, noise).any():
+                    return _one_weight(
+                        question, "the anchors of this day are within their noise in every zone"
+                    )
                 return by_presence(Known.exactly(own.register.phone_owners), counts, noise), []
-    return _one_weight(question)
+    return _one_weight(question, "there is no release of anchors of this day by the same operators")
 
 
-def _one_weight(question: Question) -> tuple[Weights, list[str]]:
+def _one_weight(question: Question, why: str) -> tuple[Weights, list[str]]:
     """Return one weight: persons for each subscription by a survey, and for the operators that are missing."""
     own = question.own
     survey = own.knowledge.subscriptions
-    missing = ["there is no release of anchors of this day by the same operators: one weight for all origins"]
+    missing = [f"{why}: one weight for all origins"]
     if survey is None:
         missing.append("no survey of subscriptions: counted subscriptions are taken for persons")
     per_person, sd = (survey.per_person, survey.sd) if survey else (1.0, 0.0)

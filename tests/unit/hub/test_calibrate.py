@@ -187,6 +187,18 @@ def test_a_lost_hour_does_not_touch_the_others() -> None:
     assert found.std_error[:, 0].tolist() == alone.std_error[:, 0].tolist()
 
 
+def test_who_lacks_an_hour_is_missing_in_it_and_not_zero() -> None:
+    """The others are scaled to the nation, and the hour has the error of missing operators; the next has not."""
+    counts = Combined(np.hstack([COUNTS, COUNTS]), np.zeros((1, 2)), float(VARIANCE), 3)
+    drifting = calibration(0, 0, 250)
+    found = calibrate(counts, REGISTER, [A], drifting, 3, answered=np.array([2, 3]))
+    assert found.estimate[0].tolist() == [1100, 1100]
+    for hour, answered in enumerate((2, 3)):
+        alone = calibrate(small(answered), REGISTER, [A], drifting, 3)
+        assert found.std_error[0, hour] == pytest.approx(alone.std_error[0, 0], rel=1e-12)
+    assert found.std_error[0, 0] > found.std_error[0, 1]
+
+
 # --- additivity -------------------------------------------------------------------------------------------
 
 

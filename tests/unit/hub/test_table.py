@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from datetime import date
@@ -18,6 +19,7 @@ from tests.support_hub import (
     DAY,
     LONG_DAY,
     MAY,
+    OPERATORS,
     SHORT_DAY,
     calibration,
     exact_vector,
@@ -230,9 +232,44 @@ def test_declared_uncertainty_decides_what_is_published(model_cv: int, status: s
     assert set(table_of(own, "presence", DAY)["obs_status"].to_pylist()) == {status}
 
 
+#: Nobody lives in the last zone.
+UNINHABITED = replace(
+    SURE, register=Register(np.array([1000.0, 600, 1400, 800, 0]), np.array([800.0, 500, 1100, 600, 0]))
+)
+
+
+def test_who_works_where_nobody_lives_is_published_while_they_are_there() -> None:
+    own = UNINHABITED
+    terms = terms_in(own, "presence", DAY)
+    vector = exact_vector(own, terms).reshape(6, 24)
+    vector[4, 9:17] += 300_000
+    rows = [
+        row
+        for row in estimate(question(own, terms, [vector.ravel()] * 3)).to_pylist()
+        if row["ref_area"] == "C2"
+    ]
+    assert [row["obs_status"] for row in rows] == ["Q"] * 9 + ["E"] * 8 + ["Q"] * 7
+    assert all(row["estimate"] == pytest.approx(300, rel=0.1) for row in rows[9:17])
+
+
+def test_an_hour_that_an_operator_lacks_stands_on_the_others_and_is_told() -> None:
+    terms = terms_in(OWN, "presence", DAY)
+    whole = exact_vector(OWN, terms)
+    lacking = whole.reshape(6, 24).copy()
+    lacking[:, 7] = 0
+    table, all_there = (
+        estimate(question(OWN, terms, given)) for given in ([whole, lacking.ravel(), whole], [whole] * 3)
+    )
+    assert table["estimate"].to_pylist() == all_there["estimate"].to_pylist()
+    wider = np.array(table["std_error"]) > 1.02 * np.array(all_there["std_error"])
+    assert wider.tolist() == ["T07:" in when for when in table["time_period"].to_pylist()]
+    (told,) = json.loads(table.schema.metadata[b"quality"])["warnings"]
+    assert "no signal above its noise in 1 of 24 hours: it is missing there" in told
+    assert told.startswith(OPERATORS[1])
+
+
 def test_a_zone_without_registered_people_is_suppressed_whatever_the_noise_says() -> None:
-    register = Register(np.array([1000.0, 600, 1400, 800, 0]), np.array([800.0, 500, 1100, 600, 0]))
-    own = replace(SURE, register=register)
+    own = UNINHABITED
     terms = terms_in(own, "residents", *MAY)
     vector = exact_vector(own, terms)
     vector[4] += 300_000  # a tenth of all: 300 persons

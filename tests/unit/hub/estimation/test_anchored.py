@@ -48,7 +48,7 @@ def asked(own: Agreement, silent: np.ndarray[Any, Any], away: float = 0.0) -> Qu
     """Return a weighted release of one operator whose subscribers stay at home; a part of each zone's are silent at
     noon, and a part of the first zone's are in the last one then.
     """
-    anchored = np.rint(OWNERS * SHARE).astype(np.int64)
+    anchored = np.rint(own.register.phone_owners * SHARE).astype(np.int64)
     first = Answer(order_for(own, "east", terms_in(own, "anchors", DAY)), encode(np.append(anchored, 0)))
     weights = fixed_weights(own, own.charter.product("weighted"), [first])["east"]
     terms = terms_of(
@@ -172,3 +172,16 @@ def test_some_of_those_without_a_phone_move_like_those_with_one() -> None:
     (sure,) = [row for row in certain if "T12:" in row["time_period"]][:1]
     more = rows[0]["std_error"] ** 2 - sure["std_error"] ** 2
     assert more**0.5 == pytest.approx(0.1 * 0.5 * (persons - owners), rel=0.15)
+
+
+def test_a_zone_in_which_nobody_is_registered_is_held_against_who_is_there() -> None:
+    owners = OWNERS * [1, 1, 1, 1, 0]
+    own = replace(agreement(), register=Register(owners / 0.8, owners))
+    rows = estimate(asked(own, np.zeros(5), away=0.5)).to_pylist()
+    of_last = {row["time_period"]: row for row in rows if row["ref_area"] == "C2"}
+    assert len(of_last) == 24
+    noon = [row for when, row in of_last.items() if "T12:" in when]
+    assert [row["estimate"] for row in noon] == pytest.approx([0.5 * OWNERS[0]], rel=0.02)
+    assert {row["obs_status"] for row in noon} == {"E"}
+    night = [row for when, row in of_last.items() if "T12:" not in when]
+    assert {(row["estimate"], row["obs_status"]) for row in night} == {(None, "Q")}

@@ -207,3 +207,19 @@ def test_a_national_total_far_from_the_counts_is_told() -> None:
 def test_without_the_registers_history_kappa_cannot_be_checked_and_that_is_said() -> None:
     own = agreement(register_date=RegisterDate(first_day=MAY[0], last_day=MAY[1]))
     assert any(text.startswith("kappa cannot be checked") for text in report_of(table_of(own))["warnings"])
+
+
+@pytest.mark.parametrize(("there", "status"), [(20_000.0, "G"), (0.0, "Q")])
+def test_a_zone_in_which_nobody_was_registered_has_who_is_new_there(there: float, status: str) -> None:
+    nobody = PERSONS * [1, 1, 1, 1, 0]
+    own = replace(agreement(), register=Register(nobody, 0.8 * nobody))
+    after = nobody + there * np.array([0, 0, 0, 0, 1])
+    table = table_of(own, answers(own, JULY, after), answers(own, MAY, nobody))
+    row = table.to_pylist()[4]
+    assert row["obs_status"] == status
+    if there:
+        assert row["estimate"] == pytest.approx(there, rel=0.02)
+        assert row["lower_95"] <= there <= row["upper_95"]
+    else:
+        assert row["estimate"] is None
+        assert 10 < row["std_error"] < 100, "noise alone"

@@ -223,6 +223,20 @@ def test_flows_without_anchors_have_one_weight_and_say_so() -> None:
     assert persons_in(table)["B1", "A1"]["estimate"] == pytest.approx(11_000 / 1.25, rel=0.06)
 
 
+def test_flows_whose_anchors_are_only_noise_have_one_weight_and_say_so() -> None:
+    own = agreement(subscriptions=Subscriptions(per_person=1.25, sd=0.01))
+    nobody = {name: np.zeros((OWNERS.size + 1, 1), dtype=np.int64) for name in SHARES}
+    anchors = answers(own, "anchors", (DAY, DAY), nobody)
+
+    def earlier(product: str, _days: tuple[date, date], _revision: int | None) -> list[Answer]:
+        return anchors if product == "anchors" else []
+
+    table = released(own, answers(own, "flows", (DAY, DAY), flow_tables()), earlier)
+    (warning,) = report_of(table)["warnings"]
+    assert "anchors of this day are within their noise in every zone" in warning
+    assert persons_in(table)["B1", "A1"]["estimate"] == pytest.approx(11_000 / 1.25, rel=0.06)
+
+
 # --- visitors ---------------------------------------------------------------------------------------------
 
 VISITING = np.array(
