@@ -18,6 +18,7 @@ from hub.estimation.published import Column, Figures, normal_interval, share_of
 from hub.estimation.question import Question
 from privacy.statistics import ANCHORS_BY_DAY, RESIDENTS
 from quorate.contract.calendar import period_label
+from quorate.contract.zoning import ZONE
 
 Values = NDArray[np.float64]
 #: Code of who has no destination in an area (SDMX: unspecified).
@@ -134,8 +135,15 @@ def _estimated(
         f"{method}; {' '.join(table.scope)}",
         facts,
         {"origins without a signal": int(np.count_nonzero(table.imputed[:size]))},
-        warnings,
+        [*warnings, *_unused(question)],
     )
+
+
+def _unused(question: Question) -> list[str]:
+    """Return a warning if larger areas were measured: pairs of them have other columns than pairs of zones."""
+    more = [level.name for level in question.terms.levels if level.name != ZONE]
+    used = "is charged and not used: pairs of larger areas are sums of pairs of zones"
+    return [f"what was measured of {', '.join(more)} {used}"] if more else []
 
 
 def _figures(question: Question, place: tuple[str, list[str], Values], table: Table, zones: int) -> Figures:

@@ -237,6 +237,22 @@ def test_flows_whose_anchors_are_only_noise_have_one_weight_and_say_so() -> None
     assert persons_in(table)["B1", "A1"]["estimate"] == pytest.approx(11_000 / 1.25, rel=0.06)
 
 
+def test_what_was_measured_of_larger_areas_and_is_not_used_is_told() -> None:
+    both = (Level(name="zone", share_permille=600), Level(name="district", share_permille=400))
+    products = tuple(
+        product.model_copy(update={"levels": both}) if product.product_id == "flows" else product
+        for product in PRODUCTS
+    )
+    own = agreement(subscriptions=Subscriptions(per_person=1.25, sd=0.01))
+    own = replace(own, charter=own.charter.model_copy(update={"products": products}))
+    terms = terms_in(own, "flows", DAY)
+    zones, _districts = (shape for _name, _place, shape in keyset_for(own.charter, own.zoning, terms).parts())
+    tables = {name: np.append(table.ravel(), np.zeros(16, np.int64)) for name, table in flow_tables().items()}
+    assert zones == (6, 6)
+    *_others, told = report_of(released(own, answers(own, "flows", (DAY, DAY), tables)))["warnings"]
+    assert told.startswith("what was measured of district is charged and not used")
+
+
 # --- visitors ---------------------------------------------------------------------------------------------
 
 VISITING = np.array(
