@@ -20,7 +20,7 @@ from privacy.units import LARGEST
 from quorate.contract.charter import Charter
 from tests.faults.balancer import Balancer
 from tests.faults.facts import Seen, missing_receipts, of_hub, of_ledger, require_whole
-from tests.harness import ROOT, START, Network, free_port, network, small_world
+from tests.harness import ROOT, START, Network, free_port, network, small_world, wait_until
 from tests.support_engines import postgres_server
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -28,6 +28,9 @@ RESULTS = ROOT / "docs" / "results"
 NEXT_DAY = START + timedelta(days=1)
 #: Longest in which no release may end after the last kill.
 CALM_SECONDS = 300.0
+#: Mean time between two kills, as a part of the time in which all start at once and build their days: what is always
+#: killed before it has started is no test.
+OF_A_START = 0.2
 #: How long a release waits for its operators: longer than any run.
 COLLECT_SECONDS = 7200
 Say = Callable[[str], None]
@@ -46,7 +49,7 @@ class Plan:
     seed
         Of the moments, the processes, and the pauses.
     every_seconds
-        Mean time between two kills.
+        Mean time between two kills; on a machine where processes start slowly it is longer, in proportion.
     longest_pause
         Half of the killed processes are started again at once, the others after up to so many seconds.
     """
@@ -94,6 +97,7 @@ class Chaos:
         self._chance = random.Random(plan.seed)
         self._hubs = list(net.ports) or ["hub"]
         self._down: dict[str, float] = {}
+        self._every = plan.every_seconds
         self._wanted = plan.wanted()
         self._asked: list[str] = []
         self.outcome = Outcome()
@@ -103,11 +107,16 @@ class Chaos:
         start = time.monotonic()
         for name in (*self._hubs, *self._net.parties.nodes):
             self._start(name)
+        wait_until(self._everybody_works, "every node to work at a hub", 300)
+        self._every = max(self._plan.every_seconds, OF_A_START * (time.monotonic() - start))
         self._fire()
         self._calm()
         self.outcome.seconds = time.monotonic() - start
         self._look(*self._net.parties.nodes, "hub")
         return self.outcome
+
+    def _everybody_works(self) -> bool:
+        return all("connected to the hub" in self._net.log(name) for name in self._net.parties.nodes)
 
     def _fire(self) -> None:
         next_kill = time.monotonic() + self._gap()
@@ -132,7 +141,7 @@ class Chaos:
                 left, until = found, time.monotonic() + CALM_SECONDS
 
     def _gap(self) -> float:
-        return self._chance.uniform(0, 2 * self._plan.every_seconds)
+        return self._chance.uniform(0, 2 * self._every)
 
     def _start(self, name: str) -> None:
         if name in self._hubs:
