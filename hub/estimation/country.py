@@ -8,7 +8,8 @@ with the variance of that and τ² + ω_z:
 and
   chance, and Σ w²(τ² + ω), because the zones' own growth is in it.
 
-If neither is there, nothing can be said, and that is an error.
+If neither is there, nothing can be said, and that is an error. Variances of logarithms are by the delta method
+(Oehlert 1992, "A note on the delta method", The American Statistician 46(1)).
 """
 
 from __future__ import annotations

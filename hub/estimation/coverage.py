@@ -6,17 +6,18 @@ where both are:
 
     log Y_z − log Ŝ_z = θ_z + error of the survey,    θ_z = x_z'β + u_z + ε_z,    Var(u_z) = τ², Var(ε_z) = E_z,
 
-which is a model of Fay and Herriot with D = F and ω = E (`hub.estimation.areas`; covariates such as the degree of
-urbanisation, or phone ownership from a survey, which has errors itself). As the chance and noise in Y are in θ
-and in log Y alike, they are no error of log N̂ = log Y − θ̂ beyond that of θ̂: where the survey says nothing it
+which is a model of Fay and Herriot (1979) with D = F and ω = E (`hub.estimation.areas`; covariates such as the
+degree of urbanisation, or phone ownership from a survey, which has errors itself). As the chance and noise in Y
+are in θ and in log Y alike, they are no error of log N̂ = log Y − θ̂ beyond that of θ̂: where the survey says nothing it
 is τ² + E and the error of x'β̂, and where it says much it is F. The weight of the counts is 1 − γ.
 On average Y·exp(−θ̂) is too large by the factor exp(v/2), v its mean squared error, and so would be sums over
-zones; hence N̂ = Y·exp(−θ̂ − v/2).
+zones; hence N̂ = Y·exp(−θ̂ − v/2) (Slud and Maiti 2006, "Mean-squared error estimation in transformed Fay–Herriot
+models", JRSS B 68).
 
 A zone whose count is within five standard deviations of its noise has no logarithm. If the survey was there, its
 figure stands; otherwise the estimate is Y/exp(x'β̂) persons with the standard deviation √(V + Y)/exp(x'β̂)
-persons, and a negative one is zero as the last step. Mean squared errors come from a bootstrap; all estimates are
-experimental (G).
+persons, and a negative one is zero as the last step. Mean squared errors come from a bootstrap (Butar and
+Lahiri 2003); all estimates are experimental (G).
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ holds is d = 1/λ − H/(e^{λH} − 1); operators can measure it in their own d
 whenever they move are seen at once, d = 0. It is declared, with its standard deviation: mobile data do not tell
 where somebody was between two events. The spread of A blunts a peak by ½·Var(A)·P″ more, Var(A) about (H +
 B)²/12 at most with a hold of B before events: that is not given back, because twice the noise would come with
-it, but it is in the variance.
+it, but it is in the variance. (A is the age of a Poisson process, truncated at H; Cox 1962, Renewal Theory,
+chapter 5. The expansion is Taylor's.)
 """
 
 from __future__ import annotations

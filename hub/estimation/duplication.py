@@ -5,7 +5,7 @@ r"""Factors that turn a sum over operators into persons, each with its standard 
 
     Var(f) = Var(Q)/(Σn_j)² + Q²/(Σn_j)⁴·Var(Σn_j)
 
-Either way, persons f·Y have the variance f²·Var(Y) + Y²·Var(f), by linearisation; with (a) that is
+Either way, persons f·Y have the variance f²·Var(Y) + Y²·Var(f), by linearisation (Oehlert 1992); with (a) that is
 Var(Y)/m̄² + (Y/m̄²)²·Var(m̄).
 
 A survey asks for what the counts hold. They hold locally distinct persons, or subscriptions: m̄ is operators

@@ -24,6 +24,9 @@ A new zone on which no old one lay has no
 register: N₀ = Y₀ = V₀ = 0. It is estimated by the coverage of others and flagged G. Parts of one zone are treated
 as independent though what one lacks the other has, so that the interval of the national sum is a little too wide.
 An old zone of which a part goes nowhere is an error: people would be lost.
+
+Declared parts are areal weighting (Goodchild and Lam 1980, "Areal interpolation: a variant of the traditional spatial
+problem", Geo-Processing 1); their errors are derived here, by the delta method.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ A row u of counts, its noisy measurement y and the noisy count t of its sum have
     u = μ + q·s + g,   s ~ N(0, v),  g_d ~ N(0, G_d),      y_d = u_d + N(0, V),     t = Σ u_d + N(0, V_t),
 
 with μ the model's cells (q those between different zones: what all of an origin's flows have in common, as the
-share of the operators there, is s). The best linear unbiased prediction is
+share of the operators there, is s). The best linear unbiased prediction (Robinson 1991, "That BLUP is a good thing",
+Statistical Science 6(1)) is
 
     ŝ = Σ q(y − μ)/(V + G) / I,   I = Σ q²/(V + G) + 1/v,     û = μ + qŝ + γ(y − μ − qŝ),   γ = G/(V + G),
     Cov(û − u) = diag(γV) + rr'/I,   r = (1 − γ)q,            and t moves it along Cov·1.

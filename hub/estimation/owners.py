@@ -5,7 +5,8 @@ survey of subscriptions, a sketch of the union, or both) and their common share 
 
     O = f·Y/s_S,      Var(O)/O² = Var(f)/f² + Var(Y)/Y²
 
-phone owners. What the drift of shares adds when operators are missing is in the variance of the calibration already.
+phone owners (delta method, Oehlert 1992). What the drift of shares adds when operators are missing is in the variance
+of the calibration already.
 """
 
 from __future__ import annotations

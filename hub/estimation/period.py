@@ -1,8 +1,8 @@
 """What operators counted at one date, and the growth of their sums between two dates.
 
 The sum over some operators has the sum of their noise variances; an operator that did not answer is not in it.
-Growth is log(Y₁/Y₀), with variance 1/Y₀ + 1/Y₁ by chance and V₀/Y₀² + V₁/Y₁² by noise. No logarithm is taken of a
-sum that is within five standard deviations of its noise: there, nothing was measured.
+Growth is log(Y₁/Y₀), with variance 1/Y₀ + 1/Y₁ by chance and V₀/Y₀² + V₁/Y₁² by noise (delta method, Oehlert 1992).
+No logarithm is taken of a sum that is within five standard deviations of its noise: there, nothing was measured.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from hub.estimation.published import Figures
 
 Values = NDArray[np.float64]
 #: Largest coefficient of variation of a normal estimate (E) and of an unreliable one (U); above it is
-#: suppressed (Q).
+#: suppressed (Q). Statistical offices have others (Statistics Canada, Guide to the Labour Force Survey: .165 and
+#: .333); these are stricter.
 CV_NORMAL, CV_UNRELIABLE = 0.10, 0.25
 
 

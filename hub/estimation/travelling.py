@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,9 @@ def flowed(question: Question) -> Estimated:
         assumed=assumed,
         distance=_distances(question),
     )
-    return _estimated(question, found.table, "trips between zones, weighted by origin", assumed, warnings)
+    made = _estimated(question, found.table, "trips between zones, weighted by origin", assumed, warnings)
+    kept = {"part of the pairs that was kept at the limit": Kept().part}
+    return replace(made, assumptions={**made.assumptions, **kept})
 
 
 def _residents(question: Question) -> tuple[Values | None, float]:
