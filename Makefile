@@ -25,7 +25,7 @@ check: .venv/dev.done     ## everything of `make test` that runs no code of ours
 
 test-full: .venv/dev.done ## long statistical, fault and fuzz suites
 	$(BIN)/python -m pytest -m full --hypothesis-profile thorough --timeout 3600 $(ARGS)
-	$(BIN)/python -m pytest --hypothesis-profile thorough $(ARGS) tests/unit/node/fast tests/unit/node/statistics tests/unit/privacy
+	$(BIN)/python -m pytest --hypothesis-profile thorough $(ARGS) tests/unit/node/fast tests/unit/node/statistics tests/unit/privacy tests/statistical/test_presence.py
 
 bench: .venv/dev.done     ## measurements, as ratios against a peer or a limit of the same run
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -96,7 +96,7 @@ def score(scenario: Scenario, country: Country, found: Sequence[Residents]) -> S
         bias=100 * float(error.mean()),
         coverage_80=100 * float(inside[0.80].mean()),
         coverage_95=100 * float(inside[0.95].mean()),
-        interval_score=100 * float(np.mean([_interval_score(one.interval(0.95), truth) for one in found])),
+        interval_score=100 * float(np.mean([scored(one.interval(0.95), truth) for one in found])),
         skill=1 - mape / float(np.abs(scaled / truth - 1).mean()),
         coverage_by_size=tuple(100 * float(inside[0.95][:, zones].mean()) for zones in tenths),
         total_error=100 * max(map(abs, totals)),
@@ -116,7 +116,8 @@ def _total_inside(found: Residents, truth: Values) -> bool:
     return bool(lower * (1 - 1e-9) <= truth.sum() <= upper * (1 + 1e-9))
 
 
-def _interval_score(interval: tuple[Values, Values], truth: Values, alpha: float = 0.05) -> float:
+def scored(interval: tuple[Values, Values], truth: Values, alpha: float = 0.05) -> float:
+    """Return the mean score of intervals of 1 − α (Gneiting and Raftery 2007), as a part of the truth."""
     lower, upper = interval
     outside = np.maximum(lower - truth, 0) + np.maximum(truth - upper, 0)
     return float(((upper - lower + 2 / alpha * outside) / truth).mean())
