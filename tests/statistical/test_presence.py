@@ -1,4 +1,4 @@
-"""The acceptance table of presence over real commuting between districts: 67 replications, 200 in `make test-full`."""
+"""The acceptance table of presence over real commuting between districts: 200 replications, 67 in `make test`."""
 
 from __future__ import annotations
 
