@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from privacy.calculus import Budgets
+from privacy.calculus import DAY, MONTH, Budgets, Charge
 from privacy.ledger import Request, Terms
 from privacy.noise import calibrate
 from privacy.sensitivity import Declaration, Mechanism
@@ -85,3 +85,13 @@ def run(statement: str, *values: object) -> Tamper:
         assert db.execute(statement, values).rowcount > 0, "the test tampers with nothing"
 
     return change
+
+
+def spent_on(*charges: Charge) -> dict[tuple[int, date], int]:
+    """Add charges up by window."""
+    spent: dict[tuple[int, date], int] = {}
+    for made in charges:
+        for length in (DAY, MONTH):
+            for first, cost in made.windows(length):
+                spent[length, first] = spent.get((length, first), 0) + cost
+    return spent

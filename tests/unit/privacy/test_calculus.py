@@ -14,6 +14,7 @@ from privacy.errors import BudgetExhausted, UsageProblem
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, UNION_SKETCH, declare
 from privacy.units import LARGEST
+from tests.unit.privacy.builders import spent_on
 
 RHO = 5_000_000
 HOMES = declare(RESIDENTS, {}, 24)
@@ -23,16 +24,6 @@ JANUARY = date(2026, 1, 1), date(2026, 1, 31)
 FEBRUARY = date(2026, 2, 1), date(2026, 2, 28)
 MARCH = date(2026, 3, 1), date(2026, 3, 31)
 YEAR = {"first_day": date(2026, 1, 1), "last_day": date(2026, 12, 31)}
-
-
-def spent_on(*charges: Charge) -> dict[tuple[int, date], int]:
-    """Add charges up by window."""
-    spent: dict[tuple[int, date], int] = {}
-    for made in charges:
-        for length in (DAY, MONTH):
-            for first, cost in made.windows(length):
-                spent[length, first] = spent.get((length, first), 0) + cost
-    return spent
 
 
 def month(days: tuple[date, date]) -> Charge:

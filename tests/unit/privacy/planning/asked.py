@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from privacy.accuracy import Measured
-from privacy.calculus import DAY, MONTH, Budgets, Charge
+from privacy.calculus import Budgets
 from privacy.planner import Plan, Proposal, plan
 from privacy.sensitivity import Declaration, Mechanism
 from privacy.statistics import PRESENCE_BY_HOUR, RESIDENTS, declare
@@ -45,15 +45,6 @@ def proposal(
 
 def budgets(day: int = 30_000_000, month: int = 600_000_000) -> Budgets:
     return Budgets(day=day, month=month, first_day=date(2026, 1, 1), last_day=date(2026, 12, 31))
-
-
-def spent_on(*charges: Charge) -> dict[tuple[int, date], int]:
-    spent: dict[tuple[int, date], int] = {}
-    for made in charges:
-        for length in (DAY, MONTH):
-            for first, cost in made.windows(length):
-                spent[length, first] = spent.get((length, first), 0) + cost
-    return spent
 
 
 def planned(asked: Proposal | None = None, caps: Budgets | None = None, **more: Any) -> Plan:

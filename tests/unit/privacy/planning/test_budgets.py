@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from privacy.calculus import DAY, MONTH, charge, require_room
 from privacy.errors import BudgetExhausted, UsageProblem
+from tests.unit.privacy.builders import spent_on
 from tests.unit.privacy.planning.asked import (
     GAUSSIAN,
     HOMES,
@@ -20,7 +21,6 @@ from tests.unit.privacy.planning.asked import (
     measured,
     planned,
     proposal,
-    spent_on,
 )
 
 # --- budgets -------------------------------------------------------------------------------------------

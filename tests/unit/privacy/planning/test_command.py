@@ -26,7 +26,7 @@ from privacy.statistics import PRESENCE_BY_HOUR, UNION_SKETCH, WEIGHTED_PRESENCE
 from privacy.terms import Level
 from quorate.contract.order import terms_of
 from tests.support_node import enrolled, network_at, products_of
-from tests.unit.privacy.builders import presence, request_for
+from tests.unit.privacy.builders import presence, request_for, spent_on
 from tests.unit.privacy.planning.asked import (
     DAYS,
     DOCUMENT,
@@ -37,7 +37,6 @@ from tests.unit.privacy.planning.asked import (
     RHO,
     planned,
     proposal,
-    spent_on,
 )
 
 

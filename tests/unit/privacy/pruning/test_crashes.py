@@ -193,26 +193,23 @@ def test_a_ledger_that_was_deleted_gets_the_anchor_and_what_follows(path: Path, 
     assert totals(path) == spent
 
 
-def test_a_backup_that_has_charged_what_the_anchor_does_not_carry_is_of_another_ledger(
-    path: Path, keeper: Keeper, tmp_path: Path
+@pytest.mark.parametrize(
+    ("entries", "place"),
+    [
+        pytest.param(
+            (presence(date(2026, 4, 30), 3 * UNIT),), 1, id="charges that the anchor does not carry"
+        ),
+        pytest.param(HISTORY, 7, id="other entries of the same terms"),
+    ],
+)
+def test_a_ledger_with_other_entries_than_the_witness_is_another_ledger(
+    path: Path, keeper: Keeper, tmp_path: Path, entries: tuple[Terms, ...], place: int
 ) -> None:
     pruned(path, keeper, date(2026, 5, 2))
     other = tmp_path / "other.db"
-    commit(other, replace(keeper, witness=tmp_path / "other.jsonl"), presence(date(2026, 4, 30), 3 * UNIT))
+    commit(other, replace(keeper, witness=tmp_path / "other.jsonl"), *entries)
     before = verify(other)
-    with pytest.raises(LedgerProblem, match="disagree at entry 1"):
-        restore(other, IDENTITY, keeper)
-    assert verify(other) == before
-
-
-def test_a_ledger_with_other_entries_of_the_same_terms_is_another_ledger(
-    path: Path, keeper: Keeper, tmp_path: Path
-) -> None:
-    pruned(path, keeper, date(2026, 5, 2))
-    other = tmp_path / "other.db"
-    commit(other, replace(keeper, witness=tmp_path / "other.jsonl"), *HISTORY)
-    before = verify(other)
-    with pytest.raises(LedgerProblem, match="disagree at entry 7"):
+    with pytest.raises(LedgerProblem, match=f"disagree at entry {place}"):
         restore(other, IDENTITY, keeper)
     assert verify(other) == before
 
